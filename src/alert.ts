@@ -1,0 +1,113 @@
+/**
+ * What people are told, as codes of closed unions, and the one place where a code becomes words. Log, mail, page, API
+ * and metrics all take their words from here. Pure.
+ */
+
+/** What is wrong with an experiment (design, "issues"). */
+export type Issue =
+  | { readonly code: "missing-jump" }
+  | { readonly code: "missing-required"; readonly topic: string }
+  | { readonly code: "missing"; readonly topic: string }
+  | { readonly code: "unhealthy"; readonly topic: string };
+
+export function issueText(issue: Issue): string {
+  switch (issue.code) {
+    case "missing-jump":
+      return "missing jump";
+    case "missing-required":
+      return `missing required ${issue.topic}`;
+    case "missing":
+      return `missing ${issue.topic}`;
+    case "unhealthy":
+      return `unhealthy ${issue.topic}`;
+  }
+}
+
+/** That an experiment's list of issues is another than it was, or that it was judged for the first time. */
+export interface HealthEvent {
+  readonly experiment: string;
+  readonly atMs: number;
+  readonly healthy: boolean;
+  readonly issues: readonly Issue[];
+  readonly jumpOk: boolean;
+  /** Whether each stream is ok, by topic: all that book requires and all that relay knows. */
+  readonly streamOk: Readonly<Record<string, boolean>>;
+  /** How long the state before this one had lasted; null for the first ever. */
+  readonly lastedMs: number | null;
+}
+
+/** What is wrong with the monitor's own sources or store, which no experiment is to blame for. */
+export type AlertCode =
+  | "jump-lost"
+  | "relay-lost"
+  | "book-lost"
+  | "book-empty"
+  | "store-damaged"
+  | "store-failing"
+  | "too-many";
+
+/** A system alert: raised once when it begins, and (where `clearedText` has words) told of once when it ends. */
+export interface SystemAlert {
+  readonly code: AlertCode;
+  readonly turn: "raised" | "cleared";
+  readonly atMs: number;
+  /** What is known of the cause, in the other side's own words; empty where nothing is. */
+  readonly detail: string;
+}
+
+const raisedText: Record<AlertCode, string> = {
+  "jump-lost": "jump has no fresh reports so may be down",
+  "relay-lost": "relay has no fresh reports so may be down",
+  "book-lost": "book does not answer so availability may be out of date",
+  "book-empty": "book lists no resources",
+  "store-damaged": "the store was damaged and a new one has been begun",
+  "store-failing": "the store cannot be written so a restart may repeat or lose alerts",
+  "too-many": "there are more experiments and streams than the limit so some are not watched",
+};
+
+const clearedText: Record<AlertCode, string> = {
+  "jump-lost": "jump reports again",
+  "relay-lost": "relay reports again",
+  "book-lost": "book answers again",
+  "book-empty": "book lists resources again",
+  "store-damaged": "", // never ends: it is said once
+  "store-failing": "the store can be written again",
+  "too-many": "all experiments and streams are watched again",
+};
+
+/** An alert without its cause, as in a mail's subject. */
+export function alertHeadline(alert: SystemAlert): string {
+  return (alert.turn === "raised" ? raisedText : clearedText)[alert.code];
+}
+
+/** An alert as a line: what it is, then `: ` and what is known of the cause. */
+export function alertText(alert: SystemAlert): string {
+  return alert.detail === "" ? alertHeadline(alert) : `${alertHeadline(alert)}: ${alert.detail}`;
+}
+
+/**
+ * What is to be told of `code` now: `active` says whether it is so, `known` whether people have been told that it is.
+ * Null where nothing has changed.
+ */
+export function turnOf(code: AlertCode, was: { known: boolean; active: boolean }): SystemAlert["turn"] | null {
+  if (was.active === was.known) return null;
+  if (was.active) return "raised";
+  return clearedText[code] === "" ? null : "cleared";
+}
+
+/** One mail that is owed: what it has to tell of. The text is made when it is sent. Joined by later news while it waits. */
+export interface Letter {
+  /** A UUID: the mail's Message-ID is made from it, so it stays the same whatever the retries. */
+  readonly id: string;
+  readonly createdMs: number;
+  /** Oldest first; an experiment can be in it more than once (its newest event is what the mail shows). */
+  readonly events: readonly HealthEvent[];
+  readonly alerts: readonly SystemAlert[];
+  /** A mail of all current problems that nothing new is owed for. */
+  readonly reminder: boolean;
+  /**
+   * The whole MIME message, from just before it is handed to the server until that has answered: it is repeated as it is,
+   * since the server may have taken it. Null while the text is still to be made.
+   */
+  readonly frozen: string | null;
+}

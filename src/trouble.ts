@@ -1,0 +1,35 @@
+/**
+ * Why a service could not be used, as a value: what it was, and the sentence for a person. Leaf.
+ * The sentence: what was tried, a colon, what is; the service's own words quoted; no query string, no secret.
+ */
+
+export type Trouble = {
+  /**
+   * `refused`: it answered, and said no. `unreachable`: no answer (not there, too slow, closed midway).
+   * `silent`: connected, and nothing comes. `garbage`: what came can't be read.
+   */
+  readonly kind: "refused" | "unreachable" | "silent" | "garbage";
+  readonly message: string;
+};
+
+/** Somebody else's words made safe to repeat: one line, no control characters, 200 characters at most. */
+export function excerpt(words: string): string {
+  // deno-lint-ignore no-control-regex -- control characters are the point
+  const line = words.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, " ").trim();
+  return line.length <= 200 ? line : `${line.slice(0, 199)}…`;
+}
+
+/**
+ * What a service meant by the body of an error: the `message` of `{code, message}`, a bare JSON string, or the text
+ * itself (a proxy's HTML without its tags).
+ */
+export function answerWords(body: string): string {
+  try {
+    const json: unknown = JSON.parse(body);
+    if (typeof json === "string") return excerpt(json);
+    if (typeof json === "object" && json !== null && "message" in json) return excerpt(String(json.message));
+  } catch {
+    // Not JSON: a reverse proxy may have answered instead of the service.
+  }
+  return excerpt(body.replace(/<style[\s\S]*?<\/style>|<[^>]*>/gi, " ").replace(/\s+/g, " "));
+}
