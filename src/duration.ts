@@ -1,0 +1,56 @@
+/**
+ * How a person writes a duration: `500ms`, `10s`, `1h30m`, `1.5h`, `1d`, `2w`, as in Go with days and weeks besides.
+ * Durations are milliseconds inside. How a mail words one ("3 s", "4 min") is for the mail. Leaf.
+ */
+
+const unitMs = {
+  w: 604_800_000,
+  d: 86_400_000,
+  h: 3_600_000,
+  m: 60_000,
+  s: 1_000,
+  ms: 1,
+  us: 1e-3,
+  "µs": 1e-3, // U+00B5, the micro sign
+  "μs": 1e-3, // U+03BC, the Greek letter
+  ns: 1e-6,
+} as const;
+
+/** Ten years: no setting means more, and sums of times and durations stay far from where numbers lose exactness. */
+const durationMsMax = 3650 * unitMs.d;
+
+const part = /(\d+(?:\.\d*)?|\.\d+)(ms|us|µs|μs|ns|[wdhms])/g;
+const whole = new RegExp(`^(?:${part.source})+$`);
+
+/** `text` in milliseconds, exact to the nanosecond; null for what is no duration, is negative, or is over ten years. */
+export function parseDuration(text: string): number | null {
+  if (text === "0") return 0;
+  if (!whole.test(text)) return null;
+  let ms = 0;
+  for (const [, amount, unit] of text.matchAll(part)) ms += Number(amount) * unitMs[unit as keyof typeof unitMs];
+  if (ms > durationMsMax) return null;
+  return Math.round(ms * 1e6) / 1e6; // 1.001 * 1000 is 1000.9999999999999
+}
+
+/** The exact duration in its largest units, weeks left out: `15m`, `1h30m`, `90d`; `0s` for none. */
+export function formatDuration(ms: number): string {
+  const text = inUnits(Math.floor(ms), ["d", "h", "m", "s", "ms"]) + belowMs(ms - Math.floor(ms));
+  return text === "" ? "0s" : text;
+}
+
+function inUnits(ms: number, units: readonly (keyof typeof unitMs)[]): string {
+  let text = "";
+  for (const unit of units) {
+    const count = Math.floor(ms / unitMs[unit]);
+    if (count > 0) text += `${count}${unit}`;
+    ms -= count * unitMs[unit];
+  }
+  return text;
+}
+
+// In whole nanoseconds: 0.25 / 1e-3 is exact, 0.0015 / 1e-6 is not.
+function belowMs(ms: number): string {
+  const ns = Math.round(ms * 1e6);
+  const us = Math.floor(ns / 1000);
+  return (us > 0 ? `${us}us` : "") + (ns % 1000 > 0 ? `${ns % 1000}ns` : "");
+}
