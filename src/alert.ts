@@ -105,6 +105,8 @@ export interface Letter {
   readonly alerts: readonly SystemAlert[];
   /** A mail of all current problems that nothing new is owed for. */
   readonly reminder: boolean;
+  /** How many events and alerts there was no room for (the bound is the outbox's); absent while there was. */
+  readonly leftOut?: { readonly events: number; readonly alerts: number };
   /**
    * The whole MIME message, from just before it is handed to the server until that has answered: it is repeated as it is,
    * since the server may have taken it. Null while the text is still to be made.
