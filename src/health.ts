@@ -1,1 +1,122 @@
+/**
+ * Is a stream working, is an experiment healthy and, if not, why: the rules "ok", "healthy", "issues" and "event".
+ * Pure. `experiment` knows what was reported; `monitor` asks `judge` at every report and at the next limit that could
+ * pass; what follows from a judgement is for `availability` (book) and `alert` (people).
+ */
+import type { Issue } from "./alert.ts";
+import type { Wish } from "./availability.ts";
+import type { Resource } from "./book.ts";
+import type { Connection } from "./connection.ts";
+import type { Experiment, Feed, Lab } from "./experiment.ts";
+import { lateAfterMs, lostAfterMs } from "./pulse.ts";
+
+export interface HealthRules {
+  readonly lastActiveMs: number;
+  readonly lastCheckedMs: number;
+  readonly startupMs: number;
+  /** Consecutive reports that must say bad before ok turns bad, and good before bad turns ok. */
+  readonly failures: number;
+  readonly successes: number;
+  readonly feedLoss: "hold" | "unavailable";
+  /** Events kept of each experiment. */
+  readonly eventsMax: number;
+}
+
+/** `missing`: not reported. `unhealthy`: reported, not transmitting. */
 export type Verdict = "ok" | "missing" | "unhealthy";
+export type Condition = "connecting" | "live" | "late" | "lost";
+
+/**
+ * A stream by its relay reports, or a host by jump's: the whole rule. All limits are inclusive. Null: not known yet.
+ * A stream that the newest report has does not age, however slow the feed: the next report will tell.
+ */
+export function judgeEntry(
+  topic: string,
+  feed: Feed,
+  condition: Condition,
+  rules: HealthRules,
+  nowMs: number,
+): Verdict | null {
+  const was = feed.verdicts.get(topic) ?? null;
+  if (condition === "lost") return feed.name === "relay" && rules.feedLoss === "unavailable" ? "missing" : was;
+  if (feed.newest.kind === "none") return was;
+
+  const connection = feed.newest.connections.get(topic);
+  if (connection) {
+    const doubts = feed.doubts.get(topic) ?? 0;
+    const isDoubted = contradicts(connection, was, rules) && doubts < (was === "ok" ? rules.failures : rules.successes);
+    return isDoubted ? was : isSending(connection, rules) ? "ok" : "unhealthy";
+  }
+  // While a feed is late nothing of it ages; after it was lost, every entry has its time to show up again.
+  const untilMs = condition === "late" ? feed.newest.atMs : nowMs;
+  const fromMs = Math.max(feed.left.get(topic)?.seenMs ?? -Infinity, feed.backMs ?? -Infinity);
+  return untilMs - fromMs > rules.lastCheckedMs ? "missing" : was;
+}
+
+/** Being connected is enough where nothing is measured: for a jump host, and with relay from v0.8 on. */
+function isSending({ stats }: Connection, rules: HealthRules): boolean {
+  if (stats === null) return true;
+  return stats.tx.idle.kind === "for" && stats.tx.idle.ms <= rules.lastActiveMs;
+}
+
+/** Whether a report of `connection` speaks against the verdict that stands. */
+export function contradicts(connection: Connection, was: Verdict | null | undefined, rules: HealthRules): boolean {
+  return was !== null && was !== undefined && (was === "ok") !== isSending(connection, rules);
+}
+
+/** How fresh a feed is. One that has not reported in this run is `connecting`, until it is lost. */
+export function feedCondition(feed: Feed, startedMs: number, rules: HealthRules, nowMs: number): Condition {
+  const { newest, intervalMs } = feed;
+  if (newest.kind === "none") {
+    return nowMs - startedMs >= lostAfterMs(null, rules.lastCheckedMs) ? "lost" : "connecting";
+  }
+  const silentMs = nowMs - newest.atMs;
+  if (silentMs >= lostAfterMs(intervalMs, rules.lastCheckedMs)) return "lost";
+  return silentMs >= lateAfterMs(intervalMs, rules.lastCheckedMs) ? "late" : "live";
+}
+
+export interface Conditions {
+  readonly jump: Condition;
+  readonly relay: Condition;
+}
+
+export function conditionsOf(lab: Lab, rules: HealthRules, nowMs: number): Conditions {
+  return {
+    jump: feedCondition(lab.jump, lab.startedMs, rules, nowMs),
+    relay: feedCondition(lab.relay, lab.startedMs, rules, nowMs),
+  };
+}
+
+/** What is wrong with an experiment, in the order of the README; what is not known yet is no issue. */
+export function issuesOf(experiment: Experiment, lab: Lab): readonly Issue[] {
+  const of = (verdict: Verdict, isRequired?: boolean) =>
+    experiment.streams.filter(({ topic, required }) =>
+      lab.relay.verdicts.get(topic) === verdict && (isRequired === undefined || required === isRequired)
+    );
+  return [
+    ...(lab.jump.verdicts.get(experiment.name) === "missing" ? [{ code: "missing-jump" } as const] : []),
+    ...of("missing", true).map(({ topic }) => ({ code: "missing-required", topic }) as const),
+    ...of("missing", false).map(({ topic }) => ({ code: "missing", topic }) as const),
+    ...of("unhealthy").map(({ topic }) => ({ code: "unhealthy", topic }) as const),
+  ];
+}
+
+/** What the rule wants of a resource: available if all its required streams are ok. Jump does not matter. */
+export function wishFor(resource: Resource, lab: Lab): Wish {
+  const judged = lab.experiments.get(resource.stub)?.judged;
+  if (judged?.kind !== "judged" || !judged.byThisRun) return { kind: "undecided" };
+  const verdicts = resource.required.map((topic) => ({ topic, verdict: lab.relay.verdicts.get(topic) }));
+  const bad = verdicts.filter(({ verdict }) => verdict === "missing" || verdict === "unhealthy");
+  if (bad.length > 0) {
+    const missing = bad.filter(({ verdict }) => verdict === "missing");
+    const unhealthy = bad.filter(({ verdict }) => verdict === "unhealthy");
+    return {
+      kind: "unavailable",
+      issues: [
+        ...missing.map(({ topic }) => ({ code: "missing-required", topic }) as const),
+        ...unhealthy.map(({ topic }) => ({ code: "unhealthy", topic }) as const),
+      ],
+    };
+  }
+  return { kind: verdicts.every(({ verdict }) => verdict === "ok") ? "available" : "undecided" };
+}

@@ -2,9 +2,13 @@
  * What readers see: everything that is known at one moment, immutable, and the same object for all of them until something
  * changes. Mail, page, API and metrics are functions of a Snapshot.
  */
-import type { HealthEvent, Issue, SystemAlert } from "./alert.ts";
+import type { AlertCode, HealthEvent, Issue, SystemAlert } from "./alert.ts";
+import { type AvailabilityRules, decide, heldReason, reasonText } from "./availability.ts";
 import type { Connection, FeedCounts } from "./connection.ts";
-import type { Verdict } from "./health.ts";
+import { type Experiment, type Feed, type Lab, lastSeen } from "./experiment.ts";
+import { type Conditions, type HealthRules, type Verdict, wishFor } from "./health.ts";
+import { lostAfterMs } from "./pulse.ts";
+import type { BookSource, FeedSource, Sources } from "./sources.ts";
 
 export interface Snapshot {
   readonly atMs: number;
@@ -94,4 +98,132 @@ export interface MailView extends PartView<"off" | "idle" | "waiting" | "failing
 export interface StoreView extends PartView<"ok" | "memory" | "failing"> {
   /** Changes that could not be written yet. */
   readonly waiting: number;
+}
+
+/** All that a Snapshot is made of. */
+export interface Known {
+  readonly atMs: number;
+  readonly startedMs: number;
+  readonly version: string;
+  readonly lab: Lab;
+  readonly conditions: Conditions;
+  readonly rules: { readonly health: HealthRules; readonly availability: AvailabilityRules };
+  readonly sources: Sources;
+  readonly alerts: ReadonlyMap<AlertCode, SystemAlert>;
+  readonly waitingForBook: number;
+  readonly mail: MailView;
+  readonly store: StoreView;
+}
+
+export function snapshotOf(known: Known): Snapshot {
+  const { sources } = known;
+  const experiments = [...known.lab.experiments.values()]
+    .map((experiment) => experimentView(experiment, known))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const counts = { healthy: 0, unhealthy: 0, starting: 0, unknown: 0 };
+  for (const { state } of experiments) counts[state]++;
+  return {
+    atMs: known.atMs,
+    startedMs: known.startedMs,
+    version: known.version,
+    experiments,
+    counts,
+    feeds: { jump: feedView(sources.jump, known.lab.jump), relay: feedView(sources.relay, known.lab.relay) },
+    book: bookView(sources.book, known),
+    mail: known.mail,
+    store: known.store,
+    alerts: [...known.alerts.values()].sort((a, b) => a.atMs - b.atMs),
+  };
+}
+
+function experimentView(experiment: Experiment, known: Known): ExperimentView {
+  const { lab, sources: { book }, rules: { availability } } = known;
+  const { name, judged } = experiment;
+  const resources = experiment.resources.map((resource) => resource.name).sort();
+  const states = resources.map((resource) => book.states.get(resource) ?? { kind: "unread" as const });
+  return {
+    name,
+    resources,
+    ...stateOf(experiment, known),
+    judged: judged.kind === "judged",
+    healthy: judged.kind === "judged" && judged.issues.length === 0,
+    issues: judged.kind === "judged" ? judged.issues : [],
+    available: states.length > 0 && states.every((state) => state.kind === "said" && state.available),
+    held: states.map((state) => heldReason(state, availability)).find((reason) => reason !== null) ?? null,
+    trial: trialOf(experiment, known),
+    events: experiment.events,
+    firstSeenMs: experiment.firstSeenMs,
+    foundInManifestMs: experiment.foundInManifestMs,
+    host: seenView(name, lab.jump),
+    streams: experiment.streams.map((stream) => ({ ...stream, ...seenView(stream.topic, lab.relay) })),
+  };
+}
+
+/** `unknown` while a feed that could tell is lost, whatever the other tells; `starting` until this run has judged it. */
+function stateOf({ judged, firstSeenMs }: Experiment, known: Known): Pick<ExperimentView, "state" | "sinceMs"> {
+  const { lab, conditions, rules: { health } } = known;
+  const lost = ([lab.jump, lab.relay] as const).filter((feed) =>
+    conditions[feed.name] === "lost" && (feed.name === "jump" || health.feedLoss === "hold")
+  );
+  if (lost.length > 0) {
+    return { state: "unknown", sinceMs: Math.min(...lost.map((feed) => lostSinceMs(feed, lab.startedMs, health))) };
+  }
+  if (judged.kind === "never" || !judged.byThisRun) return { state: "starting", sinceMs: firstSeenMs };
+  return { state: judged.issues.length === 0 ? "healthy" : "unhealthy", sinceMs: judged.sinceMs };
+}
+
+function lostSinceMs({ newest, intervalMs }: Feed, startedMs: number, { lastCheckedMs }: HealthRules): number {
+  return newest.kind === "none"
+    ? startedMs + lostAfterMs(null, lastCheckedMs)
+    : newest.atMs + lostAfterMs(intervalMs, lastCheckedMs);
+}
+
+/** What would be written to book if BOOK_WRITES were on, as `RESOURCE: REASON`. */
+function trialOf(
+  experiment: Experiment,
+  { lab, sources: { book }, rules: { availability }, atMs }: Known,
+): string | null {
+  if (availability.writes) return null;
+  const would = experiment.resources.flatMap((resource) => {
+    const wish = wishFor(resource, lab);
+    const decision = decide(book.states.get(resource.name) ?? { kind: "unread" }, wish, availability);
+    return decision.kind === "trial" && wish.kind !== "undecided"
+      ? [`${resource.name}: ${reasonText(wish, atMs)}`]
+      : [];
+  });
+  return would.length > 0 ? would.join("; ") : null;
+}
+
+function seenView(topic: string, feed: Feed): SeenView {
+  const seen = lastSeen(feed, topic);
+  return {
+    verdict: feed.verdicts.get(topic) ?? null,
+    seenMs: seen?.seenMs ?? null,
+    connection: seen?.connection ?? null,
+  };
+}
+
+function feedView(source: FeedSource, { intervalMs }: Feed): FeedView {
+  return {
+    state: source.state,
+    sinceMs: source.sinceMs,
+    lastSuccessMs: source.lastReportMs,
+    lastError: source.trouble?.message ?? null,
+    counts: source.counts,
+    intervalMs,
+    generation: source.generation,
+    tokenExpiresMs: source.tokenExpiresMs,
+  };
+}
+
+function bookView(source: BookSource, { lab, waitingForBook }: Known): BookView {
+  return {
+    state: source.state,
+    sinceMs: source.sinceMs,
+    lastSuccessMs: source.lastSuccessMs,
+    lastError: source.trouble?.message ?? null,
+    resources: lab.resources.length,
+    writes: source.writes,
+    waiting: waitingForBook,
+  };
 }

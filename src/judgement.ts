@@ -1,0 +1,124 @@
+/**
+ * One judgement of everything that is known: which verdicts stand now, and which experiments raise an event by it; and when
+ * the next judgement is due though nothing is reported. The rules themselves are in `health`. Pure.
+ */
+import type { HealthEvent, Issue } from "./alert.ts";
+import type { Experiment, Feed, Lab } from "./experiment.ts";
+import {
+  type Condition,
+  type Conditions,
+  conditionsOf,
+  type HealthRules,
+  issuesOf,
+  judgeEntry,
+  type Verdict,
+} from "./health.ts";
+import { lateAfterMs, lostAfterMs } from "./pulse.ts";
+
+export interface Judgement {
+  readonly lab: Lab;
+  readonly events: readonly HealthEvent[];
+  readonly conditions: Conditions;
+}
+
+/** Judges everything at `nowMs`. Judging again without new input or time changes nothing and gives the same `lab`. */
+export function judge(lab: Lab, rules: HealthRules, nowMs: number): Judgement {
+  const conditions = conditionsOf(lab, rules, nowMs);
+  const jump = judgeFeed(lab.jump, lab.experiments.keys(), conditions.jump, rules, nowMs);
+  const relay = judgeFeed(lab.relay, lab.watched, conditions.relay, rules, nowMs);
+  const judged = jump === lab.jump && relay === lab.relay ? lab : { ...lab, jump, relay };
+  const events: HealthEvent[] = [];
+  const changed: Experiment[] = [];
+  for (const experiment of lab.experiments.values()) {
+    const next = judgeExperiment(experiment, judged, rules, nowMs);
+    if (next === experiment) continue;
+    changed.push(next);
+    const event = next.events.at(-1);
+    if (event && next.events !== experiment.events) events.push(event);
+  }
+  if (changed.length === 0) return { lab: judged, events, conditions };
+  const experiments = new Map(lab.experiments);
+  for (const experiment of changed) experiments.set(experiment.name, experiment);
+  return { lab: { ...judged, experiments }, events, conditions };
+}
+
+function judgeFeed(
+  feed: Feed,
+  topics: Iterable<string>,
+  condition: Condition,
+  rules: HealthRules,
+  nowMs: number,
+): Feed {
+  let verdicts: Map<string, Verdict> | null = null;
+  for (const topic of topics) {
+    const verdict = judgeEntry(topic, feed, condition, rules, nowMs);
+    if (verdict === null || verdict === feed.verdicts.get(topic)) continue;
+    verdicts ??= new Map(feed.verdicts);
+    verdicts.set(topic, verdict);
+  }
+  return verdicts ? { ...feed, verdicts } : feed;
+}
+
+function judgeExperiment(experiment: Experiment, lab: Lab, rules: HealthRules, nowMs: number): Experiment {
+  if (nowMs < experiment.firstSeenMs + rules.startupMs || lab.relay.newest.kind === "none") return experiment;
+  const { judged } = experiment;
+  const issues = issuesOf(experiment, lab);
+  if (judged.kind === "never") {
+    // Nothing bad is known, but not all is known: calling it healthy could turn out to be wrong.
+    if (issues.length === 0 && !isKnown(experiment, lab)) return experiment;
+  } else if (sameIssues(issues, judged.issues)) {
+    return judged.byThisRun ? experiment : { ...experiment, judged: { ...judged, byThisRun: true } };
+  }
+  const isFlip = judged.kind === "never" || (judged.issues.length === 0) !== (issues.length === 0);
+  const event: HealthEvent = {
+    experiment: experiment.name,
+    atMs: nowMs,
+    healthy: issues.length === 0,
+    issues,
+    jumpOk: lab.jump.verdicts.get(experiment.name) === "ok",
+    streamOk: Object.fromEntries(
+      experiment.streams.map(({ topic }) => [topic, lab.relay.verdicts.get(topic) === "ok"]),
+    ),
+    lastedMs: judged.kind === "never" ? null : nowMs - judged.sinceMs,
+  };
+  return {
+    ...experiment,
+    judged: { kind: "judged", issues, sinceMs: isFlip ? nowMs : judged.sinceMs, byThisRun: true },
+    events: [...experiment.events, event].slice(-rules.eventsMax),
+  };
+}
+
+function isKnown({ name, streams }: Experiment, lab: Lab): boolean {
+  return lab.jump.verdicts.has(name) && streams.every(({ topic }) => lab.relay.verdicts.has(topic));
+}
+
+function sameIssues(a: readonly Issue[], b: readonly Issue[]): boolean {
+  return a.length === b.length && a.every((issue, i) => issue.code === b[i]?.code && topicOf(issue) === topicOf(b[i]));
+}
+
+function topicOf(issue: Issue | undefined): string {
+  return issue && "topic" in issue ? issue.topic : "";
+}
+
+/** The first moment after `nowMs` at which a limit passes if nothing is reported; null where there is none. */
+export function nextLimitMs(lab: Lab, rules: HealthRules, nowMs: number): number | null {
+  let nextMs = Infinity;
+  const add = (atMs: number) => {
+    if (atMs > nowMs && atMs < nextMs) nextMs = atMs;
+  };
+  const conditions = conditionsOf(lab, rules, nowMs);
+  for (const feed of [lab.jump, lab.relay]) {
+    if (feed.newest.kind === "none") add(lab.startedMs + lostAfterMs(null, rules.lastCheckedMs));
+    else {
+      add(feed.newest.atMs + lateAfterMs(feed.intervalMs, rules.lastCheckedMs));
+      add(feed.newest.atMs + lostAfterMs(feed.intervalMs, rules.lastCheckedMs));
+    }
+    if (conditions[feed.name] !== "live") continue;
+    if (feed.backMs !== null) add(feed.backMs + rules.lastCheckedMs + 1);
+    for (const { seenMs } of feed.left.values()) add(seenMs + rules.lastCheckedMs + 1);
+  }
+  for (const { firstSeenMs, judged } of lab.experiments.values()) {
+    if (judged.kind === "never" || !judged.byThisRun) add(firstSeenMs + rules.startupMs);
+  }
+  return nextMs === Infinity ? null : nextMs;
+}

@@ -1,0 +1,70 @@
+/**
+ * What of the laboratory survives a restart, and how a run goes on from it: a stream that was ok has its time to show up
+ * again, one that was missing stays so, and nothing is judged anew before the start-up time has passed. Pure.
+ */
+import { type Experiment, indexed, type Lab, type Left, namedMs } from "./experiment.ts";
+import type { Feed } from "./experiment.ts";
+import type { Verdict } from "./health.ts";
+import type { Saved, SavedExperiment, SavedVerdict } from "./store.ts";
+
+/** The experiment as it was judged at `nowMs`, to be kept; null for one that never was. */
+export function savedExperiment(experiment: Experiment, lab: Lab, nowMs: number): SavedExperiment | null {
+  const { name, judged, streams } = experiment;
+  if (judged.kind === "never") return null;
+  const saved = streams.flatMap(({ topic }) => {
+    const verdict = savedVerdict(lab.relay, topic);
+    return verdict ? [[topic, verdict] as const] : [];
+  });
+  return {
+    name,
+    issues: judged.issues,
+    sinceMs: judged.sinceMs,
+    namedMs: namedMs(lab, experiment, nowMs),
+    host: savedVerdict(lab.jump, name),
+    streams: Object.fromEntries(saved),
+  };
+}
+
+/** The laboratory as an earlier run left it. */
+export function restored(empty: Lab, saved: Saved): Lab {
+  const nowMs = empty.startedMs;
+  const hosts = saved.experiments.map(({ name, host }) => [name, host] as const);
+  const streams = saved.experiments.flatMap((each) => Object.entries(each.streams));
+  const experiments = saved.experiments.map((each): [string, Experiment] => [each.name, {
+    name: each.name,
+    firstSeenMs: nowMs,
+    foundInManifestMs: null,
+    resources: [],
+    streams: [],
+    judged: { kind: "judged", issues: each.issues, sinceMs: each.sinceMs, byThisRun: false },
+    events: saved.events.get(each.name) ?? [],
+  }]);
+  const lab: Lab = {
+    ...empty,
+    jump: restoredFeed(empty.jump, hosts, nowMs),
+    relay: restoredFeed(empty.relay, streams, nowMs),
+    resources: saved.manifest?.resources ?? [],
+    experiments: new Map(experiments),
+  };
+  return indexed(lab, nowMs, saved.manifest?.atMs);
+}
+
+function savedVerdict(feed: Feed, topic: string): SavedVerdict | null {
+  const verdict = feed.verdicts.get(topic);
+  if (verdict === undefined) return null;
+  const newest = feed.newest.kind === "report" && feed.newest.connections.has(topic) ? feed.newest.atMs : null;
+  return { verdict, seenMs: newest ?? feed.left.get(topic)?.seenMs ?? null };
+}
+
+function restoredFeed(feed: Feed, entries: readonly (readonly [string, SavedVerdict | null])[], nowMs: number): Feed {
+  const left = new Map<string, Left>();
+  const verdicts = new Map<string, Verdict>();
+  for (const [topic, saved] of entries) {
+    if (saved === null) continue;
+    verdicts.set(topic, saved.verdict);
+    // What was there when the last run ended may be there still: it is missed only when it does not show up in time.
+    const seenMs = saved.verdict === "missing" ? saved.seenMs : nowMs;
+    if (seenMs !== null) left.set(topic, { seenMs, connection: null });
+  }
+  return { ...feed, left, verdicts };
+}

@@ -1,0 +1,187 @@
+/**
+ * How the monitor's own sources are: what each feed and book did and said, for alerts and readers. Values that are never
+ * changed in place; each function gives the next one. What they mean for experiments is for `health` and `availability`.
+ */
+import { type AlertCode, type SystemAlert, turnOf } from "./alert.ts";
+import type { ResourceState } from "./availability.ts";
+import type { FeedCounts, FeedNews, Report } from "./connection.ts";
+import type { Lab } from "./experiment.ts";
+import type { Conditions } from "./health.ts";
+import type { BookView, FeedView } from "./snapshot.ts";
+import type { Trouble } from "./trouble.ts";
+
+export interface FeedSource {
+  readonly state: FeedView["state"];
+  readonly sinceMs: number;
+  readonly counts: FeedCounts;
+  readonly lastReportMs: number | null;
+  readonly generation: FeedView["generation"];
+  readonly tokenExpiresMs: number | null;
+  readonly trouble: Trouble | null;
+}
+
+export interface BookSource {
+  readonly state: BookView["state"];
+  readonly sinceMs: number;
+  readonly states: ReadonlyMap<string, ResourceState>;
+  readonly failures: number;
+  /** Whether the newest list was empty after one that was not; null while none has been read in this run. */
+  readonly wentEmpty: boolean | null;
+  readonly lastSuccessMs: number | null;
+  readonly trouble: Trouble | null;
+  readonly writes: number;
+}
+
+/** Failed tries in a row, retries included, after which book counts as lost (design, "book is lost"). */
+const bookFailuresMax = 3;
+
+export interface Sources {
+  readonly jump: FeedSource;
+  readonly relay: FeedSource;
+  readonly book: BookSource;
+}
+
+export function newSources(startedMs: number): Sources {
+  const feed = newFeedSource(startedMs);
+  return { jump: feed, relay: feed, book: newBookSource(startedMs) };
+}
+
+function newFeedSource(startedMs: number): FeedSource {
+  return {
+    state: "connecting",
+    sinceMs: startedMs,
+    counts: { reports: 0, entries: 0, skipped: 0, badFrames: 0, connects: 0 },
+    lastReportMs: null,
+    generation: "unseen",
+    tokenExpiresMs: null,
+    trouble: null,
+  };
+}
+
+function newBookSource(startedMs: number): BookSource {
+  return {
+    state: "unread",
+    sinceMs: startedMs,
+    states: new Map(),
+    failures: 0,
+    wentEmpty: null,
+    lastSuccessMs: null,
+    trouble: null,
+    writes: 0,
+  };
+}
+
+export function afterReport(source: FeedSource, report: Report): FeedSource {
+  const { counts } = source;
+  return {
+    ...source,
+    lastReportMs: report.atMs,
+    generation: report.connections.size > 0 || source.generation === "unseen" ? report.generation : source.generation,
+    counts: {
+      ...counts,
+      reports: counts.reports + 1,
+      entries: counts.entries + report.entries,
+      skipped: counts.skipped + report.skipped,
+    },
+  };
+}
+
+export function afterNews(source: FeedSource, news: FeedNews): FeedSource {
+  const { counts } = source;
+  switch (news.kind) {
+    case "trouble":
+      return { ...source, trouble: news.trouble };
+    case "connected":
+      return {
+        ...source,
+        tokenExpiresMs: news.tokenExpiresMs,
+        trouble: null,
+        counts: { ...counts, connects: counts.connects + 1 },
+      };
+    case "bad-frame":
+      return {
+        ...source,
+        trouble: { kind: "garbage", message: `a frame could not be read: ${news.why}` },
+        counts: { ...counts, badFrames: counts.badFrames + 1 },
+      };
+  }
+}
+
+export function inConditions(all: Sources, conditions: Conditions, nowMs: number): Sources {
+  const jump = inState(all.jump, conditions.jump, nowMs), relay = inState(all.relay, conditions.relay, nowMs);
+  return jump === all.jump && relay === all.relay ? all : { ...all, jump, relay };
+}
+
+function inState<Source extends { state: string; sinceMs: number }>(
+  source: Source,
+  state: Source["state"],
+  nowMs: number,
+): Source {
+  return source.state === state ? source : { ...source, state, sinceMs: nowMs };
+}
+
+/** Book listed its resources: `isEmpty`, and whether a manifest that is not empty had been in use. */
+export function afterList(
+  source: BookSource,
+  list: { isEmpty: boolean; hadResources: boolean; atMs: number },
+): BookSource {
+  const next = { ...source, wentEmpty: list.isEmpty && (list.hadResources || source.wentEmpty === true) };
+  return afterAnswer(inState(next, list.isEmpty ? "empty" : "ok", list.atMs), list.atMs);
+}
+
+export function afterAnswer(source: BookSource, nowMs: number): BookSource {
+  const state = source.state === "failing" || source.state === "lost" ? settledState(source) : source.state;
+  return { ...inState(source, state, nowMs), failures: 0, lastSuccessMs: nowMs };
+}
+
+export function afterTrouble(source: BookSource, trouble: Trouble, failures: number, nowMs: number): BookSource {
+  const state = failures === 0 ? source.state : failures >= bookFailuresMax ? "lost" : "failing";
+  return { ...inState(source, state, nowMs), trouble, failures };
+}
+
+export function afterState(source: BookSource, resource: string, state: ResourceState): BookSource {
+  return { ...source, states: new Map(source.states).set(resource, state) };
+}
+
+function settledState({ wentEmpty }: BookSource): BookSource["state"] {
+  return wentEmpty === null ? "unread" : wentEmpty ? "empty" : "ok";
+}
+
+/** What is to be told of the sources now, given what people have been told (`known`). Empty while nothing has changed. */
+export function alertTurns(
+  now: Sources & { lab: Lab; conditions: Conditions; storeError: string | null },
+  known: ReadonlyMap<AlertCode, SystemAlert>,
+  nowMs: number,
+): readonly SystemAlert[] {
+  const { jump, relay, book, lab, conditions } = now;
+  const unheard = (feed: "jump" | "relay") => lab[feed].newest.kind === "none" && known.has(`${feed}-lost`);
+  const active: [code: AlertCode, isActive: boolean, detail: string][] = [
+    ["jump-lost", conditions.jump === "lost" || unheard("jump"), lossDetail(jump)],
+    ["relay-lost", conditions.relay === "lost" || unheard("relay"), lossDetail(relay)],
+    [
+      "book-lost",
+      book.state === "lost" || (book.lastSuccessMs === null && known.has("book-lost")),
+      book.trouble?.message ?? "",
+    ],
+    ["book-empty", book.wentEmpty ?? known.has("book-empty"), ""],
+    ["store-failing", now.storeError !== null, now.storeError ?? ""],
+    ["too-many", lab.overflow > 0, `${lab.overflow} left out`],
+  ];
+  return active.flatMap(([code, isActive, detail]) => {
+    const turn = turnOf(code, { known: known.has(code), active: isActive });
+    return turn ? [{ code, turn, atMs: nowMs, detail: turn === "raised" ? detail : "" }] : [];
+  });
+}
+
+/** The alerts that hold and that people know of, after `turns` have been told. */
+export function knownAfter(known: ReadonlyMap<AlertCode, SystemAlert>, turns: readonly SystemAlert[]) {
+  if (turns.length === 0) return known;
+  const next = new Map(known);
+  for (const alert of turns) alert.turn === "raised" ? next.set(alert.code, alert) : next.delete(alert.code);
+  return next;
+}
+
+function lossDetail({ trouble }: FeedSource): string {
+  return trouble?.message ??
+    "connected but silent, as an old service is for good once one client stops reading: restart it";
+}

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { extrasMax } from "../src/experiment.ts";
+import { Bench, resource, startMs } from "./fixtures/bench.ts";
+
+const dayMs = 86_400_000;
+
+Deno.test("an experiment that book does not list is forgotten a day after a feed last named it", () => {
+  const bench = new Bench([resource("pend00", ["st-data"])]);
+  bench.jump(["pend00", "spin31"]);
+  bench.relay({ "spin31-st-data": 0 });
+  bench.nowMs += 1_000;
+  bench.jump(["pend00"]);
+  bench.relay({});
+
+  bench.nowMs = startMs + dayMs;
+  assert.deepEqual(bench.forget(dayMs), []);
+  bench.nowMs += 1;
+  assert.deepEqual(bench.forget(dayMs), ["spin31"]);
+  assert.deepEqual([...bench.lab.experiments.keys()], ["pend00"]);
+});
+
+Deno.test("a stream that is not required is forgotten a day after relay last had it, and its issue with it", () => {
+  const bench = new Bench([resource("pend00", ["st-data"])]);
+  bench.jump(["pend00"]);
+  bench.relay({ "pend00-st-data": 0, "pend00-st-extra": 0 });
+  bench.relay({ "pend00-st-data": 0 });
+  bench.nowMs += 10_001;
+  assert.deepEqual(bench.relay({ "pend00-st-data": 0 }), ["pend00: missing pend00-st-extra"]);
+
+  bench.nowMs = startMs + dayMs + 1;
+  bench.jump(["pend00"]);
+  bench.relay({ "pend00-st-data": 0 });
+  bench.forget(dayMs);
+  assert.deepEqual(bench.judge(), ["pend00: ok"]);
+});
+
+Deno.test("what book requires is never forgotten", () => {
+  const bench = new Bench([resource("pend00", ["st-data"])]);
+  bench.jump(["pend00"]);
+  bench.relay({ "pend00-st-data": 0 });
+  bench.relay({});
+  bench.jump([]);
+  bench.nowMs += 30 * dayMs;
+  assert.deepEqual(bench.forget(dayMs), []);
+  assert.deepEqual([...bench.lab.watched], ["pend00-st-data"]);
+});
+
+Deno.test("what the newest report has is not forgotten, however long ago that was", () => {
+  const bench = new Bench([]);
+  bench.jump(["spin31"]);
+  bench.nowMs += 30 * dayMs;
+  assert.deepEqual(bench.forget(dayMs), []);
+});
+
+Deno.test("a flood of names is kept to the limit, what was known stays, and the rest is counted", () => {
+  const bench = new Bench([resource("pend00", ["st-data"])]);
+  bench.jump(["pend00", "spin31"]);
+  bench.relay({ "pend00-st-data": 0, "spin31-st-data": 0 });
+  const flood = Object.fromEntries(Array.from({ length: 15_000 }, (_, i) => [`x${i}-st-data`, 0 as const]));
+  bench.relay({ ...flood, "pend00-st-data": 0, "spin31-st-data": 0 });
+
+  assert.equal(bench.lab.watched.size + bench.lab.experiments.size, extrasMax + 2);
+  assert.equal(bench.lab.overflow, 5_001); // of 15,000 new ones 9,999 fit, each an experiment and a stream
+  assert.ok(bench.lab.watched.has("spin31-st-data"));
+  assert.ok(bench.lab.experiments.has("pend00"));
+});
+
+Deno.test("a topic named like a part of every object is a name like any other", () => {
+  const bench = new Bench([]);
+  bench.jump(["__proto__"]);
+  assert.deepEqual(bench.relay({ ["__proto__-st-data"]: "silent" }), ["__proto__: unhealthy __proto__-st-data"]);
+});
+
+Deno.test("a stream that is required no longer is an extra one while relay has it", () => {
+  const bench = new Bench([resource("pend00", ["st-data", "st-video"])]);
+  bench.jump(["pend00"]);
+  bench.relay({ "pend00-st-data": 0, "pend00-st-video": "silent" });
+  assert.deepEqual(bench.wishes, { "r-pend00": "U unhealthy pend00-st-video" });
+});
