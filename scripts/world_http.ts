@@ -1,0 +1,233 @@
+/**
+ * A small HTTP/1.1 server on a raw socket, for the stand-ins of book, jump and relay: it can do what a well-behaved server
+ * can't, such as closing without an answer, never answering, or handing the connection over to a WebSocket that is silent.
+ * Bodies come with a Content-Length; no chunks, no TLS.
+ */
+
+export interface Asked {
+  readonly method: string;
+  /** As it came: escaped, without the query. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** Path and query as they came. */
+  readonly target: string;
+  readonly headers: Headers;
+  readonly body: string;
+  /** The peer's address, or what a proxy said it was. */
+  readonly from: string;
+}
+
+export type Answer =
+  | {
+    readonly kind: "answer";
+    readonly status: number;
+    readonly headers: Record<string, string>;
+    readonly body: string;
+  }
+  /** The connection is closed without an answer. */
+  | { readonly kind: "drop" }
+  /** Nothing is answered; the connection stays until either side goes. */
+  | { readonly kind: "hang" }
+  /** The connection is no longer HTTP; it is closed when `take` is done. */
+  | { readonly kind: "upgrade"; take(bytes: Bytes): Promise<void> };
+
+export function json(status: number, body: string, headers: Record<string, string> = {}): Answer {
+  return { kind: "answer", status, headers: { "content-type": "application/json", ...headers }, body };
+}
+
+const headBytesMax = 64 * 1024;
+const bodyBytesMax = 1024 * 1024;
+
+/** A connection read through a buffer, since a read may bring more than was asked for. */
+export class Bytes {
+  readonly #conn: Deno.Conn;
+  #held = new Uint8Array(0);
+
+  constructor(conn: Deno.Conn) {
+    this.#conn = conn;
+  }
+
+  /** Exactly `count` bytes; null when the connection ends first. */
+  async take(count: number): Promise<Uint8Array<ArrayBuffer> | null> {
+    while (this.#held.length < count) if (!await this.#more()) return null;
+    return this.#cut(count);
+  }
+
+  /** All up to and with the empty line that ends a head; null when the connection ends first or it is too long. */
+  async head(): Promise<string | null> {
+    for (let seen = 0;;) {
+      const end = indexOfEmptyLine(this.#held, seen);
+      if (end >= 0) return new TextDecoder().decode(this.#cut(end + 4));
+      seen = Math.max(0, this.#held.length - 3);
+      if (seen > headBytesMax || !await this.#more()) return null;
+    }
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length;) done += await this.#conn.write(bytes.subarray(done));
+  }
+
+  /** Ends the connection, if it has not ended. */
+  close(): void {
+    try {
+      this.#conn.close();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BadResource)) throw error; // closed before: that is what was wanted
+    }
+  }
+
+  #cut(count: number): Uint8Array<ArrayBuffer> {
+    const cut = this.#held.slice(0, count);
+    this.#held = this.#held.slice(count);
+    return cut;
+  }
+
+  async #more(): Promise<boolean> {
+    const chunk = new Uint8Array(16 * 1024);
+    const count = await this.#conn.read(chunk).catch(() => null); // closed by us or reset by the peer: it has ended
+    if (count === null) return false;
+    const joined = new Uint8Array(this.#held.length + count);
+    joined.set(this.#held);
+    joined.set(chunk.subarray(0, count), this.#held.length);
+    this.#held = joined;
+    return true;
+  }
+}
+
+export class HttpServer {
+  readonly #handle: (asked: Asked) => Answer | Promise<Answer>;
+  readonly #connections = new Set<Bytes>();
+  readonly #tasks = new Set<Promise<void>>();
+  #listener: Deno.TcpListener | null = null;
+
+  constructor(handle: (asked: Asked) => Answer | Promise<Answer>) {
+    this.#handle = handle;
+  }
+
+  /** Listens on 127.0.0.1 at `port`, or at a free one for 0. Returns the port. Throws when it is taken. */
+  listen(port: number): number {
+    const listener = port === 0 ? listenSomewhere() : Deno.listen({ hostname: "127.0.0.1", port });
+    this.#listener = listener;
+    this.#task(this.#accept(listener));
+    return listener.addr.port;
+  }
+
+  /** Ends the listener and every connection; resolves when nothing of it is left. */
+  async stop(): Promise<void> {
+    this.#listener?.close();
+    this.#listener = null;
+    this.drop();
+    await Promise.all(this.#tasks);
+  }
+
+  /** Ends every connection, without a word. */
+  drop(): void {
+    for (const bytes of this.#connections) bytes.close();
+  }
+
+  async #accept(listener: Deno.TcpListener): Promise<void> {
+    while (this.#listener === listener) {
+      const conn = await listener.accept().catch(() => null); // the listener was closed
+      if (conn !== null) this.#task(this.#converse(conn));
+    }
+  }
+
+  #task(work: Promise<void>): void {
+    const task = work.finally(() => this.#tasks.delete(task));
+    this.#tasks.add(task);
+  }
+
+  async #converse(conn: Deno.TcpConn): Promise<void> {
+    const bytes = new Bytes(conn);
+    this.#connections.add(bytes);
+    try {
+      while (await this.#answerOne(bytes, conn.remoteAddr.hostname));
+    } finally {
+      this.#connections.delete(bytes);
+      bytes.close();
+    }
+  }
+
+  /** Answers one request; says whether another may follow on the same connection. */
+  async #answerOne(bytes: Bytes, peer: string): Promise<boolean> {
+    const asked = await readRequest(bytes, peer);
+    if (asked === null) return false;
+    const answer = await this.#handle(asked);
+    switch (answer.kind) {
+      case "answer":
+        await bytes.write(encodeAnswer(answer)).catch(() => {/* the client has gone: the next read ends it */});
+        return asked.headers.get("connection")?.toLowerCase() !== "close";
+      case "drop":
+        return false;
+      case "hang":
+        while (await bytes.take(1) !== null);
+        return false;
+      case "upgrade":
+        await answer.take(bytes);
+        return false;
+    }
+  }
+}
+
+async function readRequest(bytes: Bytes, peer: string): Promise<Asked | null> {
+  const head = await bytes.head();
+  const [first = "", ...lines] = head?.split("\r\n") ?? [];
+  const [method, target] = first.split(" ");
+  if (!method || !target) return null;
+  const headers = new Headers();
+  for (const line of lines) {
+    const colon = line.indexOf(":");
+    if (colon > 0) headers.append(line.slice(0, colon), line.slice(colon + 1).trim());
+  }
+  const length = Number(headers.get("content-length") ?? 0);
+  if (!(length <= bodyBytesMax)) return null;
+  const body = await bytes.take(length);
+  if (body === null) return null;
+  const mark = target.indexOf("?");
+  return {
+    method,
+    path: mark < 0 ? target : target.slice(0, mark),
+    query: new URLSearchParams(mark < 0 ? "" : target.slice(mark + 1)),
+    target,
+    headers,
+    body: new TextDecoder().decode(body),
+    from: headers.get("x-forwarded-for") ?? peer,
+  };
+}
+
+function encodeAnswer(answer: Answer & { kind: "answer" }): Uint8Array {
+  const body = new TextEncoder().encode(answer.body);
+  const headers = answer.status === 204 ? {} : { ...answer.headers, "content-length": String(body.length) };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const head = new TextEncoder().encode(`HTTP/1.1 ${answer.status} ${answer.status}\r\n${lines.join("")}\r\n`);
+  const all = new Uint8Array(head.length + body.length);
+  all.set(head);
+  all.set(body, head.length);
+  return all;
+}
+
+function indexOfEmptyLine(bytes: Uint8Array, from: number): number {
+  for (let at = bytes.indexOf(13, from); at >= 0; at = bytes.indexOf(13, at + 1)) {
+    if (bytes[at + 1] === 10 && bytes[at + 2] === 13 && bytes[at + 3] === 10) return at;
+  }
+  return -1;
+}
+
+/**
+ * A port below those that the system gives to clients and to listeners that ask for none: a service that is stopped must
+ * find its port free when it starts again.
+ */
+export function portsToTry(): number[] {
+  return Array.from({ length: 50 }, () => 20_000 + Math.floor(Math.random() * 12_000));
+}
+
+function listenSomewhere(): Deno.TcpListener {
+  for (const port of portsToTry()) {
+    try {
+      return Deno.listen({ hostname: "127.0.0.1", port });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
+  throw new Error("Cannot listen on 127.0.0.1: 50 ports were tried, and all are in use");
+}
