@@ -1,0 +1,184 @@
+/**
+ * Sockets that can be let go of, whatever the server does. They live in a Worker (`socket_worker`); one that holds more than
+ * a few sockets that would not close is replaced: new dials go to a new one, who has a live socket in the old one is asked to
+ * renew it, and the old one is ended when it has no live socket left. When to dial is for `feed`.
+ */
+import type { FeedName } from "./connection.ts";
+import type { Decoded } from "./entry.ts";
+import type { SocketEvent, SocketOrder } from "./socket_worker.ts";
+import type { Clock } from "./wait.ts";
+
+export interface Sockets {
+  /** Begins to connect to `url`, as it stands. The listener is told what comes of it, until `closed` or its own close. */
+  dial(url: string, dialect: FeedName, listener: SocketListener): Socket;
+}
+
+export interface Socket {
+  /** Nothing is told after it. Closing twice does nothing. */
+  close(): void;
+}
+
+export interface SocketListener {
+  open(): void;
+  report(decoded: Decoded): void;
+  badFrame(why: string): void;
+  /** It could not be opened, or has ended: the last that is told. */
+  closed(why: string): void;
+  /** It works, but will be ended in a minute: renew it. */
+  retire(): void;
+}
+
+/** All that the pool needs of a Worker. */
+export interface SocketWorker {
+  onmessage: ((event: MessageEvent<SocketEvent>) => void) | null;
+  onerror: ((event: ErrorEvent) => void) | null;
+  postMessage(order: SocketOrder): void;
+  terminate(): void;
+}
+
+/** The real one. A compiled program needs the worker's file in its `--include`. */
+export function startSocketWorker(): SocketWorker {
+  return new Worker(new URL("./socket_worker.ts", import.meta.url), { type: "module" });
+}
+
+const openMsMax = 10_000;
+/** A server that has not answered the close frame by then is taken never to do so. */
+const closeMsMax = 5_000;
+/** Each costs a descriptor; a new Worker costs 17 MB while both live, so not every one of them is worth it. */
+const stuckMax = 8;
+const retiredMsMax = 60_000;
+
+interface Held {
+  state: "opening" | "open" | "closing" | "stuck";
+  readonly listener: SocketListener;
+  /** Ends the wait for what should happen next. */
+  patience: AbortController;
+}
+
+interface Holder {
+  readonly worker: SocketWorker;
+  readonly sockets: Map<number, Held>;
+  readonly ended: AbortController;
+  isRetired: boolean;
+}
+
+export class SocketPool implements Sockets {
+  readonly #clock: Clock;
+  readonly #startWorker: () => SocketWorker;
+  readonly #holders = new Set<Holder>();
+  #current: Holder | null = null;
+  #dialled = 0;
+
+  constructor(clock: Clock, startWorker: () => SocketWorker) {
+    this.#clock = clock;
+    this.#startWorker = startWorker;
+  }
+
+  dial(url: string, dialect: FeedName, listener: SocketListener): Socket {
+    const holder = this.#current ??= this.#start();
+    const id = ++this.#dialled;
+    const held: Held = { state: "opening", listener, patience: new AbortController() };
+    holder.sockets.set(id, held);
+    holder.worker.postMessage({ kind: "dial", id, url, dialect });
+    this.#after(openMsMax, held.patience.signal, () => {
+      this.#close(holder, id);
+      listener.closed(`not open within ${openMsMax / 1000} s`);
+    });
+    return { close: () => this.#close(holder, id) };
+  }
+
+  /** Ends all of it at once; who still has a live socket is told that it is closed. */
+  close(): void {
+    for (const holder of this.#holders) this.#end(holder, "the program is stopping");
+  }
+
+  #start(): Holder {
+    const worker = this.#startWorker();
+    const holder: Holder = { worker, sockets: new Map(), ended: new AbortController(), isRetired: false };
+    worker.onmessage = ({ data }) => this.#tell(holder, data);
+    worker.onerror = (event) => {
+      event.preventDefault(); // or the whole program ends
+      this.#end(holder, `what held the connection broke: ${event.message}`);
+    };
+    this.#holders.add(holder);
+    return holder;
+  }
+
+  #tell(holder: Holder, event: SocketEvent): void {
+    const held = holder.sockets.get(event.id);
+    if (held === undefined) return;
+    if (event.kind === "closed") this.#forget(holder, event.id, held);
+    if (!isLive(held)) return;
+    switch (event.kind) {
+      case "open":
+        held.state = "open";
+        held.patience.abort();
+        return held.listener.open();
+      case "report":
+        return held.listener.report(event.decoded);
+      case "bad-frame":
+        return held.listener.badFrame(event.why);
+      case "closed":
+        return held.listener.closed(event.why);
+    }
+  }
+
+  #forget(holder: Holder, id: number, held: Held): void {
+    held.patience.abort();
+    holder.sockets.delete(id);
+    this.#endIfDone(holder);
+  }
+
+  #close(holder: Holder, id: number): void {
+    const held = holder.sockets.get(id);
+    if (held === undefined || !isLive(held)) return;
+    held.patience.abort();
+    held.patience = new AbortController();
+    held.state = "closing";
+    holder.worker.postMessage({ kind: "close", id });
+    this.#after(closeMsMax, held.patience.signal, () => {
+      held.state = "stuck";
+      if (count(holder, (each) => each.state === "stuck") > stuckMax) this.#retire(holder);
+    });
+    this.#endIfDone(holder);
+  }
+
+  #retire(holder: Holder): void {
+    if (holder.isRetired) return;
+    holder.isRetired = true;
+    this.#current = null; // the next dial starts the new one
+    this.#after(retiredMsMax, holder.ended.signal, () => this.#end(holder, "what held the connection was replaced"));
+    for (const held of [...holder.sockets.values()].filter(isLive)) held.listener.retire();
+    this.#endIfDone(holder);
+  }
+
+  #endIfDone(holder: Holder): void {
+    if (holder.isRetired && count(holder, isLive) === 0) this.#end(holder, "");
+  }
+
+  #end(holder: Holder, why: string): void {
+    if (holder.ended.signal.aborted) return;
+    const live = [...holder.sockets.values()].filter(isLive);
+    holder.ended.abort();
+    for (const held of holder.sockets.values()) held.patience.abort();
+    holder.sockets.clear();
+    holder.worker.onmessage = null;
+    holder.worker.terminate();
+    this.#holders.delete(holder);
+    if (this.#current === holder) this.#current = null;
+    for (const held of live) held.listener.closed(why);
+  }
+
+  #after(ms: number, signal: AbortSignal, act: () => void): void {
+    // Called off means that what was waited for has happened.
+    this.#clock.wait(ms, signal).then(act, () => {});
+  }
+}
+
+function isLive(held: Held): boolean {
+  return held.state === "opening" || held.state === "open";
+}
+
+function count(holder: Holder, is: (held: Held) => boolean): number {
+  return [...holder.sockets.values()].filter(is).length;
+}

@@ -1,0 +1,78 @@
+/**
+ * Holds the native sockets of the feeds, and reads their frames, in a Worker of its own: the runtime never lets go of a
+ * socket whose server doesn't answer the close frame until the Worker that holds it ends. `socket_pool` starts and ends it,
+ * and is the only one that talks to it. No other module may import more than types from here.
+ */
+import type { FeedName } from "./connection.ts";
+import type { Decoded } from "./entry.ts";
+import { splitFrame } from "./frame.ts";
+import { decodeJump } from "./jump.ts";
+import { decodeRelay } from "./relay.ts";
+import { excerpt } from "./trouble.ts";
+
+/** What the pool asks for. `id` is the pool's own number of a socket. */
+export type SocketOrder =
+  | { readonly kind: "dial"; readonly id: number; readonly url: string; readonly dialect: FeedName }
+  | { readonly kind: "close"; readonly id: number };
+
+/** What becomes of a socket. Nothing comes after `closed`. Frames that are no reports are not told of. */
+export type SocketEvent =
+  & { readonly id: number }
+  & (
+    | { readonly kind: "open" }
+    | { readonly kind: "report"; readonly decoded: Decoded }
+    | { readonly kind: "bad-frame"; readonly why: string }
+    | { readonly kind: "closed"; readonly why: string }
+  );
+
+declare function postMessage(event: SocketEvent): void;
+
+const decoders = { jump: decodeJump, relay: decodeRelay } as const;
+const sockets = new Map<number, WebSocket>();
+
+globalThis.addEventListener("message", (event) => {
+  if (event instanceof MessageEvent) obey(event.data as SocketOrder);
+});
+
+function obey(order: SocketOrder): void {
+  if (order.kind === "close") return sockets.get(order.id)?.close();
+  try {
+    dial(order);
+  } catch (error) { // an address that is none
+    postMessage({ id: order.id, kind: "closed", why: wordsOf(String(error)) });
+  }
+}
+
+function dial({ id, url, dialect }: SocketOrder & { kind: "dial" }): void {
+  const socket = new WebSocket(url);
+  let failure = "";
+  sockets.set(id, socket);
+  socket.onopen = () => postMessage({ id, kind: "open" });
+  socket.onmessage = ({ data }) => tellOfFrame(id, dialect, data);
+  socket.onerror = (event) => failure = event instanceof ErrorEvent ? wordsOf(event.message) : "";
+  socket.onclose = (event) => {
+    sockets.delete(id);
+    postMessage({ id, kind: "closed", why: failure || closingWords(event) });
+  };
+}
+
+/** The one place where reports are handed over: as objects for now. */
+function tellOfFrame(id: number, dialect: FeedName, data: unknown): void {
+  if (typeof data !== "string") return postMessage({ id, kind: "bad-frame", why: "a binary frame" });
+  const frame = splitFrame(data);
+  if (frame.kind === "bad") return postMessage({ id, kind: "bad-frame", why: frame.why });
+  const decoded = decoders[dialect](frame.documents);
+  if (decoded !== null) postMessage({ id, kind: "report", decoded });
+}
+
+/** The runtime's words, without what each of them begins with. */
+function wordsOf(message: string): string {
+  const words = excerpt(
+    message.replace(/^(?:NetworkError|SyntaxError|Error): /, "").replace("failed to connect to WebSocket: ", ""),
+  );
+  return words === "Frame too large" ? "Frame too large (more than 64 MB)" : words;
+}
+
+function closingWords({ code, reason }: CloseEvent): string {
+  return reason === "" ? `closed with code ${code}` : `closed with code ${code} "${excerpt(reason)}"`;
+}

@@ -1,0 +1,195 @@
+import assert from "node:assert/strict";
+import { type Socket, type SocketListener, SocketPool, type SocketWorker } from "../src/socket_pool.ts";
+import type { SocketEvent, SocketOrder } from "../src/socket_worker.ts";
+import { FakeClock } from "./fixtures/clock.ts";
+
+/** Workers that only note what they are asked; a test says what becomes of the sockets. */
+class FakeWorkers {
+  readonly orders: SocketOrder[][] = [];
+  readonly ended: number[] = [];
+  readonly #workers: SocketWorker[] = [];
+
+  readonly start = (): SocketWorker => {
+    const orders: SocketOrder[] = [], at = this.orders.push(orders) - 1;
+    const worker: SocketWorker = {
+      onmessage: null,
+      onerror: null,
+      postMessage: (order) => void orders.push(order),
+      terminate: () => void this.ended.push(at),
+    };
+    this.#workers.push(worker);
+    return worker;
+  };
+
+  tell(at: number, event: SocketEvent): void {
+    this.#workers[at]?.onmessage?.(new MessageEvent("message", { data: event }));
+  }
+
+  breakDown(at: number, message: string): ErrorEvent {
+    const event = new ErrorEvent("error", { message, cancelable: true });
+    this.#workers[at]?.onerror?.(event);
+    return event;
+  }
+}
+
+function bench() {
+  const clock = new FakeClock(), workers = new FakeWorkers(), told: string[] = [];
+  const pool = new SocketPool(clock, workers.start);
+  const listener = (name: string): SocketListener => ({
+    open: () => told.push(`${name} open`),
+    report: (decoded) => told.push(`${name} report of ${decoded.entries}`),
+    badFrame: (why) => told.push(`${name} bad frame: ${why}`),
+    closed: (why) => told.push(`${name} closed: ${why}`),
+    retire: () => told.push(`${name} retire`),
+  });
+  return { clock, workers, told, pool, dial: (name: string) => pool.dial(`ws://${name}`, "relay", listener(name)) };
+}
+
+/** Nine sockets of the first worker whose server never answers the close frame. */
+async function withNineStuck({ dial, workers, clock }: ReturnType<typeof bench>, beside = 0): Promise<void> {
+  for (let at = 1; at <= 9; at++) {
+    const socket = dial("stuck");
+    workers.tell(0, { id: beside + at, kind: "open" });
+    socket.close();
+  }
+  await clock.advance(5_000);
+}
+
+const report = { connections: new Map(), entries: 3, skipped: 0, generation: "measured" } as const;
+
+Deno.test("no worker is started before the first dial", () => assert.deepEqual(bench().workers.orders, []));
+
+Deno.test("a listener hears of its own socket alone, until it is closed", () => {
+  const { dial, workers, told } = bench();
+  dial("a");
+  dial("b");
+
+  workers.tell(0, { id: 1, kind: "open" });
+  workers.tell(0, { id: 2, kind: "closed", why: "tcp connect error" });
+  workers.tell(0, { id: 1, kind: "report", decoded: report });
+  workers.tell(0, { id: 1, kind: "bad-frame", why: "an empty frame" });
+  workers.tell(0, { id: 1, kind: "closed", why: "closed with code 1006" });
+  workers.tell(0, { id: 1, kind: "report", decoded: report });
+
+  assert.deepEqual(workers.orders, [[
+    { kind: "dial", id: 1, url: "ws://a", dialect: "relay" },
+    { kind: "dial", id: 2, url: "ws://b", dialect: "relay" },
+  ]]);
+  assert.deepEqual(told, [
+    "a open",
+    "b closed: tcp connect error",
+    "a report of 3",
+    "a bad frame: an empty frame",
+    "a closed: closed with code 1006",
+  ]);
+});
+
+Deno.test("nothing is told of a socket after its listener closed it", () => {
+  const { dial, workers, told } = bench();
+  const socket = dial("a");
+
+  socket.close();
+  socket.close();
+  for (const event of ["open", "closed"] as const) workers.tell(0, { id: 1, kind: event, why: "" });
+
+  assert.deepEqual(workers.orders[0]?.slice(1), [{ kind: "close", id: 1 }]);
+  assert.deepEqual(told, []);
+});
+
+Deno.test("a dial that is not open within 10 s is closed with a reason", async () => {
+  const { dial, workers, told, clock } = bench();
+  dial("slow");
+  dial("quick");
+  workers.tell(0, { id: 2, kind: "open" });
+
+  await clock.advance(9_999);
+  assert.deepEqual(told, ["quick open"]);
+  await clock.advance(1);
+
+  assert.deepEqual(told, ["quick open", "slow closed: not open within 10 s"]);
+  assert.deepEqual(workers.orders[0]?.at(-1), { kind: "close", id: 1 });
+});
+
+Deno.test("a worker with eight sockets that would not close is kept", async () => {
+  const { dial, workers, clock } = bench();
+  for (let at = 1; at <= 8; at++) dial("stuck").close();
+  await clock.advance(5_000);
+  dial("next");
+
+  assert.deepEqual([workers.orders.length, workers.ended], [1, []]);
+});
+
+Deno.test("sockets that close in time count for nothing", async () => {
+  const { dial, workers, clock } = bench();
+  for (let at = 1; at <= 20; at++) {
+    dial("quick").close();
+    workers.tell(0, { id: at, kind: "closed", why: "" });
+  }
+  await clock.advance(5_000);
+
+  assert.deepEqual([workers.ended, clock.waiting], [[], 0]);
+});
+
+Deno.test("a worker with nine is ended at once where nobody lives in it, and the next dial starts another", async () => {
+  const all = bench();
+  await withNineStuck(all);
+  assert.deepEqual([all.workers.orders.length, all.workers.ended], [1, [0]]);
+
+  all.dial("next");
+
+  assert.deepEqual(all.workers.orders[1]?.length, 1);
+  assert.deepEqual(all.told, Array(9).fill("stuck open"));
+});
+
+Deno.test("who lives in a worker that is replaced is asked to renew, and it is ended when the last has gone", async () => {
+  const all = bench(), { workers } = all;
+  const old = all.dial("old");
+  workers.tell(0, { id: 1, kind: "open" });
+  await withNineStuck(all, 1);
+  all.dial("new");
+  workers.tell(0, { id: 1, kind: "report", decoded: report });
+
+  assert.deepEqual(all.told.filter((each) => each.startsWith("old")), ["old open", "old retire", "old report of 3"]);
+  assert.deepEqual([workers.orders.length, workers.ended], [2, []]);
+
+  old.close();
+  assert.deepEqual(workers.ended, [0]);
+});
+
+Deno.test("a worker that is replaced is ended after a minute, whoever lives in it", async () => {
+  const all = bench();
+  all.dial("old");
+  all.workers.tell(0, { id: 1, kind: "open" });
+  await withNineStuck(all, 1);
+
+  await all.clock.advance(59_999);
+  assert.deepEqual(all.workers.ended, []);
+  await all.clock.advance(1);
+
+  assert.deepEqual(all.workers.ended, [0]);
+  assert.equal(all.told.at(-1), "old closed: what held the connection was replaced");
+  assert.equal(all.clock.waiting, 0);
+});
+
+Deno.test("a worker that breaks ends its sockets but not the program, and the next dial starts another", () => {
+  const { dial, workers, told } = bench();
+  dial("a");
+  const event = workers.breakDown(0, "out of memory");
+  dial("b");
+
+  assert.ok(event.defaultPrevented);
+  assert.deepEqual(told, ["a closed: what held the connection broke: out of memory"]);
+  assert.deepEqual([workers.ended, workers.orders.length], [[0], 2]);
+});
+
+Deno.test("closing the pool ends every worker and every wait", async () => {
+  const all = bench();
+  const closed: Socket = all.dial("closed");
+  closed.close();
+  all.dial("live");
+  all.pool.close();
+  await all.clock.advance(0);
+
+  assert.deepEqual([all.workers.ended, all.clock.waiting], [[0], 0]);
+  assert.deepEqual(all.told, ["live closed: the program is stopping"]);
+});
