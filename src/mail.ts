@@ -1,0 +1,50 @@
+/**
+ * What does a mail say: its subject, its text part to the letter of design section 4, and the same in HTML. Pure.
+ * What is in it is for `mail_content`, when it goes and whether it arrived for `outbox`, headers for `smtp`.
+ */
+import type { Letter } from "./alert.ts";
+import { contentOf, eventsTitle, type MailContent, type MailLine, type MailStyle, timeText } from "./mail_content.ts";
+import { mailHtml } from "./mail_html.tsx";
+import type { Snapshot } from "./snapshot.ts";
+
+export type { MailStyle } from "./mail_content.ts";
+
+export interface MailText {
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string;
+}
+
+/** The mail for `letter` as things are in `snapshot`, at `nowMs`. Everything from outside is made safe: one line each. */
+export function composeMail(letter: Letter, snapshot: Snapshot, style: MailStyle, nowMs: number): MailText {
+  const content = contentOf(letter, snapshot, style, nowMs);
+  return { subject: content.subject, text: mailText(content), html: mailHtml(content) };
+}
+
+function mailText({ atMs, alerts, events, problems, link }: MailContent): string {
+  const parts = [
+    [`System time: ${timeText(atMs)}`],
+    part("System alerts:", alerts.items, alerts.more),
+    part(`${eventsTitle(events)}:`, events.items.map(lineText), events.more),
+    part("All new and existing health issues:", orNone(problems.items.map(lineText)), problems.more),
+    link === "" ? [] : [`For the latest complete status information, please go to ${link}`],
+  ];
+  return parts.filter((lines) => lines.length > 0).map((lines) => lines.join("\n") + "\n").join("\n");
+}
+
+/** A part with nothing in it is left out. */
+function part(title: string, lines: readonly string[], more: number): string[] {
+  if (lines.length === 0) return [];
+  return [title, ...lines, ...(more > 0 ? [`and ${more} more`] : [])];
+}
+
+function orNone(lines: readonly string[]): readonly string[] {
+  return lines.length > 0 ? lines : ["none"];
+}
+
+/** `NAME CODE[ISSUES]`, in the codes that maintainers know. */
+function lineText({ name, healthy, issues, available, held }: MailLine): string {
+  const code = healthy ? (available ? " ok A" : " ok   U") : (available ? " -- A   " : " ><   U ");
+  const list = healthy ? "" : `[${issues.join(", ")}]`;
+  return name + code + list + (held === null ? "" : ` (held: ${held})`);
+}

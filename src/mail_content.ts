@@ -1,0 +1,132 @@
+/**
+ * What is in a mail, before it is words on a page: which experiments are listed, in which order, with which subject (design,
+ * "The mail"). Pure. Text is made of it in `mail`, HTML in `mail_html`; all that came from outside is safe to print here.
+ */
+import { alertHeadline, alertText, type HealthEvent, issueText, type Letter, type SystemAlert } from "./alert.ts";
+import type { ExperimentView, Snapshot } from "./snapshot.ts";
+import { excerpt } from "./trouble.ts";
+
+export interface MailStyle {
+  /** The start of the subject, empty for none. */
+  readonly subject: string;
+  /** Where the page is: a whole URL, empty for none. */
+  readonly link: string;
+}
+
+export interface MailContent {
+  readonly subject: string;
+  readonly atMs: number;
+  readonly alerts: Listed<string>;
+  readonly events: Listed<MailLine>;
+  readonly problems: Listed<MailLine>;
+  readonly link: string;
+}
+
+/** `more`: how many there was no room for. */
+export interface Listed<Item> {
+  readonly items: readonly Item[];
+  readonly more: number;
+}
+
+/** An experiment in a mail: what it is now, or what its newest event said. */
+export interface MailLine {
+  readonly name: string;
+  readonly healthy: boolean;
+  readonly issues: readonly string[];
+  readonly available: boolean;
+  readonly held: string | null;
+  readonly sinceMs: number;
+  /** How long the state before this one had lasted; null where that is not known. */
+  readonly lastedMs: number | null;
+}
+
+/** More lines than anyone reads; with them a mail stays below what servers take (10 MB, most of them). */
+export const linesMax = 5_000;
+
+/** What `letter` has to tell at `nowMs`, and all current problems of the judged experiments in `snapshot`. */
+export function contentOf(letter: Letter, snapshot: Snapshot, style: MailStyle, nowMs: number): MailContent {
+  const views = new Map(snapshot.experiments.map((view) => [view.name, view]));
+  const newest = new Map(letter.events.map((event) => [event.experiment, event]));
+  const events = [...newest.values()].map((event) => eventLine(event, views.get(event.experiment)));
+  const problems = snapshot.experiments.filter((view) => view.judged && view.issues.length > 0).map(problemLine);
+  return {
+    subject: subjectOf(letter, { style, events: events.length, problems: problems.length }),
+    atMs: nowMs,
+    alerts: { items: letter.alerts.map(safeAlertText), more: letter.leftOut?.alerts ?? 0 },
+    events: listed(events.toSorted(issuesFirst), letter.leftOut?.events ?? 0),
+    problems: listed(problems.toSorted(byName), 0),
+    link: style.link,
+  };
+}
+
+/** How many lines the events are, plural whatever the count. */
+export function eventsTitle({ items }: Listed<MailLine>): string {
+  const ok = items.filter((line) => line.healthy).length;
+  return `There are ${items.length} new health events (${items.length - ok} issues, ${ok} ok)`;
+}
+
+/** RFC 3339 in UTC, to the second. */
+export function timeText(atMs: number): string {
+  return new Date(atMs).toISOString().replace(/\.\d+Z$/, "Z");
+}
+
+function subjectOf(
+  letter: Letter,
+  { style, events, problems }: { style: MailStyle; events: number; problems: number },
+) {
+  const words = excerpt(style.subject);
+  return (words === "" ? "" : `${words} `) + causeOf(letter, events, problems);
+}
+
+/** Plural whatever the count: people filter on it. */
+function causeOf(letter: Letter, events: number, problems: number): string {
+  if (events > 0) return `${events} new health events`;
+  const [first, ...others] = letter.alerts;
+  if (first === undefined) return `reminder: ${problems} experiments with issues`;
+  return `system alert: ${alertHeadline(first)}${others.length > 0 ? ` (+${others.length})` : ""}`;
+}
+
+function eventLine(event: HealthEvent, view: ExperimentView | undefined): MailLine {
+  return {
+    name: excerpt(event.experiment),
+    healthy: event.healthy,
+    issues: event.issues.map((issue) => excerpt(issueText(issue))),
+    available: view?.available ?? false,
+    held: heldBy(view),
+    sinceMs: event.atMs,
+    lastedMs: event.lastedMs,
+  };
+}
+
+function problemLine(view: ExperimentView): MailLine {
+  return {
+    name: excerpt(view.name),
+    healthy: false,
+    issues: view.issues.map((issue) => excerpt(issueText(issue))),
+    available: view.available,
+    held: heldBy(view),
+    // While its source is lost a view is `unknown` since then, but its issues are as old as the event that told of them.
+    sinceMs: view.events.at(-1)?.atMs ?? view.sinceMs,
+    lastedMs: null,
+  };
+}
+
+function heldBy(view: ExperimentView | undefined): string | null {
+  return view === undefined || view.held === null ? null : excerpt(view.held);
+}
+
+function safeAlertText(alert: SystemAlert): string {
+  return alertText({ ...alert, detail: excerpt(alert.detail) });
+}
+
+function issuesFirst(one: MailLine, other: MailLine): number {
+  return Number(one.healthy) - Number(other.healthy) || byName(one, other);
+}
+
+function byName(one: MailLine, other: MailLine): number {
+  return one.name < other.name ? -1 : one.name > other.name ? 1 : 0;
+}
+
+function listed<Item>(items: readonly Item[], leftOut: number): Listed<Item> {
+  return { items: items.slice(0, linesMax), more: leftOut + Math.max(items.length - linesMax, 0) };
+}

@@ -1,0 +1,135 @@
+/**
+ * The HTML part of a mail: what the text part says, and besides it since when, how long what is ok again had lasted, and
+ * what the codes mean. Pure. Inline styles, as mail clients drop others; no colour of text or background, so that a dark
+ * screen stays dark; every state is said in words. The JSX runtime escapes whatever stands between braces.
+ */
+import { eventsTitle, type Listed, type MailContent, type MailLine, timeText } from "./mail_content.ts";
+
+/** A whole document. */
+export function mailHtml(content: MailContent): string {
+  return `<!DOCTYPE html>${<Mail {...content} />}`;
+}
+
+/** A duration as people say it, of two units at most: `3 s`, `4 min`, `2 h 5 min`, `3 d 4 h`. */
+export function lastedText(ms: number): string {
+  const seconds = Math.max(Math.round(ms / 1_000), 0);
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return `${hours} h` + (minutes % 60 > 0 ? ` ${minutes % 60} min` : "");
+  return `${Math.floor(hours / 24)} d` + (hours % 24 > 0 ? ` ${hours % 24} h` : "");
+}
+
+const bodyStyle = "margin:0;padding:16px;font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;" +
+  "font-size:16px;line-height:1.5";
+const titleStyle = "margin:24px 0 8px;font-size:18px";
+const listStyle = "margin:0;padding:0;list-style:none";
+const codeStyle = "font-family:ui-monospace,Menlo,Consolas,monospace;white-space:pre";
+const smallStyle = "font-size:14px";
+
+// Of middling lightness, so that they can be told from both a white and a black page.
+const colours = { issues: "#d9480f", ok: "#2f9e44", system: "#7048e8" };
+
+function itemStyle(colour: string): string {
+  return `margin:0 0 8px;padding:4px 0 4px 12px;border-left:4px solid ${colour};overflow-wrap:anywhere`;
+}
+
+function Mail({ subject, atMs, alerts, events, problems, link }: MailContent) {
+  return (
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <meta name="supported-color-schemes" content="light dark" />
+        <title>{subject}</title>
+      </head>
+      <body style={bodyStyle}>
+        <p style="margin:0">System time: {timeText(atMs)}</p>
+        {alerts.items.length > 0 && <Alerts alerts={alerts} />}
+        {events.items.length > 0 && <Lines title={eventsTitle(events)} lines={events} />}
+        <Lines title="All new and existing health issues" lines={problems} />
+        {link !== "" && (
+          <p>
+            For the latest complete status information, please go to <a href={link}>{link}</a>
+          </p>
+        )}
+        <Legend />
+      </body>
+    </html>
+  );
+}
+
+function Alerts({ alerts }: { alerts: Listed<string> }) {
+  return (
+    <>
+      <h2 style={titleStyle}>System alerts</h2>
+      <ul style={listStyle}>{alerts.items.map(alertItem)}</ul>
+      <More count={alerts.more} />
+    </>
+  );
+}
+
+function alertItem(text: string) {
+  return <li style={itemStyle(colours.system)}>{text}</li>;
+}
+
+function Lines({ title, lines }: { title: string; lines: Listed<MailLine> }) {
+  return (
+    <>
+      <h2 style={titleStyle}>{title}</h2>
+      {lines.items.length > 0 ? <ul style={listStyle}>{lines.items.map(lineItem)}</ul> : <p style="margin:0">none</p>}
+      <More count={lines.more} />
+    </>
+  );
+}
+
+function lineItem({ name, healthy, issues, available, held, sinceMs, lastedMs }: MailLine) {
+  const lasted = healthy && lastedMs !== null ? `, after ${lastedText(lastedMs)} of issues` : "";
+  return (
+    <li style={itemStyle(healthy ? colours.ok : colours.issues)}>
+      <strong>{name}</strong> <code style={codeStyle}>{codeOf(healthy, available)}</code> {healthy ? "ok" : "issues"},
+      {" "}
+      {available ? "available" : "unavailable"}
+      {held !== null && <>{" "}(held: {held})</>}
+      {issues.length > 0 && <div>{issues.join(", ")}</div>}
+      <div style={smallStyle}>since {timeText(sinceMs)}{lasted}</div>
+    </li>
+  );
+}
+
+function More({ count }: { count: number }) {
+  return count > 0 ? <p style="margin:0">and {count} more</p> : null;
+}
+
+function Legend() {
+  return (
+    <>
+      <h2 style={titleStyle}>What the codes mean</h2>
+      <ul style={`${listStyle};${smallStyle}`}>
+        {codes.map(codeItem)}
+        <li>A and U: whether the booking system offers it. Held: a person took it off, with that reason.</li>
+      </ul>
+    </>
+  );
+}
+
+const codes: readonly (readonly [code: string, meaning: string])[] = [
+  ["-- A", "issues, available: what students need works"],
+  [">< U", "issues, unavailable: students cannot book it"],
+  ["ok A", "all works, available"],
+  ["ok U", "all works, unavailable"],
+];
+
+function codeItem([code, meaning]: readonly [string, string]) {
+  return (
+    <li>
+      <code style={codeStyle}>{code}</code> · {meaning}
+    </li>
+  );
+}
+
+function codeOf(healthy: boolean, available: boolean): string {
+  return `${healthy ? "ok" : available ? "--" : "><"} ${available ? "A" : "U"}`;
+}

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import type { AlertCode, Letter } from "../src/alert.ts";
+import { composeMail, type MailText } from "../src/mail.ts";
+import { lastedText } from "../src/mail_html.tsx";
+import type { ExperimentView } from "../src/snapshot.ts";
+import {
+  alert,
+  contractLab,
+  contractLetter,
+  event,
+  letter,
+  missingJump,
+  nowMs,
+  snapshot,
+  view,
+} from "./fixtures/letters.ts";
+
+function mailOf(owed: Partial<Letter>, experiments: readonly ExperimentView[]): MailText {
+  const style = { subject: "app.example.org/t", link: "https://app.example.org/t/status" };
+  return composeMail(letter(owed), snapshot(experiments), style, nowMs);
+}
+
+const durations: Record<string, [ms: number, want: string]> = {
+  "nothing": [0, "0 s"],
+  "seconds": [3_400, "3 s"],
+  "just under a minute": [59_400, "59 s"],
+  "a minute": [60_000, "1 min"],
+  "minutes": [4 * 60_000 + 59_000, "4 min"],
+  "a whole hour": [3_600_000, "1 h"],
+  "hours and minutes": [125 * 60_000, "2 h 5 min"],
+  "a whole day": [86_400_000, "1 d"],
+  "days and hours": [76 * 3_600_000 + 59 * 60_000, "3 d 4 h"],
+};
+for (const [name, [ms, want]] of Object.entries(durations)) {
+  Deno.test(`how long it lasted: ${name}`, () => assert.equal(lastedText(ms), want));
+}
+
+const alertDetails: Record<AlertCode, string> = {
+  "jump-lost": "connected but silent: it may need a restart",
+  "relay-lost": 'Cannot get access at relay.example.org/t/relay: it answered 500 "token invalid"',
+  "book-lost": 'Cannot read the manifest at book.example.org/t/book: book answered 502 "Bad Gateway"',
+  "book-empty": "",
+  "store-damaged": "the old one is kept as status.db.damaged-20261122T203114Z",
+  "store-failing": "disk I/O error",
+  "too-many": "20003 of 20000",
+};
+
+/** Whole mails, kept in test/fixtures/mail. After a change that is meant: `deno test -A test/mail_test.ts -- --update`. */
+const wholeMails: Record<string, MailText> = {
+  "events_and_alert": mailOf(contractLetter, contractLab),
+  "reminder": mailOf({ reminder: true }, contractLab),
+  "held": mailOf({ events: [event("pend00", [missingJump])] }, [
+    view("pend00", [missingJump], { available: false, held: "new arm on Monday" }),
+  ]),
+  ...Object.fromEntries(
+    Object.entries(alertDetails).map(([code, detail]) => [
+      code.replaceAll("-", "_"),
+      mailOf({ alerts: [alert(code as AlertCode, { detail })] }, contractLab),
+    ]),
+  ),
+  "all_alerts_cleared": mailOf({
+    alerts: (["jump-lost", "relay-lost", "book-lost", "book-empty", "store-failing", "too-many"] as const)
+      .map((code) => alert(code, { turn: "cleared" })),
+  }, [view("spin31")]),
+};
+for (const [name, { subject, text, html }] of Object.entries(wholeMails)) {
+  const file = new URL(`./fixtures/mail/${name}.eml`, import.meta.url);
+  Deno.test(`a whole mail: ${name.replaceAll("_", " ")}`, async () => {
+    const whole = `Subject: ${subject}\n\n${text}\n--- HTML, a line for each tag ---\n${
+      html.replaceAll("><", ">\n<")
+    }\n`;
+    if (Deno.args.includes("--update")) await Deno.writeTextFile(file, whole);
+    assert.equal(whole, await Deno.readTextFile(file));
+  });
+}
