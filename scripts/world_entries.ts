@@ -2,7 +2,7 @@
  * How jump and relay write what is connected to them: the entries of a report, in the dialect of each generation.
  * Pure. What is true is `world_lab`'s.
  */
-import type { Lab, Sender } from "./world_lab.ts";
+import type { Lab, Sender, Stream } from "./world_lab.ts";
 
 /** A monitor, or another client of the topic `stats`, as a service sees it. */
 export interface Watcher {
@@ -137,12 +137,14 @@ export function relayStatus(
     expires_at: expiry(client, generation),
     remote_addr: client.from,
     scopes: client.scopes,
-    ...(generation === "v0.7"
-      ? { stats: { rx: client.rx ?? { last: "Never" }, tx: client.tx ?? { last: "Never" } } }
-      : {}),
+    ...(generation === "v0.7" ? { stats: { rx: statusTraffic(client.rx), tx: statusTraffic(client.tx) } } : {}),
     topic: client.topic,
     user_agent: client.userAgent,
   }));
+}
+
+function statusTraffic(traffic: Traffic | null): Partial<Traffic> {
+  return traffic === null ? { last: "Never" } : { fps: traffic.fps, last: traffic.last, size: traffic.size };
 }
 
 function expiry(client: RelayClient, generation: Generation): string {
@@ -151,35 +153,7 @@ function expiry(client: RelayClient, generation: Generation): string {
 }
 
 function relayClients(lab: Lab, watchers: readonly Watcher[], sinceMs: number, nowMs: number): RelayClient[] {
-  const ofExperiment = { from: experimentAddress, userAgent: experimentAgent, tx: null, rx: null };
-  const streams = [...lab.streams.values()];
-  const sending = streams.flatMap((stream) =>
-    stream.senders.map((sender): RelayClient => ({
-      ...ofExperiment,
-      topic: stream.topic,
-      scopes: ["read", "write", "expt"],
-      canWrite: true,
-      connectedMs: sender.connectedMs,
-      expiresMs: sender.connectedMs + lifetimeMs,
-      tx: sent(sender, nowMs),
-    }))
-  );
-  const users = streams.flatMap((stream) =>
-    stream.userMs.map((connectedMs, at): RelayClient => {
-      const writes = at % 2 === 1; // some users talk to the experiment, as to steer it
-      const traffic = { last: goDuration(nowMs - Math.min(nowMs, connectedMs)), size: 20, fps: 1.5 };
-      return {
-        ...ofExperiment,
-        topic: stream.topic,
-        scopes: writes ? ["read", "write"] : ["read"],
-        canWrite: writes,
-        connectedMs,
-        expiresMs: connectedMs + 3_600_000,
-        tx: writes ? traffic : null,
-        rx: writes ? null : traffic,
-      };
-    })
-  );
+  const streams = [...lab.streams.values()].flatMap((stream) => streamClients(stream, nowMs));
   const watching = watchers.map((watcher): RelayClient => ({
     ...watcher,
     topic: "stats",
@@ -194,7 +168,28 @@ function relayClients(lab: Lab, watchers: readonly Watcher[], sinceMs: number, n
     ...{ topic: "stats", scopes: ["read", "stats", "write"], canWrite: true, connectedMs: sinceMs, expiresMs: null },
     ...{ from: "internal", userAgent: "crossbar", tx: null, rx: null },
   };
-  return [own, ...watching, ...sending, ...users];
+  return [own, ...watching, ...streams];
+}
+
+/** The experiment's own connections on a stream's topic, and its users'. */
+function streamClients({ topic, senders, userMs }: Stream, nowMs: number): RelayClient[] {
+  const common = { topic, from: experimentAddress, userAgent: experimentAgent, tx: null, rx: null };
+  const sending = senders.map((sender): RelayClient => ({
+    ...common,
+    scopes: ["read", "write", "expt"],
+    canWrite: true,
+    connectedMs: sender.connectedMs,
+    expiresMs: sender.connectedMs + lifetimeMs,
+    tx: sent(sender, nowMs),
+  }));
+  const users = userMs.map((connectedMs, at): RelayClient => {
+    const canWrite = at % 2 === 1; // some users talk to the experiment, as to steer it
+    const traffic = { last: goDuration(20), size: 20, fps: 1.5 };
+    const scopes = canWrite ? ["read", "write"] : ["read"];
+    const expiresMs = connectedMs + 3_600_000;
+    return { ...common, scopes, canWrite, connectedMs, expiresMs, [canWrite ? "tx" : "rx"]: traffic };
+  });
+  return [...sending, ...users];
 }
 
 /** `size` and `fps` are means since it connected, so a stalled stream keeps them. */
