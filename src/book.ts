@@ -1,3 +1,23 @@
+/**
+ * Book's REST calls as plain values: which resources there are and which streams each must have, whether one is available,
+ * and setting that (protocol, "Book"). Every call is one request within TIMEOUT_BOOK, its body included, with a token of its
+ * own. When to call, and what to do about a failure, is for `bookkeeper`.
+ */
+import { z } from "zod";
+import {
+  type Attempt,
+  BookGarbled,
+  BookRefused,
+  BookUnknownResource,
+  BookUnreachable,
+  isBookError,
+} from "./book_error.ts";
+import { networkWords } from "./network_words.ts";
+import type { Secret } from "./secret.ts";
+import { bookClaims, signToken } from "./token.ts";
+import { answerWords } from "./trouble.ts";
+import type { Clock } from "./wait.ts";
+
 /** A bookable resource as the manifest lists it. */
 export interface Resource {
   readonly name: string;
@@ -5,4 +25,206 @@ export interface Resource {
   readonly stub: string;
   /** Whole topics of the streams it must have, sorted, e.g. `pend00-st-data`. */
   readonly required: readonly string[];
+}
+
+/** The manifest: sorted by name; empty where none is loaded. `skipped`: how many could not be read and were left out. */
+export interface BookList {
+  readonly resources: readonly Resource[];
+  readonly skipped: number;
+}
+
+/** `reason` in book's words: it puts `unavailable because ` before the reason of what is unavailable. */
+export interface Availability {
+  readonly available: boolean;
+  readonly reason: string;
+}
+
+/** Rejects with a `BookError`, or with the signal's reason when that is aborted. */
+export interface Book {
+  resources(signal: AbortSignal): Promise<BookList>;
+  availability(name: string, signal: AbortSignal): Promise<Availability>;
+  setAvailability(name: string, wanted: Availability, signal: AbortSignal): Promise<void>;
+}
+
+export interface BookSource {
+  /** `SCHEME://HOST/BASEPATH`, without a slash at its end. */
+  readonly base: string;
+  /** As book itself is configured, to the character. */
+  readonly audience: string;
+  readonly secret: Secret;
+  readonly timeoutMs: number;
+}
+
+export interface BookPorts {
+  readonly clock: Clock;
+  readonly fetch: (url: URL, init: RequestInit) => Promise<Response>;
+}
+
+export function createBook(source: BookSource, ports: BookPorts): Book {
+  const listUrl = new URL(`${source.base}/api/v1/admin/resources`);
+  return {
+    async resources(signal) {
+      const attempt = { tried: "list the resources", url: listUrl };
+      return readList(await ask(source, ports, { ...attempt, method: "GET" }, signal), attempt);
+    },
+    async availability(name, signal) {
+      const attempt = { tried: `read the availability of ${name}`, url: resourceUrl(listUrl, name) };
+      return readAvailability(await ask(source, ports, { ...attempt, method: "GET", resource: name }, signal), attempt);
+    },
+    async setAvailability(name, wanted, signal) {
+      const url = resourceUrl(listUrl, name);
+      // `searchParams` would write a space as `+`: book reads that too, but a proxy might not.
+      url.search = `?available=${wanted.available}&reason=${encodeURIComponent(wanted.reason)}`;
+      const tried = `set ${name} ${wanted.available ? "available" : "unavailable"}`;
+      await ask(source, ports, { tried, url, method: "PUT", resource: name }, signal);
+    },
+  };
+}
+
+interface Call extends Attempt {
+  readonly method: "GET" | "PUT";
+  /** The resource that it is about: a 404 says that book does not know it. */
+  readonly resource?: string;
+}
+
+// Long enough for a clock that is behind book's by more than is tolerable elsewhere.
+const tokenLifeMs = 120_000;
+// In characters. A manifest of 20,000 resources has about 5 million.
+const answerLengthMax = 64 * 1024 * 1024;
+// Of an error only the first words are shown.
+const errorLengthMax = 64 * 1024;
+
+/** The body of a success. */
+async function ask(source: BookSource, { clock, fetch }: BookPorts, call: Call, signal: AbortSignal): Promise<string> {
+  const limit = timeLimit(source.timeoutMs, clock, signal);
+  let hasAnswered = false;
+  try {
+    const times = { nowMs: clock.nowMs(), lifeMs: tokenLifeMs };
+    const authorization = await signToken(bookClaims(source.audience), source.secret, times);
+    const headers = { authorization, accept: "application/json" };
+    // The token must not follow a redirect to wherever it points.
+    const response = await fetch(call.url, { method: call.method, headers, redirect: "manual", signal: limit.signal });
+    hasAnswered = true;
+    if (!response.ok) throw await refusal(response, call);
+    return await readWhole(response, call);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isBookError(error)) throw error;
+    const late = `no ${hasAnswered ? "whole " : ""}answer within ${source.timeoutMs / 1000} s`;
+    throw new BookUnreachable(call, limit.signal.aborted ? late : networkWords(error), { cause: error });
+  } finally {
+    limit.lift();
+  }
+}
+
+/** A signal that is aborted with `signal`, or after `ms` unless lifted before. */
+function timeLimit(ms: number, clock: Clock, signal: AbortSignal): { readonly signal: AbortSignal; lift(): void } {
+  const limited = new AbortController();
+  const timer = new AbortController();
+  const stop = () => limited.abort(signal.reason);
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  clock.wait(ms, timer.signal).then(() => limited.abort(), () => {}); // lifted: the answer came first
+  const lift = () => {
+    timer.abort();
+    signal.removeEventListener("abort", stop);
+  };
+  return { signal: limited.signal, lift };
+}
+
+async function refusal(response: Response, call: Call): Promise<BookRefused | BookUnknownResource> {
+  const { status } = response;
+  const location = response.headers.get("location") ?? "";
+  const words = await firstWords(response);
+  if (status >= 300 && status < 400 && URL.canParse(location, call.url)) {
+    return new BookRefused(call, status, `and points to ${new URL(location, call.url).host}, which is not followed`);
+  }
+  const quoted = words === "" ? "without a word" : `"${words}"`;
+  if (status === 404 && call.resource !== undefined) {
+    return new BookUnknownResource(call, `book answered 404 ${quoted}`);
+  }
+  return new BookRefused(call, status, quoted);
+}
+
+async function firstWords(response: Response): Promise<string> {
+  let text = "";
+  try {
+    for await (const part of textOf(response)) {
+      text += part;
+      if (text.length > errorLengthMax) break;
+    }
+  } catch {
+    // The status is known, and what came of the body has to do.
+  }
+  return answerWords(text);
+}
+
+async function readWhole(response: Response, call: Call): Promise<string> {
+  const parts: string[] = [];
+  let length = 0;
+  for await (const part of textOf(response)) {
+    length += part.length;
+    if (length > answerLengthMax) throw new BookGarbled(call, `the answer is longer than ${answerLengthMax >> 20} MB`);
+    parts.push(part);
+  }
+  return parts.join("");
+}
+
+/** The body as it comes. Whoever stops reading cancels the rest. */
+async function* textOf(response: Response): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  for await (const chunk of response.body ?? []) yield decoder.decode(chunk, { stream: true });
+  yield decoder.decode();
+}
+
+function resourceUrl(listUrl: URL, name: string): URL {
+  const tried = `ask for ${name}`;
+  if (!isAddressable(name)) {
+    throw new BookUnknownResource({ tried, url: listUrl }, "its name cannot be written in an address");
+  }
+  return new URL(`${listUrl.href}/${encodeURIComponent(name)}`);
+}
+
+/** URLs take `.` and `..` (and `%2E`) for a way through folders, and half a surrogate pair has no escape. */
+function isAddressable(name: string): boolean {
+  return name !== "" && name !== "." && name !== ".." && name.isWellFormed();
+}
+
+// Half surrogates can't be written in an address or a database.
+const topicPart = z.string().min(1).max(256).regex(/^[^\p{Cc}\p{Cs}]*$/u);
+const resourceSchema = z.object({ topic_stub: topicPart, streams: z.array(topicPart).nullish() });
+const availabilitySchema = z.object({ available: z.boolean(), reason: z.string().nullish() });
+
+function readList(text: string, attempt: Attempt): BookList {
+  const list = parseJson(text, attempt);
+  if (typeof list !== "object" || list === null || Array.isArray(list)) throw unexpected(text, attempt);
+  const entries = Object.entries(list);
+  const resources = entries.flatMap(([name, wire]) => readResource(name, wire) ?? []);
+  resources.sort((a, b) => a.name < b.name ? -1 : 1);
+  return { resources, skipped: entries.length - resources.length };
+}
+
+function readResource(name: string, wire: unknown): Resource | null {
+  const parsed = resourceSchema.safeParse(wire);
+  if (!parsed.success || !isAddressable(name)) return null;
+  const { topic_stub: stub, streams } = parsed.data;
+  return { name, stub, required: [...new Set(streams?.map((stream) => `${stub}-${stream}`))].sort() };
+}
+
+function readAvailability(text: string, attempt: Attempt): Availability {
+  const parsed = availabilitySchema.safeParse(parseJson(text, attempt));
+  if (!parsed.success) throw unexpected(text, attempt);
+  return { available: parsed.data.available, reason: parsed.data.reason ?? "" };
+}
+
+function parseJson(text: string, attempt: Attempt): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw unexpected(text, attempt);
+  }
+}
+
+function unexpected(text: string, attempt: Attempt): BookGarbled {
+  return new BookGarbled(attempt, `the answer is not what book says: "${answerWords(text.slice(0, errorLengthMax))}"`);
 }
