@@ -25,8 +25,8 @@ export interface BookSource {
   readonly sinceMs: number;
   readonly states: ReadonlyMap<string, ResourceState>;
   readonly failures: number;
-  /** Whether the newest list was empty after one that was not; null while none has been read in this run. */
-  readonly wentEmpty: boolean | null;
+  /** The newest list of this run. `gone`: nothing in it, after one that held something. */
+  readonly list: "unread" | "some" | "none" | "gone";
   readonly lastSuccessMs: number | null;
   readonly trouble: Trouble | null;
   readonly writes: number;
@@ -64,7 +64,7 @@ function newBookSource(startedMs: number): BookSource {
     sinceMs: startedMs,
     states: new Map(),
     failures: 0,
-    wentEmpty: null,
+    list: "unread",
     lastSuccessMs: null,
     trouble: null,
     writes: 0,
@@ -125,8 +125,10 @@ export function afterList(
   source: BookSource,
   list: { isEmpty: boolean; hadResources: boolean; atMs: number },
 ): BookSource {
-  const next = { ...source, wentEmpty: list.isEmpty && (list.hadResources || source.wentEmpty === true) };
-  return afterAnswer(inState(next, list.isEmpty ? "empty" : "ok", list.atMs), list.atMs);
+  const { isEmpty, hadResources, atMs } = list;
+  const isGone = isEmpty && (hadResources || source.list === "gone");
+  const next: BookSource = { ...source, list: isGone ? "gone" : isEmpty ? "none" : "some" };
+  return afterAnswer(inState(next, settledState(next), atMs), atMs);
 }
 
 export function afterAnswer(source: BookSource, nowMs: number): BookSource {
@@ -143,8 +145,8 @@ export function afterState(source: BookSource, resource: string, state: Resource
   return { ...source, states: new Map(source.states).set(resource, state) };
 }
 
-function settledState({ wentEmpty }: BookSource): BookSource["state"] {
-  return wentEmpty === null ? "unread" : wentEmpty ? "empty" : "ok";
+function settledState({ list }: BookSource): BookSource["state"] {
+  return ({ unread: "unread", some: "ok", none: "empty", gone: "empty" } as const)[list];
 }
 
 /** What is to be told of the sources now, given what people have been told (`known`). Empty while nothing has changed. */
@@ -163,7 +165,7 @@ export function alertTurns(
       book.state === "lost" || (book.lastSuccessMs === null && known.has("book-lost")),
       book.trouble?.message ?? "",
     ],
-    ["book-empty", book.wentEmpty ?? known.has("book-empty"), ""],
+    ["book-empty", book.list === "gone" || (book.list !== "some" && known.has("book-empty")), ""],
     ["store-failing", now.storeError !== null, now.storeError ?? ""],
     ["too-many", lab.overflow > 0, `${lab.overflow} left out`],
   ];

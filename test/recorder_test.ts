@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { compacted, createRecorder, waitingEventsMax } from "../src/recorder.ts";
+import { type Change, type Store, StoreFailed } from "../src/store.ts";
+import { FakeClock } from "./fixtures/clock.ts";
+
+const event = (experiment: string): Change => ({
+  kind: "event",
+  event: { experiment, atMs: 0, healthy: true, issues: [], jumpOk: true, streamOk: {}, lastedMs: null },
+});
+const sent = (id: string): Change => ({ kind: "letter-sent", id, atMs: 0 });
+
+/** A store that takes what it is given, or refuses it while `isFull`. */
+function disk(kind: Store["kind"] = "durable") {
+  const disk = { isFull: false, written: [] as string[][] };
+  const store: Store = {
+    kind,
+    load: () => Promise.reject(new Error("not asked for here")),
+    record(changes) {
+      if (disk.isFull) return Promise.reject(new StoreFailed("Cannot write the store: the disk is full"));
+      disk.written.push(changes.map((each) => each.kind === "event" ? each.event.experiment : each.kind));
+      return Promise.resolve();
+    },
+    prune: () => disk.isFull ? Promise.reject(new StoreFailed("Cannot prune: the disk is full")) : Promise.resolve(),
+    close: () => Promise.resolve(),
+  };
+  return Object.assign(disk, { store });
+}
+
+function setUp(given = disk()) {
+  const clock = new FakeClock();
+  let changes = 0;
+  const recorder = createRecorder(given.store, { clock, random: () => 0, changed: () => changes++ });
+  return { clock, recorder, disk: given, changes: () => changes };
+}
+
+Deno.test("what is recorded together is written together, in the order it came", async () => {
+  const { recorder, disk } = setUp();
+  await Promise.all([recorder.record([event("a"), event("b")]), recorder.record([event("c")])]);
+  assert.deepEqual(disk.written, [["a", "b"], ["c"]]);
+  assert.equal(recorder.view().state, "ok");
+});
+
+Deno.test("a store that refuses delays the record and not who waits for it; what waits is written when it can be", async () => {
+  const { clock, recorder, disk } = setUp();
+  const stop = new AbortController();
+  const running = recorder.run(stop.signal);
+  disk.isFull = true;
+  await recorder.record([event("a")]);
+  await recorder.record([event("b")]);
+  assert.equal(recorder.view().state, "failing");
+  assert.equal(recorder.view().waiting, 2);
+  assert.match(recorder.view().lastError ?? "", /disk is full/);
+
+  disk.isFull = false;
+  await clock.advance(60_000);
+  assert.deepEqual(disk.written, [["a", "b"]]);
+  assert.equal(recorder.view().state, "ok");
+  assert.equal(recorder.view().waiting, 0);
+  stop.abort();
+  await running;
+});
+
+Deno.test("when it stops it tries once more to write what waits", async () => {
+  const { recorder, disk } = setUp();
+  const stop = new AbortController();
+  const running = recorder.run(stop.signal);
+  disk.isFull = true;
+  await recorder.record([event("a")]);
+  disk.isFull = false;
+  stop.abort();
+  await running;
+  assert.deepEqual(disk.written, [["a"]]);
+});
+
+Deno.test("a pruning that fails shows, and stops nothing", async () => {
+  const { recorder, disk } = setUp();
+  disk.isFull = true;
+  await recorder.prune(0);
+  assert.equal(recorder.view().state, "failing");
+});
+
+Deno.test("a store in memory says so", () => {
+  assert.equal(setUp(disk("memory")).recorder.view().state, "memory");
+});
+
+Deno.test("readers are told of every change of what they see", async () => {
+  const { recorder, changes } = setUp();
+  await recorder.record([event("a")]);
+  assert.equal(changes(), 1);
+});
+
+Deno.test("compacted: of what is replaced as a whole only the newest waits, and all events do, in order", () => {
+  const changes = [event("a"), sent("x"), event("b"), sent("y"), sent("x")];
+  assert.deepEqual(compacted(changes), { changes: [event("a"), event("b"), sent("y"), sent("x")], lost: 0 });
+});
+
+Deno.test("compacted: events beyond the limit are let go, the oldest first, and counted", () => {
+  const changes = Array.from({ length: waitingEventsMax + 2 }, (_, i) => event(`e${i}`));
+  const { changes: kept, lost } = compacted(changes);
+  assert.equal(lost, 2);
+  assert.deepEqual(kept[0], event("e2"));
+});

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { type AlertCode, alertText, type SystemAlert } from "../src/alert.ts";
+import { emptyLab, type Lab } from "../src/experiment.ts";
+import type { Conditions } from "../src/health.ts";
+import {
+  afterAnswer,
+  afterList,
+  afterNews,
+  afterReport,
+  afterTrouble,
+  alertTurns,
+  knownAfter,
+  newSources,
+  type Sources,
+} from "../src/sources.ts";
+import { connection } from "./fixtures/bench.ts";
+
+const t0 = Date.UTC(2026, 10, 22);
+const start = newSources(t0);
+const live: Conditions = { jump: "live", relay: "live" };
+const refused = { kind: "refused", message: 'relay answered 500 "token invalid"' } as const;
+
+/** The lines that are told, given which alerts people know of. */
+function told(
+  has: Partial<Sources & { lab: Lab; conditions: Conditions; storeError: string }>,
+  known: AlertCode[] = [],
+): string[] {
+  const given = { ...start, lab: emptyLab(t0), conditions: live, storeError: null, ...has };
+  const knownAlerts = known.map((
+    code,
+  ): [AlertCode, SystemAlert] => [code, { code, turn: "raised", atMs: t0, detail: "" }]);
+  return alertTurns(given, new Map(knownAlerts), t0).map(alertText);
+}
+
+const heard = {
+  ...emptyLab(t0),
+  relay: { ...emptyLab(t0).relay, newest: { kind: "report", atMs: t0, connections: new Map() } as const },
+};
+const bookDown = [1, 2, 3].reduce((book, failures) => afterTrouble(book, refused, failures, t0), start.book);
+
+const cases: Record<string, [lines: string[], want: string[]]> = {
+  "nothing wrong, nothing told": [told({}), []],
+  "a lost feed, with the service's own words": [
+    told({ conditions: { ...live, relay: "lost" }, relay: { ...start.relay, trouble: refused } }),
+    ['relay has no fresh reports so may be down: relay answered 500 "token invalid"'],
+  ],
+  "a lost feed that is connected": [
+    told({ conditions: { ...live, jump: "lost" } }),
+    ["jump has no fresh reports so may be down: connected but silent, as an old service is for good once one client stops reading: restart it"],
+  ],
+  "it is told once": [told({ conditions: { ...live, relay: "lost" } }, ["relay-lost"]), []],
+  "its return is a line": [told({ lab: heard }, ["relay-lost"]), ["relay reports again"]],
+  "after a restart it is not back before it has reported": [
+    told({ conditions: { ...live, relay: "connecting" } }, ["relay-lost"]),
+    [],
+  ],
+  "two failed tries of book are none": [told({ book: afterTrouble(start.book, refused, 2, t0) }), []],
+  "three in a row are": [
+    told({ book: bookDown }),
+    ['book does not answer so availability may be out of date: relay answered 500 "token invalid"'],
+  ],
+  "book's answer is a line": [told({ book: afterAnswer(bookDown, t0) }, ["book-lost"]), ["book answers again"]],
+  "after a restart book is not back before it has answered": [told({}, ["book-lost"]), []],
+  "an empty list after one that was not": [
+    told({ book: afterList(start.book, { isEmpty: true, hadResources: true, atMs: t0 }) }),
+    ["book lists no resources"],
+  ],
+  "an empty list from the start is none": [
+    told({ book: afterList(start.book, { isEmpty: true, hadResources: false, atMs: t0 }) }),
+    [],
+  ],
+  "resources again": [
+    told({ book: afterList(start.book, { isEmpty: false, hadResources: true, atMs: t0 }) }, ["book-empty"]),
+    ["book lists resources again"],
+  ],
+  "a store that cannot be written": [
+    told({ storeError: "the disk is full" }),
+    ["the store cannot be written so a restart may repeat or lose alerts: the disk is full"],
+  ],
+  "more experiments than the limit": [
+    told({ lab: { ...emptyLab(t0), overflow: 7 } }),
+    ["there are more experiments and streams than the limit so some are not watched: 7 left out"],
+  ],
+  "several at once": [
+    told({ conditions: { jump: "lost", relay: "lost" }, jump: { ...start.jump, trouble: refused } }).map((line) =>
+      line.slice(0, 30)
+    ),
+    ["jump has no fresh reports so m", "relay has no fresh reports so "],
+  ],
+};
+for (const [name, [lines, want]] of Object.entries(cases)) {
+  Deno.test(`alertTurns: ${name}`, () => assert.deepEqual(lines, want));
+}
+
+Deno.test("people know of an alert from when it is raised until it is cleared", () => {
+  const raised = { code: "relay-lost", turn: "raised", atMs: t0, detail: "" } as const;
+  const known = knownAfter(new Map(), [raised]);
+  assert.deepEqual([...known.keys()], ["relay-lost"]);
+  assert.deepEqual([...knownAfter(known, [{ ...raised, turn: "cleared" }]).keys()], []);
+});
+
+Deno.test("a feed's connection ends its trouble, and reports, entries, bad frames and connections are counted", () => {
+  const report = { feed: "relay", atMs: t0, entries: 3, skipped: 1, generation: "measured", intervalMs: null } as const;
+  let relay = afterNews(start.relay, { kind: "trouble", trouble: refused });
+  assert.equal(relay.trouble, refused);
+  relay = afterNews(relay, { kind: "connected", tokenExpiresMs: t0 + 1 });
+  assert.equal(relay.trouble, null);
+  relay = afterReport(relay, { ...report, connections: new Map([["a", connection("a")]]) });
+  relay = afterNews(relay, { kind: "bad-frame", why: "not JSON" });
+  assert.deepEqual(relay.counts, { reports: 1, entries: 3, skipped: 1, badFrames: 1, connects: 1 });
+  assert.equal(relay.generation, "measured");
+});
+
+Deno.test("book is unread, ok, failing, lost, and ok again; empty when it lists nothing", () => {
+  const ok = afterList(start.book, { isEmpty: false, hadResources: false, atMs: t0 });
+  const states = [
+    start.book,
+    ok,
+    afterTrouble(ok, refused, 1, t0),
+    afterTrouble(ok, refused, 3, t0),
+    afterAnswer(afterTrouble(ok, refused, 3, t0), t0),
+    afterList(ok, { isEmpty: true, hadResources: true, atMs: t0 }),
+  ];
+  assert.deepEqual(states.map(({ state }) => state), ["unread", "ok", "failing", "lost", "ok", "empty"]);
+});
+
+Deno.test("an empty book that fails and answers again is still empty", () => {
+  const empty = afterList(start.book, { isEmpty: true, hadResources: false, atMs: t0 });
+  assert.equal(afterAnswer(afterTrouble(empty, refused, 3, t0), t0).state, "empty");
+});
