@@ -119,6 +119,12 @@ export class World {
     if (resource !== null) this.book.manifest.set(resource, { stub: name, streams: required });
   }
 
+  /** The experiment is taken apart, and struck from the manifest; book forgets it when that is loaded next. */
+  removeExperiment(name: string): void {
+    this.lab.remove(name);
+    for (const [resource, { stub }] of this.book.manifest) if (stub === name) this.book.manifest.delete(resource);
+  }
+
   loadManifest(): void {
     this.book.loadManifest();
   }
@@ -142,4 +148,9 @@ export class World {
 function found<T>(thing: T | undefined, name: string): T {
   if (thing === undefined) throw new Error(`Cannot find ${name}: it was not added to the world`);
   return thing;
+}
+
+if (import.meta.main) {
+  const { runWorld } = await import("./world_process.ts");
+  Deno.exit(await runWorld(Deno.args, startWorld));
 }

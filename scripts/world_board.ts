@@ -54,14 +54,17 @@ export class Board {
         cause = error; // told if the time runs out: what is asked may still be starting
       }
       if (this.clock.nowMs() >= deadlineMs) throw new Error(this.#inVain(what, timeoutMs), { cause });
-      await this.#nextChange();
+      await this.change(pollMs);
     }
   }
 
-  #nextChange(): Promise<void> {
-    const change = new AbortController();
-    const unlisten = this.listen(() => change.abort());
-    return this.clock.wait(pollMs, change.signal).catch(() => {/* aborted: something happened */}).finally(unlisten);
+  /** Resolves when something happens, or after `ms`, or when `signal` is aborted. */
+  async change(ms: number, signal?: AbortSignal): Promise<void> {
+    const changed = new AbortController();
+    const unlisten = this.listen(() => changed.abort());
+    const either = signal === undefined ? changed.signal : AbortSignal.any([changed.signal, signal]);
+    await sleepUntil(this.clock.nowMs() + ms, this.clock, either);
+    unlisten();
   }
 
   #inVain(what: string, timeoutMs: number): string {
