@@ -144,7 +144,7 @@ function certificatesIn(pem: string): string[] {
 
 function isCertificate(pem: string): boolean {
   try {
-    return new X509Certificate(pem).raw.length > 0;
+    return new X509Certificate(pem).subject !== undefined;
   } catch {
     return false; // it throws for what is none, in words of BER that help nobody
   }
