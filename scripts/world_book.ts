@@ -140,10 +140,11 @@ export class Book {
     this.#board.happened("book", text);
   }
 
-  #set(name: string, available: boolean, reason: string, by: string): void {
+  #set(name: string, available: boolean, reason: string, by: "a person" | "a client"): void {
     if (!this.#loaded.has(name)) throw new Error(`Cannot set ${name}: the stand-in book has no such resource`);
     this.#availability.set(name, { available, reason: available ? reason : `unavailable because ${reason}` });
-    this.#board.happened("book", `${by} makes ${name} ${available ? "available" : "unavailable"}: ${reason}`);
+    const what = `${name} ${available ? "available" : "unavailable"}: ${reason}`;
+    this.#board.happened("book", by === "a person" ? `a person makes ${what}` : `book is told to make ${what}`);
   }
 
   async #log(asked: Asked): Promise<Answer> {

@@ -3,6 +3,7 @@
  * can't, such as closing without an answer, never answering, or handing the connection over to a WebSocket that is silent.
  * Bodies come with a Content-Length; no chunks, no TLS.
  */
+import { listenAnywhere } from "./world_port.ts";
 
 export interface Asked {
   readonly method: string;
@@ -106,7 +107,7 @@ export class HttpServer {
 
   /** Listens on 127.0.0.1 at `port`, or at a free one for 0. Returns the port. Throws when it is taken. */
   listen(port: number): number {
-    const listener = port === 0 ? listenSomewhere() : Deno.listen({ hostname: "127.0.0.1", port });
+    const listener = port === 0 ? listenAnywhere() : Deno.listen({ hostname: "127.0.0.1", port });
     this.#listener = listener;
     this.#task(this.#accept(listener));
     return listener.addr.port;
@@ -211,23 +212,4 @@ function indexOfEmptyLine(bytes: Uint8Array, from: number): number {
     if (bytes[at + 1] === 10 && bytes[at + 2] === 13 && bytes[at + 3] === 10) return at;
   }
   return -1;
-}
-
-/**
- * A port below those that the system gives to clients and to listeners that ask for none: a service that is stopped must
- * find its port free when it starts again.
- */
-export function portsToTry(): number[] {
-  return Array.from({ length: 50 }, () => 20_000 + Math.floor(Math.random() * 12_000));
-}
-
-function listenSomewhere(): Deno.TcpListener {
-  for (const port of portsToTry()) {
-    try {
-      return Deno.listen({ hostname: "127.0.0.1", port });
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    }
-  }
-  throw new Error("Cannot listen on 127.0.0.1: 50 ports were tried, and all are in use");
 }

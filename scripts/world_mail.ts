@@ -12,7 +12,7 @@ import {
   type SMTPServerSession,
 } from "smtp-server";
 import type { Board } from "./world_board.ts";
-import { portsToTry } from "./world_http.ts";
+import { portsToTry } from "./world_port.ts";
 
 export interface ReceivedMail {
   readonly atMs: number;

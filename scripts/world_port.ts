@@ -1,0 +1,38 @@
+/** Ports on 127.0.0.1 for the stand-in world, such that a service which is stopped finds its own free when it is back. */
+
+/**
+ * A port below those that the system gives to clients and to listeners that ask for none: a service that is stopped must
+ * find its port free when it starts again.
+ */
+export function portsToTry(): number[] {
+  return Array.from({ length: 50 }, () => 20_000 + Math.floor(Math.random() * 12_000));
+}
+
+/** `preferred` where nothing listens there, else another. It is free now, not reserved. */
+export function freePort(preferred: number): number {
+  for (const port of [preferred, ...portsToTry()]) {
+    const listener = tryToListen(port);
+    if (listener === null) continue;
+    listener.close();
+    return port;
+  }
+  throw new Error("Cannot find a free port on 127.0.0.1: 50 were tried, and all are in use");
+}
+
+export function listenAnywhere(): Deno.TcpListener {
+  for (const port of portsToTry()) {
+    const listener = tryToListen(port);
+    if (listener !== null) return listener;
+  }
+  throw new Error("Cannot listen on 127.0.0.1: 50 ports were tried, and all are in use");
+}
+
+/** Null where the port is taken. */
+function tryToListen(port: number): Deno.TcpListener | null {
+  try {
+    return Deno.listen({ hostname: "127.0.0.1", port });
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) return null;
+    throw error;
+  }
+}
