@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { readSettings } from "../src/settings.ts";
+import { allSettings, settingsList } from "../src/settings_list.ts";
+import { leastEnvironment } from "./fixtures/environment.ts";
+
+const read = (path: string) => Deno.readTextFileSync(`${import.meta.dirname}/../${path}`);
+
+const environmentFile = read("deploy/status.env");
+const unit = read("deploy/status.service");
+const dockerfile = read("Dockerfile");
+
+/** The lines of status.env that set something, or would without their `#`. */
+const lines = [...environmentFile.matchAll(/^(#?)STATUS_(\w+)=(.*)$/gm)].map(([, mark, name = "", value = ""]) => ({
+  name,
+  value,
+  isSet: mark === "",
+}));
+
+Deno.test("status.env has every setting, once, and no other", () => {
+  assert.deepEqual(lines.map(({ name }) => name).sort(), Object.keys(settingsList).sort());
+});
+
+Deno.test("status.env asks for what is required, and leaves all else as it is", () => {
+  const asked = lines.filter(({ isSet }) => isSet);
+  const required = allSettings.filter(([, { otherwise }]) => otherwise.kind === "required");
+
+  assert.deepEqual(asked.map(({ name }) => name).sort(), required.map(([name]) => name).sort());
+  assert.deepEqual(asked.filter(({ value }) => value !== ""), []);
+});
+
+Deno.test("status.env gives the defaults as they are", () => {
+  const given = Object.fromEntries(lines.map(({ name, value }) => [name, value]));
+  for (const [name, { otherwise }] of allSettings) {
+    if (otherwise.kind === "text") assert.equal(given[name], otherwise.text, name);
+  }
+});
+
+Deno.test("status.env can be taken with every line that has a default or an example", () => {
+  const all = Object.fromEntries(lines.map(({ name, value }) => [`STATUS_${name}`, value]));
+
+  const secrets = { STATUS_EMAIL_PASSWORD: "a", STATUS_SECRET_WEBHOOK: "b" };
+  const result = readSettings({ ...all, ...secrets, ...leastEnvironment }, () => read("test/fixtures/tls/ca.pem"));
+
+  assert.deepEqual(result.kind === "faulty" ? result.faults : [], []);
+});
+
+Deno.test("the unit's folders are where store and log are by default", () => {
+  assert.match(unit, /^StateDirectory=status$/m);
+  assert.match(unit, /^LogsDirectory=status$/m);
+  assert.deepEqual(settingsList.STORE_FILE.otherwise, { kind: "text", text: "/var/lib/status/status.db" });
+  assert.deepEqual(settingsList.LOG_FILE.otherwise, { kind: "text", text: "/var/log/status/status.log" });
+  assert.match(read("deploy/status.logrotate"), /^\/var\/log\/status\/status\.log \{$/m);
+});
+
+Deno.test("the unit lets the JavaScript engine write the code that it runs", () => {
+  assert.doesNotMatch(unit, /^MemoryDenyWriteExecute/m);
+});
+
+Deno.test("the machine's certificate authorities are trusted in the unit, the environment file and the image", () => {
+  for (const text of [unit, environmentFile, dockerfile]) {
+    assert.match(text, /^(?:Environment=|ENV .*)?DENO_TLS_CA_STORE=mozilla,system$/m);
+  }
+});
+
+Deno.test("nginx passes on the API alone, to the port that it is served at by default", () => {
+  const passed = [...read("deploy/nginx.conf").matchAll(/^\s*(?:location|proxy_pass) (\S+)/gm)].map(([, to]) => to);
+
+  assert.deepEqual(passed, ["/TENANT/status/api/", "http://127.0.0.1:3007/api/;"]);
+  assert.deepEqual(settingsList.PORT_SERVE.otherwise, { kind: "text", text: "3007" });
+  assert.match(dockerfile, /^EXPOSE 3007$/m);
+});

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { compileArguments, permissions, readArguments } from "../scripts/compile.ts";
+import { settingsList } from "../src/settings_list.ts";
+
+const read = (path: string) => Deno.readTextFileSync(`${import.meta.dirname}/../${path}`);
+
+const pin = read(".deno-version").trim();
+const dockerfile = read("Dockerfile");
+
+Deno.test("readArguments: an executable for this machine, in build, unless something else is asked for", () => {
+  assert.deepEqual(readArguments([]), { out: "build/status", target: null });
+});
+
+Deno.test("readArguments: another machine's executable, in another place", () => {
+  assert.deepEqual(readArguments(["--target", "aarch64-unknown-linux-gnu", "--out", "/tmp/arm"]), {
+    out: "/tmp/arm",
+    target: "aarch64-unknown-linux-gnu",
+  });
+});
+
+Deno.test("readArguments: a slip is told of, not ignored", () => {
+  assert.throws(() => readArguments(["--oot", "a"]), /Unknown option '--oot'/);
+  assert.throws(() => readArguments(["status"]), /Unexpected argument 'status'/);
+});
+
+Deno.test("compileArguments: Deno 2.9 leaves out what the program does not import", () => {
+  assert.deepEqual(compileArguments({ out: "build/status", target: null }, "2.9.6"), [
+    "compile",
+    "--quiet",
+    "--frozen",
+    "--allow-net",
+    "--allow-env=STATUS_*",
+    "--ignore-env",
+    "--allow-read",
+    "--allow-write",
+    "--deny-import",
+    "--no-prompt",
+    "--no-code-cache",
+    "--exclude-unused-npm",
+    "--include",
+    "src/socket_worker.ts",
+    "--output",
+    "build/status",
+    "main.ts",
+  ]);
+});
+
+const compilers: Record<string, [denoVersion: string, isKnown: boolean]> = {
+  "the oldest that is supported": ["2.6.8", false],
+  "the last before it came": ["2.8.99", false],
+  "a later one, whose number is no decimal fraction": ["2.10.0", true],
+  "the next generation": ["3.0.0", true],
+};
+for (const [name, [denoVersion, isKnown]] of Object.entries(compilers)) {
+  Deno.test(`compileArguments: ${name} is ${isKnown ? "" : "not "}asked to leave out what is not imported`, () => {
+    const args = compileArguments({ out: "build/status", target: null }, denoVersion);
+    assert.equal(args.includes("--exclude-unused-npm"), isKnown);
+  });
+}
+
+Deno.test("compileArguments: another machine is named to the compiler", () => {
+  const args = compileArguments({ out: "build/status", target: "x86_64-apple-darwin" }, pin);
+  assert.deepEqual(args.slice(-5), ["--target", "x86_64-apple-darwin", "--output", "build/status", "main.ts"]);
+});
+
+Deno.test("the executable may run nothing, load no library, import nothing and learn nothing of the system", () => {
+  assert.deepEqual(permissions.filter((each) => /-A|allow-(all|run|ffi|sys|import)|env$/.test(each)), ["--ignore-env"]);
+});
+
+Deno.test("what the compiler is told to include is there", () => {
+  const args = compileArguments({ out: "build/status", target: null }, pin);
+  const included = args.filter((_, at) => args[at - 1] === "--include");
+  for (const path of included) assert.ok(read(path).length > 0, path);
+});
+
+for (const paper of ["README.md", "CONTRIBUTING.md"]) {
+  Deno.test(`${paper} gives its commands with the Deno that is pinned`, () => {
+    const versions = new Set(Array.from(read(paper).matchAll(/npx --yes deno@([\d.]+\d)/g), ([, version]) => version));
+    versions.delete("2.6.8"); // the other one that the program has to compile with
+    assert.deepEqual([...versions], [pin]);
+  });
+}
+
+Deno.test("image and CI take the pinned Deno from where it is pinned", () => {
+  for (const path of ["Dockerfile", ".ci/run"]) {
+    assert.match(read(path), /deno@\$\(cat \.deno-version\)/, path);
+    assert.ok(!read(path).includes(pin), path);
+  }
+});
+
+Deno.test("the image sets settings that there are", () => {
+  const names = Array.from(dockerfile.matchAll(/\bSTATUS_(\w+)=/g), ([, name = ""]) => name);
+  assert.deepEqual(names, ["HOST_SERVE", "LOG_FILE"]);
+  for (const name of names) assert.ok(name in settingsList, name);
+});
+
+Deno.test("all that the image copies from the tree is let through to it, and nothing else", () => {
+  const copied = Array.from(dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm), ([, paths = ""]) => paths.split(" "));
+  const through = Array.from(read(".dockerignore").matchAll(/^!(.+)$/gm), ([, path]) => path);
+  assert.deepEqual(through.sort(), copied.flat().sort());
+});
