@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { Service, World, WorldOptions } from "../scripts/world.ts";
-import { access, claimsFor, Listener, sign, withWorld } from "./fixtures/world_client.ts";
+import { access, alone, claimsFor, Listener, sign, withWorld } from "./fixtures/world_client.ts";
 
 const recordings = new URL("../../shared/captures/", import.meta.url);
 const ignore = !isThere(recordings);
@@ -101,7 +101,7 @@ async function compare(world: World, service: Service, { request, response }: Ex
   assert.ok("path" in request);
   const asking = fetch(`${world.audience(service)}${request.path}`, {
     method: request.method,
-    headers: await authorization(world, service, request.authorization),
+    headers: { ...await authorization(world, service, request.authorization), ...alone },
   });
   const about = `${request.method} ${request.path}, token: ${request.authorization}`;
   if ("none" in response) return await assert.rejects(asking, TypeError, about);
