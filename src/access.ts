@@ -1,0 +1,128 @@
+/**
+ * How does one get the address of a websocket from jump or relay, and what went wrong if not: a token is signed, the service
+ * asked (protocol, "Access, then websocket", 1). Dialling the address, and trying again, are for others.
+ */
+import type { FeedName } from "./connection.ts";
+import type { Secret } from "./secret.ts";
+import { signToken, type TokenClaims } from "./token.ts";
+import { answerWords, excerpt, type Trouble } from "./trouble.ts";
+import type { Clock } from "./wait.ts";
+
+export interface AccessRequest {
+  readonly name: FeedName;
+  readonly accessUrl: URL;
+  readonly claims: TokenClaims;
+  readonly secret: Secret;
+  readonly tokenLifeMs: number;
+}
+
+export interface AccessPorts {
+  readonly clock: Clock;
+  fetch(url: URL, init: RequestInit): Promise<Response>;
+}
+
+/** The address holds a code: it is to be dialled as it stands, once, soon, and never shown. */
+export interface Grant {
+  readonly kind: "granted";
+  readonly socketUrl: string;
+  readonly signedMs: number;
+  readonly expiresMs: number;
+}
+
+const answerMsMax = 10_000;
+// An access is a hundred characters; whatever answers with more is something else.
+const answerCharsMax = 64 * 1024;
+
+/** Asks once. Rejects with the signal's reason when that is aborted first, and with nothing else. */
+export async function askAccess(
+  request: AccessRequest,
+  ports: AccessPorts,
+  signal: AbortSignal,
+): Promise<Grant | { readonly kind: "trouble"; readonly trouble: Trouble }> {
+  const { name, tokenLifeMs } = request, signedMs = ports.clock.nowMs();
+  const trouble = (kind: Trouble["kind"], what: string) => {
+    const message = `Cannot get access to ${name} at ${placeOf(request.accessUrl)}: ${what}`;
+    return { kind: "trouble", trouble: { kind, message } } as const;
+  };
+  try {
+    const token = await signToken(request.claims, request.secret, { nowMs: signedMs, lifeMs: tokenLifeMs });
+    const { status, body } = await post(request.accessUrl, token, ports, signal);
+    const words = withoutQueries(answerWords(body));
+    const answered = `${name} answered ${status}${words && ` "${words}"`}`;
+    if (status < 200 || status > 299) return trouble("refused", answered);
+    const socketUrl = socketUrlOf(body);
+    if (socketUrl === null) return trouble("garbage", `${answered}, which is no websocket address`);
+    return { kind: "granted", socketUrl, signedMs, expiresMs: signedMs + tokenLifeMs };
+  } catch (error) {
+    signal.throwIfAborted();
+    return trouble("unreachable", networkWords(error));
+  }
+}
+
+/** Host and path of an address, for people: without the query, which can hold a code. */
+export function placeOf(url: URL): string {
+  return `${url.host}${url.pathname}`;
+}
+
+/** Why there was no connection, in the runtime's words, and what helps against an unknown certificate authority. */
+export function networkWords(error: unknown): string {
+  const words = excerpt(withoutQueries(
+    innermost(error).replace(/^error sending request for url \([^)]*\): /, "").replace(/^client error \(\w+\): /, ""),
+  ));
+  return /UnknownIssuer/i.test(words) ? `${words} (${certificateHelp})` : words;
+}
+
+const certificateHelp =
+  "the certificate's issuer is not known here: DENO_TLS_CA_STORE=mozilla,system trusts those of this " +
+  "machine, DENO_CERT=FILE those in a file";
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+async function post(url: URL, token: string, ports: AccessPorts, signal: AbortSignal): Promise<Answer> {
+  const limit = new AbortController();
+  const either = AbortSignal.any([signal, limit.signal]);
+  // Called off means that the answer is there, or that nobody wants it.
+  ports.clock.wait(answerMsMax, either).then(
+    () => limit.abort(new Error(`no answer within ${answerMsMax / 1000} s`)),
+    () => {},
+  );
+  try {
+    // A redirected POST would arrive as a GET without its token: better to say what was answered.
+    const init: RequestInit = { method: "POST", headers: { Authorization: token }, redirect: "manual", signal: either };
+    const response = await ports.fetch(url, init);
+    return { status: response.status, body: await bodyOf(response) };
+  } finally {
+    limit.abort();
+  }
+}
+
+async function bodyOf(response: Response): Promise<string> {
+  let text = "";
+  for await (const part of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += part;
+    if (text.length > answerCharsMax) break;
+  }
+  return text;
+}
+
+function socketUrlOf(body: string): string | null {
+  try {
+    const { uri } = JSON.parse(body) as { uri?: unknown };
+    return typeof uri === "string" && /^wss?:$/.test(new URL(uri).protocol) ? uri : null;
+  } catch {
+    return null; // not JSON, or no address: the caller says what it was
+  }
+}
+
+/** The runtime wraps a network error in others that say less. */
+function innermost(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? innermost(error.cause) : error.message;
+}
+
+function withoutQueries(words: string): string {
+  return words.replace(/\?[^\s"'<>()]*/g, "");
+}

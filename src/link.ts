@@ -1,0 +1,165 @@
+/**
+ * One connection of a feed, from the dial to its first report and beyond. An open socket proves nothing: a used code, or a
+ * service that has stopped, is upgraded and then silent, so only a report makes a connection. When one is due is for `feed`.
+ */
+import { networkWords, placeOf } from "./access.ts";
+import type { FeedName } from "./connection.ts";
+import type { Decoded } from "./entry.ts";
+import type { Socket, SocketListener, Sockets } from "./socket_pool.ts";
+import type { Trouble } from "./trouble.ts";
+import type { Clock } from "./wait.ts";
+
+export interface LinkPlan {
+  readonly name: FeedName;
+  readonly socketUrl: string;
+  /** How long the first report may take once the socket is open. */
+  readonly firstReportMsMax: number;
+}
+
+export interface LinkPorts {
+  readonly clock: Clock;
+  readonly sockets: Sockets;
+}
+
+export interface LinkListener {
+  /** The first one too. */
+  report(decoded: Decoded): void;
+  badFrame(why: string): void;
+  /** It had reported, and has ended. */
+  closed(trouble: Trouble): void;
+  retire(): void;
+}
+
+export type FirstReport =
+  | { readonly kind: "reported"; readonly decoded: Decoded }
+  | { readonly kind: "trouble"; readonly trouble: Trouble }
+  /** Closed by us before there was one. */
+  | { readonly kind: "called-off" };
+
+export interface Link {
+  /** Settles when it is known. Never rejects. */
+  readonly firstReport: Promise<FirstReport>;
+  /** Nothing is told after it. */
+  close(): void;
+}
+
+/** Dials. The link ends by itself when there is no report in time, and when `signal` is aborted before there is one. */
+export function openLink(plan: LinkPlan, ports: LinkPorts, listener: LinkListener, signal: AbortSignal): Link {
+  const link = new DialledLink(plan, ports, listener);
+  signal.addEventListener("abort", () => link.giveUp(), { once: true });
+  return link;
+}
+
+class DialledLink implements Link, SocketListener {
+  readonly firstReport: Promise<FirstReport>;
+  readonly #settle: (first: FirstReport) => void;
+  readonly #plan: LinkPlan;
+  readonly #clock: Clock;
+  readonly #listener: LinkListener;
+  readonly #patience = new AbortController();
+  readonly #socket: Socket;
+  #state: "dialling" | "waiting" | "reporting" | "ended" = "dialling";
+  #badFrame: string | null = null;
+
+  constructor(plan: LinkPlan, ports: LinkPorts, listener: LinkListener) {
+    ({ promise: this.firstReport, resolve: this.#settle } = Promise.withResolvers<FirstReport>());
+    this.#plan = plan;
+    this.#clock = ports.clock;
+    this.#listener = listener;
+    this.#socket = ports.sockets.dial(plan.socketUrl, plan.name, this);
+  }
+
+  close(): void {
+    if (this.#state !== "ended") this.#end({ kind: "called-off" });
+  }
+
+  giveUp(): void {
+    if (this.#state !== "reporting") this.close();
+  }
+
+  open(): void {
+    if (this.#state !== "dialling") return;
+    this.#state = "waiting";
+    const tooLate = () => this.#fail(noReport(this.#plan, this.#badFrame));
+    // Called off means that a report has come, or that nobody waits for one.
+    this.#clock.wait(this.#plan.firstReportMsMax, this.#patience.signal).then(tooLate, () => {});
+  }
+
+  report(decoded: Decoded): void {
+    if (this.#state === "ended") return;
+    this.#state = "reporting";
+    this.#patience.abort();
+    this.#settle({ kind: "reported", decoded });
+    this.#listener.report(decoded);
+  }
+
+  badFrame(why: string): void {
+    if (this.#state === "ended") return;
+    this.#badFrame = why;
+    this.#listener.badFrame(why);
+  }
+
+  closed(why: string): void {
+    switch (this.#state) {
+      case "dialling":
+        return this.#fail(notOpened(this.#plan, why));
+      case "waiting":
+        return this.#fail(endedEarly(this.#plan, why));
+      case "reporting":
+        this.close();
+        return this.#listener.closed(ended(this.#plan, why));
+      case "ended":
+        return;
+    }
+  }
+
+  retire(): void {
+    if (this.#state !== "ended") this.#listener.retire();
+  }
+
+  #fail(trouble: Trouble): void {
+    this.#end({ kind: "trouble", trouble });
+  }
+
+  #end(first: FirstReport): void {
+    this.#state = "ended";
+    this.#patience.abort();
+    this.#socket.close();
+    this.#settle(first);
+  }
+}
+
+function notOpened(plan: LinkPlan, why: string): Trouble {
+  const status = /^Invalid status code: (\d+)$/.exec(why)?.[1];
+  const tried = `Cannot connect to ${partner(plan)}`;
+  return status === undefined
+    ? { kind: "unreachable", message: `${tried}: ${networkWords(why)}` }
+    : { kind: "refused", message: `${tried}: ${plan.name} answered ${status}` };
+}
+
+function endedEarly(plan: LinkPlan, why: string): Trouble {
+  const message = `Cannot get a report from ${partner(plan)}: the connection ended before the first one: ${
+    networkWords(why)
+  }`;
+  return { kind: "unreachable", message };
+}
+
+function ended(plan: LinkPlan, why: string): Trouble {
+  return { kind: "unreachable", message: `The connection to ${partner(plan)} ended: ${networkWords(why)}` };
+}
+
+function noReport(plan: LinkPlan, badFrame: string | null): Trouble {
+  const tried = `Cannot get a report from ${partner(plan)}`, waited = `${plan.firstReportMsMax / 1000} s`;
+  if (badFrame !== null) {
+    return {
+      kind: "garbage",
+      message: `${tried}: only frames that cannot be read in ${waited}, the last one: ${badFrame}`,
+    };
+  }
+  const cure = "as old services are for good once one client stops reading: they need a restart";
+  return { kind: "silent", message: `${tried}: connected but silent for ${waited}, ${cure}` };
+}
+
+function partner({ name, socketUrl }: LinkPlan): string {
+  return `${name} at ${placeOf(new URL(socketUrl))}`;
+}
