@@ -3,9 +3,10 @@
  * asked (protocol, "Access, then websocket", 1). Dialling the address, and trying again, are for others.
  */
 import type { FeedName } from "./connection.ts";
+import { networkWords } from "./network_words.ts";
 import type { Secret } from "./secret.ts";
 import { signToken, type TokenClaims } from "./token.ts";
-import { answerWords, excerpt, type Trouble } from "./trouble.ts";
+import { answerWords, type Trouble } from "./trouble.ts";
 import type { Clock } from "./wait.ts";
 
 export interface AccessRequest {
@@ -64,18 +65,6 @@ export function placeOf(url: URL): string {
   return `${url.host}${url.pathname}`;
 }
 
-/** Why there was no connection, in the runtime's words, and what helps against an unknown certificate authority. */
-export function networkWords(error: unknown): string {
-  const words = excerpt(withoutQueries(
-    innermost(error).replace(/^error sending request for url \([^)]*\): /, "").replace(/^client error \(\w+\): /, ""),
-  ));
-  return /UnknownIssuer/i.test(words) ? `${words} (${certificateHelp})` : words;
-}
-
-const certificateHelp =
-  "the certificate's issuer is not known here: DENO_TLS_CA_STORE=mozilla,system trusts those of this " +
-  "machine, DENO_CERT=FILE those in a file";
-
 interface Answer {
   readonly status: number;
   readonly body: string;
@@ -115,12 +104,6 @@ function socketUrlOf(body: string): string | null {
   } catch {
     return null; // not JSON, or no address: the caller says what it was
   }
-}
-
-/** The runtime wraps a network error in others that say less. */
-function innermost(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? innermost(error.cause) : error.message;
 }
 
 function withoutQueries(words: string): string {

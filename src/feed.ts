@@ -3,10 +3,11 @@
  * The next connection is up before the old one goes. What makes a connection is for `link`, what a quiet feed means for the
  * experiments is for the core.
  */
-import { type AccessPorts, type AccessRequest, askAccess, type Grant, networkWords } from "./access.ts";
+import { type AccessPorts, type AccessRequest, askAccess, type Grant } from "./access.ts";
 import type { FeedNews, Report } from "./connection.ts";
 import type { Decoded } from "./entry.ts";
 import { type Link, openLink } from "./link.ts";
+import { networkWords } from "./network_words.ts";
 import { intervalOf, lateAfterMs, noPulse, type Pulse, withGap } from "./pulse.ts";
 import type { Sockets } from "./socket_pool.ts";
 import type { Trouble } from "./trouble.ts";
@@ -45,7 +46,7 @@ const renewAtShare = 0.7;
 
 /** A connection that was dialled; the current one has reported. */
 interface Connected {
-  link: Link;
+  readonly link: Link;
   readonly grant: Grant;
   reportedMs: number;
   isRetired: boolean;

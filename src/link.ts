@@ -2,9 +2,10 @@
  * One connection of a feed, from the dial to its first report and beyond. An open socket proves nothing: a used code, or a
  * service that has stopped, is upgraded and then silent, so only a report makes a connection. When one is due is for `feed`.
  */
-import { networkWords, placeOf } from "./access.ts";
+import { placeOf } from "./access.ts";
 import type { FeedName } from "./connection.ts";
 import type { Decoded } from "./entry.ts";
+import { networkWords } from "./network_words.ts";
 import type { Socket, SocketListener, Sockets } from "./socket_pool.ts";
 import type { Trouble } from "./trouble.ts";
 import type { Clock } from "./wait.ts";

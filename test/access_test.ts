@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { decodeJwt } from "jose";
-import { askAccess, networkWords } from "../src/access.ts";
+import { askAccess } from "../src/access.ts";
 import { Secret } from "../src/secret.ts";
 import { relayClaims } from "../src/token.ts";
 import { FakeClock } from "./fixtures/clock.ts";
@@ -130,9 +130,4 @@ Deno.test("askAccess rejects with the reason when it is called off, and leaves n
 
   await assert.rejects(access, /enough/);
   assert.equal(clock.waiting, 0);
-});
-
-Deno.test("an unknown certificate authority is named, with what helps", () => {
-  const words = networkWords(new TypeError("client error (Connect): invalid peer certificate: UnknownIssuer"));
-  assert.match(words, /^invalid peer certificate: UnknownIssuer \(.*DENO_TLS_CA_STORE=mozilla,system.*DENO_CERT=FILE/);
 });

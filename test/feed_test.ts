@@ -105,7 +105,7 @@ const failures: Record<string, [closed: string, want: string]> = {
   ],
   "words that hold the code": [
     "Invalid URL: 'ws://relay.test/stats?code=1'",
-    "unreachable: Cannot connect to relay at relay.test/stats: Invalid URL: 'ws://relay.test/stats'",
+    "unreachable: Cannot connect to relay at relay.test/stats: Invalid URL: '(address)",
   ],
 };
 for (const [name, [closed, want]] of Object.entries(failures)) {
