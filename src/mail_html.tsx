@@ -89,7 +89,7 @@ function lineItem({ name, healthy, issues, available, held, sinceMs, lastedMs }:
   const lasted = healthy && lastedMs !== null ? `, after ${lastedText(lastedMs)} of issues` : "";
   return (
     <li style={itemStyle(healthy ? colours.ok : colours.issues)}>
-      <strong>{name}</strong> <code style={codeStyle}>{codeOf(healthy, available)}</code> {healthy ? "ok" : "issues"},
+      <strong>{name}</strong> <code style={codeStyle}>{codeOf(healthy, available)}</code> · {healthy ? "ok" : "issues"},
       {" "}
       {available ? "available" : "unavailable"}
       {held !== null && <>{" "}(held: {held})</>}
