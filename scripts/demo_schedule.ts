@@ -18,9 +18,11 @@ export interface Expectation {
   met(world: World, mails: readonly ReceivedMail[]): boolean;
 }
 
+const experiments = ["pend00", "pend01", "pend02", "pend03", "spin30", "spin31", "turn04"];
+
 /** Adds the experiments, all of them well. */
 export function furnish(world: World): void {
-  for (const name of ["pend00", "pend01", "pend02", "pend03", "spin30", "spin31"]) world.addExperiment(name);
+  for (const name of experiments) world.addExperiment(name);
   world.addExperiment("turn04", { streams: ["st-data", "st-video", "st-audio"], required: ["st-data", "st-video"] });
   world.addExperiment("test99", { resource: null });
   world.stream("pend00-st-video").users(2);
@@ -31,7 +33,8 @@ export function furnish(world: World): void {
 export const beginning: Step = {
   title: "the monitor starts, and judges every experiment for the first time",
   act: () => {},
-  expected: [mail("all eight are ok", /There are 8 new health events \(0 issues, 8 ok\)/)],
+  // What book lists is judged a report before what a feed alone knows, so these are two mails as often as one.
+  expected: [...experiments, "test99"].map((name) => mail(`${name} is ok`, new RegExp(`^${name} ok`, "m"))),
 };
 
 export const schedule: readonly Step[] = [
@@ -135,7 +138,7 @@ export const schedule: readonly Step[] = [
 ];
 
 function mail(what: string, words: RegExp): Expectation {
-  return { what: `a mail that ${what}`, met: (_world, mails) => mails.some(({ text }) => words.test(text)) };
+  return { what: `a mail that says ${what}`, met: (_world, mails) => mails.some(({ text }) => words.test(text)) };
 }
 
 function inBook(resource: string, available: boolean): Expectation {
