@@ -1,0 +1,126 @@
+/**
+ * What the rows of `store_tables` mean: all that a restart goes on from. Throws where a row holds what it should not,
+ * whatever the error: what follows from that is for `store_sqlite`.
+ */
+import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
+import { z } from "zod";
+import type { HealthEvent } from "./alert.ts";
+import type { Saved } from "./store.ts";
+import { textOf } from "./store_tables.ts";
+import {
+  alertSchema,
+  experimentSchema,
+  issuesSchema,
+  letterSchema,
+  manifestSchema,
+  streamOkSchema,
+} from "./store_values.ts";
+
+export interface Reader {
+  /** With the newest `eventsMax` events of each experiment. */
+  read(eventsMax: number): Saved;
+  /** Throws if any row can't be decoded. Of all events each different one is decoded once: there may be a million. */
+  verify(): void;
+}
+
+/** Prepares every statement once. Throws if the file has not the tables that they need. */
+export function createReader(db: DatabaseSync): Reader {
+  const statements = prepared(db);
+  return {
+    read: (eventsMax) => read(statements, eventsMax),
+    verify() {
+      read(statements, 1);
+      const eventOf = eventDecoder();
+      for (const row of statements.differentEvents.all()) eventOf(row);
+    },
+  };
+}
+
+type Row = Readonly<Record<string, SQLOutputValue>>;
+type Statements = ReturnType<typeof prepared>;
+
+function prepared(db: DatabaseSync) {
+  return {
+    experiments: db.prepare("SELECT * FROM experiments ORDER BY rowid"),
+    // By an index of (experiment, at_ms), so that it takes no longer with a long history than with a short one.
+    events: db.prepare(`
+      SELECT events.* FROM experiments JOIN events ON events.id IN (
+        SELECT id FROM events WHERE experiment = experiments.name ORDER BY at_ms DESC, id DESC LIMIT ?
+      ) ORDER BY experiments.rowid, events.at_ms, events.id`),
+    differentEvents: db.prepare("SELECT DISTINCT experiment, issues, stream_ok FROM events"),
+    letters: db.prepare("SELECT * FROM letters ORDER BY created_ms, rowid"),
+    alerts: db.prepare("SELECT * FROM alerts ORDER BY rowid"),
+    manifest: db.prepare("SELECT at_ms, resources FROM manifest"),
+    lastMail: db.prepare("SELECT at_ms FROM meta WHERE name = 'last_mail'"),
+  };
+}
+
+function read(from: Statements, eventsMax: number): Saved {
+  const alerts = from.alerts.all().map(alertOf);
+  const manifest = from.manifest.get();
+  const lastMail = from.lastMail.get();
+  return {
+    experiments: from.experiments.all().map(experimentOf),
+    events: Map.groupBy(from.events.all(eventsMax).map(eventDecoder()), ({ experiment }) => experiment),
+    letters: from.letters.all().map(letterOf),
+    alerts: new Map(alerts.map((alert) => [alert.code, alert])),
+    manifest: manifest ? manifestSchema.parse({ atMs: manifest.at_ms, resources: json(manifest.resources) }) : null,
+    lastMailMs: lastMail ? Number(lastMail.at_ms) : null,
+  };
+}
+
+function experimentOf(row: Row) {
+  return experimentSchema.parse({
+    name: textOf(row.name),
+    issues: json(row.issues),
+    sinceMs: row.since_ms,
+    namedMs: row.named_ms,
+    host: json(row.host),
+    streams: json(row.streams),
+  });
+}
+
+function letterOf(row: Row) {
+  return letterSchema.parse({
+    ...z.looseObject({}).parse(json(row.body)),
+    id: textOf(row.id),
+    createdMs: row.created_ms,
+    frozen: row.frozen === null ? null : textOf(row.frozen),
+  });
+}
+
+function alertOf(row: Row) {
+  return alertSchema.parse({ code: row.code, turn: "raised", atMs: row.at_ms, detail: textOf(row.detail) });
+}
+
+/** Events repeat each other: an equal text is decoded once, and shared. */
+function eventDecoder(): (row: Row) => HealthEvent {
+  const issuesOf = once((text) => issuesSchema.parse(json(text)));
+  const streamOkOf = once((text) => streamOkSchema.parse(json(text)));
+  const nameOf = once(textOf);
+  return (row) =>
+    Object.freeze({
+      experiment: nameOf(row.experiment),
+      atMs: Number(row.at_ms),
+      healthy: row.healthy === 1,
+      issues: issuesOf(row.issues),
+      jumpOk: row.jump_ok === 1,
+      streamOk: streamOkOf(row.stream_ok),
+      lastedMs: row.lasted_ms === null ? null : Number(row.lasted_ms),
+    });
+}
+
+function once<T>(decode: (text: unknown) => T): (text: unknown) => T {
+  const decoded = new Map<unknown, T>();
+  return (text) => {
+    const known = decoded.get(text);
+    if (known !== undefined) return known;
+    const value = decode(text);
+    decoded.set(text, value);
+    return value;
+  };
+}
+
+function json(text: unknown): unknown {
+  return JSON.parse(String(text));
+}

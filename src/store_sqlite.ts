@@ -1,0 +1,179 @@
+/**
+ * The durable store: one SQLite file, written so that what is recorded survives a power cut, opened by one monitor at a
+ * time. Here are opening, transactions and what an error means; tables, writing and reading are in the other `store_*`.
+ */
+import { basename, dirname, join, resolve } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { setImmediate } from "node:timers/promises";
+import { type Change, type Store, StoreFailed, StoreLocked } from "./store.ts";
+import { checkIntegrity, isDamage, setAside, trusting } from "./store_damage.ts";
+import { lockFile, lockStore, type StoreLock } from "./store_lock.ts";
+import { createReader, type Reader } from "./store_read.ts";
+import { migrate, versionOf } from "./store_tables.ts";
+import { checked, faultWords } from "./store_values.ts";
+import { createWriter, type Writer } from "./store_write.ts";
+
+// Deleting takes some 15 µs an event, during which nothing else happens.
+const prunedAtOnceMax = 2_000;
+// Others may read the file, and write it for a moment: waiting for them holds up everything.
+const busyMs = 200;
+// What a great change leaves of its log is given back to the disk.
+const logBytesMax = 16 * 1024 * 1024;
+
+/**
+ * Opens the store at `path`, making it and its folder if need be. `damaged` is where a damaged file was moved to before
+ * a new one was begun, null if it was well. Throws StoreLocked if another monitor has it, StoreFailed if it can't be
+ * opened for another reason.
+ */
+export async function openSqliteStore(
+  path: string,
+  times: { nowMs: number },
+): Promise<{ store: Store; damaged: string | null }> {
+  const file = await located(path);
+  const lock = locked(file, times.nowMs);
+  try {
+    const { opened, damaged } = openedOrBegun(file, times.nowMs);
+    return { store: sqliteStore(file, opened, lock), damaged };
+  } catch (error) {
+    lock.release();
+    throw failed(`open the store ${file}`, error, file);
+  }
+}
+
+interface Opened {
+  readonly db: DatabaseSync;
+  readonly reader: Reader;
+  readonly writer: Writer;
+}
+
+function sqliteStore(file: string, { db, reader, writer }: Opened, lock: StoreLock): Store {
+  let isOpen = true;
+
+  function attempt<T>(tried: string, work: () => T): Promise<T> {
+    return Promise.try(() => {
+      try {
+        if (!isOpen) throw new Error("it is closed");
+        return work();
+      } catch (error) {
+        throw failed(`${tried} the store ${file}`, error);
+      }
+    });
+  }
+
+  return {
+    kind: "durable",
+    load: (eventsMax) => attempt("read", () => reader.read(eventsMax)),
+    record: (changes) => attempt("write", () => record(checked(changes), db, writer)),
+    async prune(beforeMs) {
+      const deleted = () => attempt("write", () => writer.prune({ beforeMs, max: prunedAtOnceMax }));
+      while (await deleted() === prunedAtOnceMax) await setImmediate();
+    },
+    close: () =>
+      Promise.try(() => {
+        if (!isOpen) return;
+        isOpen = false;
+        closed(db);
+        lock.release();
+      }),
+  };
+}
+
+function record(changes: readonly Change[], db: DatabaseSync, writer: Writer): void {
+  if (changes.length === 0) return;
+  db.exec("BEGIN IMMEDIATE");
+  try {
+    for (const change of changes) writer.write(change);
+    db.exec("COMMIT");
+  } catch (error) {
+    if (db.isTransaction) db.exec("ROLLBACK"); // of some errors SQLite rolls back by itself
+    throw error;
+  }
+}
+
+/** The file as its links lead to it: two names of one file have one lock. */
+async function located(path: string): Promise<string> {
+  const asked = resolve(path);
+  try {
+    await Deno.mkdir(dirname(asked), { recursive: true });
+    const folder = await Deno.realPath(dirname(asked));
+    return await Deno.realPath(asked).catch(() => join(folder, basename(asked))); // there is none yet
+  } catch (error) {
+    throw failed(`open the store ${asked}`, error);
+  }
+}
+
+function locked(file: string, nowMs: number): StoreLock {
+  try {
+    return lockStore(file, nowMs);
+  } catch (error) {
+    if (error instanceof StoreLocked) throw error;
+    throw failed(`lock the store ${file} by ${lockFile(file)}`, error, lockFile(file));
+  }
+}
+
+function openedOrBegun(file: string, nowMs: number): { opened: Opened; damaged: string | null } {
+  const db = new DatabaseSync(file);
+  let damaged;
+  try {
+    return { opened: prepared(db), damaged: null };
+  } catch (error) {
+    try {
+      if (!isDamage(error)) throw error;
+      // Before it is closed: that would write its log into it, and delete the log.
+      damaged = setAside(file, nowMs);
+    } finally {
+      closed(db);
+    }
+  }
+  return { opened: begun(file, damaged), damaged };
+}
+
+function begun(file: string, damaged: string): Opened {
+  const db = new DatabaseSync(file);
+  try {
+    return prepared(db);
+  } catch (error) {
+    closed(db);
+    // The next start will find no damage: that there was must be said now.
+    throw new Error(`${faultWords(error)} (the one before was damaged and is now ${damaged})`, { cause: error });
+  }
+}
+
+/** Makes the file one of this version, and reads all of it. Throws what says that it is damaged, or can't be used. */
+function prepared(db: DatabaseSync): Opened {
+  db.exec(`PRAGMA busy_timeout = ${busyMs}`);
+  versionOf(db); // before all else: what a newer version has made may look damaged to this one
+  trusting(() => checkIntegrity(db));
+  db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${logBytesMax}`);
+  migrate(db);
+  return trusting(() => {
+    const reader = createReader(db);
+    reader.verify();
+    return { db, reader, writer: createWriter(db) };
+  });
+}
+
+function closed(db: DatabaseSync): void {
+  try {
+    db.close();
+  } catch {
+    // What is recorded is on the disk already; all that can have failed is tidying up the log.
+  }
+}
+
+/** `file`: the one that could not be opened. SQLite says only that it could not; the system says why. */
+function failed(tried: string, error: unknown, file?: string): StoreFailed {
+  if (error instanceof StoreFailed) return error;
+  const words = faultWords(error);
+  const refused = file !== undefined && /unable to open|readonly/.test(words) ? refusal(file) : null;
+  return new StoreFailed(`Cannot ${tried}: ${refused ?? words}`, { cause: error });
+}
+
+function refusal(file: string): string | null {
+  try {
+    Deno.openSync(file, { read: true, write: true, create: true }).close();
+    return null;
+  } catch (error) {
+    return faultWords(error);
+  }
+}

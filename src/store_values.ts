@@ -1,0 +1,125 @@
+/**
+ * What may be stored, checked at the edge: on its way in, so that no store ever holds what it can't read back, and on its
+ * way out, so that a damaged row is known for one. What comes out is a copy, frozen all the way down.
+ * A code that another module's union has and these schemas have not, or the other way round, does not compile. Whoever
+ * adds one adds a migration too (an empty one does), so that an older program says "newer version" and not "damaged".
+ */
+import { z } from "zod";
+import type { AlertCode } from "./alert.ts";
+import type { Verdict } from "./health.ts";
+import { type Change, StoreFailed } from "./store.ts";
+import { excerpt } from "./trouble.ts";
+
+/** As far from 1970 as a Date goes, either way. */
+export const timeMsMax = 8_640_000_000_000_000;
+
+const alertCodes: Record<AlertCode, AlertCode> = {
+  "jump-lost": "jump-lost",
+  "relay-lost": "relay-lost",
+  "book-lost": "book-lost",
+  "book-empty": "book-empty",
+  "store-damaged": "store-damaged",
+  "store-failing": "store-failing",
+  "too-many": "too-many",
+};
+const verdicts: Record<Verdict, Verdict> = { ok: "ok", missing: "missing", unhealthy: "unhealthy" };
+
+const text = z.string();
+// Whole milliseconds: a fraction is rounded (and a rounded -0.4 is 0).
+const timeSchema = z.number().transform((ms) => Math.round(ms) + 0).pipe(z.int().min(-timeMsMax).max(timeMsMax));
+
+export const issuesSchema = listOf(z.discriminatedUnion("code", [
+  z.object({ code: z.literal("missing-jump") }).readonly(),
+  z.object({ code: z.literal("missing-required"), topic: text }).readonly(),
+  z.object({ code: z.literal("missing"), topic: text }).readonly(),
+  z.object({ code: z.literal("unhealthy"), topic: text }).readonly(),
+]));
+
+export const streamOkSchema = recordOf(z.boolean());
+
+const eventSchema = z.object({
+  experiment: text,
+  atMs: timeSchema,
+  healthy: z.boolean(),
+  issues: issuesSchema,
+  jumpOk: z.boolean(),
+  streamOk: streamOkSchema,
+  lastedMs: timeSchema.nullable(),
+}).readonly();
+
+const verdictSchema = z.object({ verdict: z.enum(verdicts), seenMs: timeSchema.nullable() }).readonly();
+
+export const experimentSchema = z.object({
+  name: text,
+  issues: issuesSchema,
+  sinceMs: timeSchema,
+  namedMs: timeSchema,
+  host: verdictSchema.nullable(),
+  streams: recordOf(verdictSchema),
+}).readonly();
+
+export const alertSchema = z.object({
+  code: z.enum(alertCodes),
+  turn: z.enum(["raised", "cleared"]),
+  atMs: timeSchema,
+  detail: text,
+}).readonly();
+
+export const letterSchema = z.object({
+  id: text,
+  createdMs: timeSchema,
+  events: listOf(eventSchema),
+  alerts: listOf(alertSchema),
+  reminder: z.boolean(),
+  frozen: text.nullable(),
+}).readonly();
+
+export const manifestSchema = z.object({
+  atMs: timeSchema,
+  resources: listOf(z.object({ name: text, stub: text, required: listOf(text) }).readonly()),
+}).readonly();
+
+const changeSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("event"), event: eventSchema }),
+  z.object({ kind: z.literal("experiment"), experiment: experimentSchema }),
+  z.object({ kind: z.literal("forgotten"), name: text }),
+  z.object({ kind: z.literal("letter"), letter: letterSchema }),
+  z.object({ kind: z.literal("letter-sent"), id: text, atMs: timeSchema }),
+  z.object({ kind: z.literal("alert"), alert: alertSchema }),
+  z.object({ kind: z.literal("manifest"), manifest: manifestSchema }),
+]);
+
+/** The changes as they will be read back. Throws StoreFailed that names what can't be kept. */
+export function checked(changes: readonly z.input<typeof changeSchema>[]): readonly Change[] {
+  try {
+    return changes.map((change) => changeSchema.parse(change));
+  } catch (error) {
+    throw new StoreFailed(`Cannot keep what is no valid change: ${faultWords(error)}`, { cause: error });
+  }
+}
+
+/** What is wrong, in a line: of a value that does not fit its schema, which field and why. */
+export function faultWords(error: unknown): string {
+  if (error instanceof z.ZodError) {
+    return excerpt(error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; "));
+  }
+  return excerpt(error instanceof Error ? error.message : String(error));
+}
+
+function listOf<S extends z.ZodType>(member: S) {
+  // Typed as readonly, which a plain z.array does not take.
+  return z.custom<readonly z.input<S>[]>(Array.isArray, "not a list")
+    .transform((list) => [...list]).pipe(z.array(member)).readonly();
+}
+
+function recordOf<S extends z.ZodType>(member: S) {
+  // z.record leaves out a key named `__proto__`, and services choose these names.
+  return z.custom<Readonly<Record<string, z.input<S>>>>(isRecord, "not a record")
+    .transform((record) => new Map(Object.entries(record)))
+    .pipe(z.map(z.string(), member))
+    .transform((members): Readonly<Record<string, z.output<S>>> => Object.freeze(Object.fromEntries(members)));
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,104 @@
+/** What each change writes into the tables of `store_tables`. Transactions and errors are for `store_sqlite`. */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { HealthEvent, Letter } from "./alert.ts";
+import type { Change, SavedExperiment } from "./store.ts";
+import { storedText } from "./store_tables.ts";
+
+export interface Writer {
+  write(change: Change): void;
+  /** Deletes some of the events from before `beforeMs`, `max` at most; says how many. */
+  prune(what: { beforeMs: number; max: number }): number;
+}
+
+/** Prepares every statement once. Throws if the file has not the tables that they need. */
+export function createWriter(db: DatabaseSync): Writer {
+  const statements = prepared(db);
+  const { pruned } = statements;
+  return {
+    write: (change) => write(change, statements),
+    prune: ({ beforeMs, max }) => Number(pruned.run(beforeMs, max).changes),
+  };
+}
+
+type Statements = ReturnType<typeof prepared>;
+
+function prepared(db: DatabaseSync) {
+  return {
+    event: db.prepare(`INSERT INTO events (experiment, at_ms, healthy, issues, jump_ok, stream_ok, lasted_ms)
+      VALUES (?, ?, ?, ?, ?, ?, ?)`),
+    experiment: replacing(db, "experiments", ["name", "issues", "since_ms", "named_ms", "host", "streams"]),
+    forgotten: db.prepare("DELETE FROM experiments WHERE name = ?"),
+    letter: replacing(db, "letters", ["id", "created_ms", "body", "frozen"]),
+    letterSent: db.prepare("DELETE FROM letters WHERE id = ?"),
+    meta: replacing(db, "meta", ["name", "at_ms"]),
+    alertRaised: replacing(db, "alerts", ["code", "at_ms", "detail"]),
+    alertCleared: db.prepare("DELETE FROM alerts WHERE code = ?"),
+    manifest: replacing(db, "manifest", ["one", "at_ms", "resources"]),
+    pruned: db.prepare("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at_ms < ? LIMIT ?)"),
+  };
+}
+
+/** Inserts a row, or replaces the one whose first column is the same, which keeps its place in the order of rows. */
+function replacing(db: DatabaseSync, table: string, columns: readonly [string, ...string[]]): StatementSync {
+  const [key, ...others] = columns;
+  return db.prepare(`
+    INSERT INTO ${table} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})
+    ON CONFLICT (${key}) DO UPDATE SET ${others.map((each) => `${each} = excluded.${each}`).join(", ")}`);
+}
+
+function write(change: Change, into: Statements): void {
+  switch (change.kind) {
+    case "event":
+      return writeEvent(change.event, into);
+    case "experiment":
+      return writeExperiment(change.experiment, into);
+    case "forgotten":
+      into.forgotten.run(storedText(change.name));
+      return;
+    case "letter":
+      return writeLetter(change.letter, into);
+    case "letter-sent":
+      into.letterSent.run(storedText(change.id));
+      into.meta.run("last_mail", change.atMs);
+      return;
+    case "alert": {
+      const { code, turn, atMs, detail } = change.alert;
+      if (turn === "raised") into.alertRaised.run(code, atMs, storedText(detail));
+      else into.alertCleared.run(code);
+      return;
+    }
+    case "manifest":
+      into.manifest.run(1, change.manifest.atMs, JSON.stringify(change.manifest.resources));
+      return;
+  }
+}
+
+function writeEvent(event: HealthEvent, into: Statements): void {
+  const { experiment, atMs, healthy, issues, jumpOk, streamOk, lastedMs } = event;
+  into.event.run(
+    storedText(experiment),
+    atMs,
+    Number(healthy),
+    JSON.stringify(issues),
+    Number(jumpOk),
+    JSON.stringify(streamOk),
+    lastedMs,
+  );
+}
+
+function writeExperiment(experiment: SavedExperiment, into: Statements): void {
+  const { name, issues, sinceMs, namedMs, host, streams } = experiment;
+  into.experiment.run(
+    storedText(name),
+    JSON.stringify(issues),
+    sinceMs,
+    namedMs,
+    JSON.stringify(host),
+    JSON.stringify(streams),
+  );
+}
+
+function writeLetter(letter: Letter, into: Statements): void {
+  const { id, createdMs, frozen, ...body } = letter;
+  into.letter.run(storedText(id), createdMs, JSON.stringify(body), frozen === null ? null : storedText(frozen));
+}

@@ -1,0 +1,324 @@
+/**
+ * What every store does, whatever it keeps things in: one suite, run for each in store_test.ts.
+ * What only a file can do or suffer is in store_sqlite_test.ts.
+ */
+import assert from "node:assert/strict";
+import type { HealthEvent, Issue, Letter } from "../src/alert.ts";
+import { type Change, type Saved, type SavedExperiment, type Store, StoreFailed } from "../src/store.ts";
+
+/** A store to test. `reopen` gives it as it is after a restart of the program. */
+export interface StoreSubject {
+  readonly store: Store;
+  reopen(): Promise<StoreSubject>;
+  end(): Promise<void>;
+}
+
+export const noonMs = Date.UTC(2026, 10, 22, 12);
+export const nothing: Saved = {
+  experiments: [],
+  events: new Map(),
+  letters: [],
+  alerts: new Map(),
+  manifest: null,
+  lastMailMs: null,
+};
+
+export function event(experiment: string, atMs = noonMs, more: Partial<HealthEvent> = {}): HealthEvent {
+  return {
+    experiment,
+    atMs,
+    healthy: false,
+    issues: [{ code: "missing-jump" }, { code: "unhealthy", topic: `${experiment}-st-data` }],
+    jumpOk: false,
+    streamOk: { [`${experiment}-st-data`]: false, [`${experiment}-st-video`]: true },
+    lastedMs: 60_000,
+    ...more,
+  };
+}
+
+export function experiment(name: string, more: Partial<SavedExperiment> = {}): SavedExperiment {
+  return {
+    name,
+    issues: [{ code: "missing-required", topic: `${name}-st-data` }],
+    sinceMs: noonMs,
+    namedMs: noonMs + 1,
+    host: { verdict: "ok", seenMs: noonMs },
+    streams: { [`${name}-st-data`]: { verdict: "missing", seenMs: null } },
+    ...more,
+  };
+}
+
+export function letter(id: string, more: Partial<Letter> = {}): Letter {
+  const alerts = [{ code: "relay-lost", turn: "raised", atMs: noonMs, detail: "connected but silent" }] as const;
+  return { id, createdMs: noonMs, events: [event("pend00")], alerts, reminder: false, frozen: null, ...more };
+}
+
+export const saying = {
+  event: (event: HealthEvent): Change => ({ kind: "event", event }),
+  experiment: (experiment: SavedExperiment): Change => ({ kind: "experiment", experiment }),
+  letter: (letter: Letter): Change => ({ kind: "letter", letter }),
+};
+
+const pend00 = saying.experiment(experiment("pend00"));
+const bookLost = { code: "book-lost", turn: "raised", atMs: noonMs, detail: '503 "busy"' } as const;
+const manifest = { atMs: noonMs, resources: [{ name: "r-pend00", stub: "pend00", required: ["pend00-st-data"] }] };
+const manifestLater = { atMs: noonMs + 900_000, resources: [] };
+const healthy = { healthy: true, issues: [], jumpOk: true, lastedMs: null };
+
+/** What is recorded, one list a transaction, and what is then loaded (what is not named: nothing). */
+const cases: Record<string, [records: Change[][], loaded: Partial<Saved>]> = {
+  "holds nothing at first": [[], {}],
+  "takes an empty record": [[[]], {}],
+  "keeps an experiment as it was last judged": [[[pend00]], { experiments: [experiment("pend00")] }],
+  "keeps an experiment that has nothing yet": [
+    [[saying.experiment(experiment("pend00", { issues: [], host: null, streams: {} }))]],
+    { experiments: [experiment("pend00", { issues: [], host: null, streams: {} })] },
+  ],
+  "replaces an experiment as a whole": [
+    [[pend00], [saying.experiment(experiment("pend00", { sinceMs: 1, issues: [], host: null, streams: {} }))]],
+    { experiments: [experiment("pend00", { sinceMs: 1, issues: [], host: null, streams: {} })] },
+  ],
+  "forgets an experiment, and gives its events no more": [
+    [[pend00, saying.event(event("pend00"))], [{ kind: "forgotten", name: "pend00" }]],
+    {},
+  ],
+  "has the events of a forgotten experiment when it is back": [
+    [[pend00, saying.event(event("pend00"))], [{ kind: "forgotten", name: "pend00" }, pend00]],
+    { experiments: [experiment("pend00")], events: new Map([["pend00", [event("pend00")]]]) },
+  ],
+  "forgets what it never knew": [[[{ kind: "forgotten", name: "pend00" }]], {}],
+  "keeps an event with all that it says": [
+    [[pend00, saying.event(event("pend00"))], [saying.event(event("pend00", noonMs + 1, healthy))]],
+    {
+      experiments: [experiment("pend00")],
+      events: new Map([["pend00", [event("pend00"), event("pend00", noonMs + 1, healthy)]]]),
+    },
+  ],
+  "keeps two events that are the same": [
+    [[pend00, saying.event(event("pend00")), saying.event(event("pend00"))]],
+    { experiments: [experiment("pend00")], events: new Map([["pend00", [event("pend00"), event("pend00")]]]) },
+  ],
+  "gives events by their time, and those of one time as they were recorded": [
+    [
+      [pend00, saying.event(event("pend00", noonMs + 1)), saying.event(event("pend00", noonMs))],
+      [saying.event(event("pend00", noonMs, healthy))],
+    ],
+    {
+      experiments: [experiment("pend00")],
+      events: new Map([
+        ["pend00", [event("pend00", noonMs), event("pend00", noonMs, healthy), event("pend00", noonMs + 1)]],
+      ]),
+    },
+  ],
+  "owes a mail": [[[saying.letter(letter("a"))]], { letters: [letter("a")] }],
+  "owes a reminder that tells of nothing new": [
+    [[saying.letter(letter("a", { events: [], alerts: [], reminder: true }))]],
+    { letters: [letter("a", { events: [], alerts: [], reminder: true })] },
+  ],
+  "replaces a letter that has grown or was frozen": [
+    [[saying.letter(letter("a"))], [saying.letter(letter("a", { events: [], frozen: "Subject: x\r\n\r\nBody\r\n" }))]],
+    { letters: [letter("a", { events: [], frozen: "Subject: x\r\n\r\nBody\r\n" })] },
+  ],
+  "gives letters oldest first, and those of one time as they were first recorded": [
+    [
+      [saying.letter(letter("z")), saying.letter(letter("a")), saying.letter(letter("m", { createdMs: noonMs - 1 }))],
+      [saying.letter(letter("z", { reminder: true }))],
+    ],
+    { letters: [letter("m", { createdMs: noonMs - 1 }), letter("z", { reminder: true }), letter("a")] },
+  ],
+  "owes a mail that was sent no more, and knows when": [
+    [[saying.letter(letter("a")), saying.letter(letter("b"))], [{ kind: "letter-sent", id: "a", atMs: noonMs + 5 }]],
+    { letters: [letter("b")], lastMailMs: noonMs + 5 },
+  ],
+  "knows when the last mail was sent": [
+    [[{ kind: "letter-sent", id: "a", atMs: noonMs }], [{ kind: "letter-sent", id: "b", atMs: noonMs + 7 }]],
+    { lastMailMs: noonMs + 7 },
+  ],
+  "keeps a system alert": [[[{ kind: "alert", alert: bookLost }]], { alerts: new Map([["book-lost", bookLost]]) }],
+  "keeps the newest words of a system alert": [
+    [[{ kind: "alert", alert: bookLost }], [{ kind: "alert", alert: { ...bookLost, detail: "refused" } }]],
+    { alerts: new Map([["book-lost", { ...bookLost, detail: "refused" }]]) },
+  ],
+  "removes a system alert that was cleared": [
+    [[{ kind: "alert", alert: bookLost }], [{ kind: "alert", alert: { ...bookLost, turn: "cleared" } }]],
+    {},
+  ],
+  "keeps the manifest": [[[{ kind: "manifest", manifest }]], { manifest }],
+  "replaces the manifest": [
+    [[{ kind: "manifest", manifest }], [{ kind: "manifest", manifest: manifestLater }]],
+    { manifest: manifestLater },
+  ],
+  "applies the changes of a record in their order": [
+    [[{ kind: "forgotten", name: "pend00" }, pend00, saying.letter(letter("a")), {
+      kind: "letter-sent",
+      id: "a",
+      atMs: noonMs,
+    }]],
+    { experiments: [experiment("pend00")], lastMailMs: noonMs },
+  ],
+  "keeps a fraction of a millisecond as the nearest whole one": [
+    [[saying.experiment(experiment("pend00", { sinceMs: noonMs + 0.6, namedMs: -0.4 }))]],
+    { experiments: [experiment("pend00", { sinceMs: noonMs + 1, namedMs: 0 })] },
+  ],
+};
+
+const oddNames: Record<string, string> = {
+  "an empty one": "",
+  "quotes": `'"\`; DROP TABLE events; --`,
+  "backslashes": "\\\\u0000 \\",
+  "__proto__": "__proto__",
+  "a NUL": "pend\u000000",
+  "line ends": "pend\r\n00",
+  "an emoji": "pend😀",
+  "half an emoji": "pend\ud83d",
+  "4000 letters": "p".repeat(4000),
+};
+
+const refused: Record<string, Change> = {
+  "a time that is no number": saying.event(event("pend00", NaN)),
+  "a time that no date has": saying.letter(letter("a", { createdMs: 1e300 })),
+  "an endless duration": saying.event(event("pend00", noonMs, { lastedMs: Infinity })),
+};
+
+export function storeContract(name: string, begin: () => Promise<StoreSubject>): void {
+  const test = (says: string, play: (subject: StoreSubject) => Promise<void>) =>
+    Deno.test(`${name} ${says}`, async () => {
+      const subject = await begin();
+      try {
+        await play(subject);
+      } finally {
+        await subject.end();
+      }
+    });
+
+  for (const [says, [records, loaded]] of Object.entries(cases)) {
+    test(says, async (subject) => {
+      for (const changes of records) await subject.store.record(changes);
+      assert.deepEqual(await subject.store.load(100), { ...nothing, ...loaded });
+      assert.deepEqual(await (await subject.reopen()).store.load(100), { ...nothing, ...loaded });
+    });
+  }
+
+  for (const [what, odd] of Object.entries(oddNames)) {
+    test(`keeps names as they are: ${what}`, (subject) => keepsName(odd, subject));
+  }
+
+  for (const [what, bad] of Object.entries(refused)) {
+    test(`keeps all of a record or nothing: ${what}`, async ({ store }) => {
+      await assert.rejects(store.record([saying.letter(letter("a")), pend00, bad, pend00]), StoreFailed);
+      assert.deepEqual(await store.load(100), nothing);
+
+      await store.record([pend00]);
+      assert.deepEqual(await store.load(100), { ...nothing, experiments: [experiment("pend00")] });
+    });
+  }
+
+  test("gives the newest events of each experiment", givesNewest);
+  test("deletes events from before a time, and nothing else", prunes);
+  test("deletes a long history", prunesLongHistory);
+  test("keeps a mail of a megabyte", keepsGreatLetter);
+  test("keeps what it was given, not what its caller makes of that", keepsItsOwn);
+  test("can be closed twice", closesTwice);
+}
+
+async function keepsName(odd: string, subject: StoreSubject): Promise<void> {
+  const changes: Change[] = [
+    saying.experiment(experiment(odd, { streams: { [odd]: { verdict: "ok", seenMs: 1 } } })),
+    saying.experiment(experiment(`${odd}2`)),
+    saying.event(event(odd, noonMs, { streamOk: { [odd]: true }, issues: [{ code: "missing", topic: odd }] })),
+    saying.letter(letter(odd, { frozen: odd })),
+    { kind: "alert", alert: { ...bookLost, detail: odd } },
+    { kind: "manifest", manifest: { atMs: 1, resources: [{ name: odd, stub: odd, required: [odd] }] } },
+  ];
+  await subject.store.record(changes);
+
+  const saved = await (await subject.reopen()).store.load(1);
+
+  assert.deepEqual(saved, {
+    experiments: [
+      experiment(odd, { streams: { [odd]: { verdict: "ok", seenMs: 1 } } }),
+      experiment(`${odd}2`),
+    ],
+    events: new Map([
+      [odd, [event(odd, noonMs, { streamOk: { [odd]: true }, issues: [{ code: "missing", topic: odd }] })]],
+    ]),
+    letters: [letter(odd, { frozen: odd })],
+    alerts: new Map([["book-lost", { ...bookLost, detail: odd }]]),
+    manifest: { atMs: 1, resources: [{ name: odd, stub: odd, required: [odd] }] },
+    lastMailMs: null,
+  });
+  await subject.store.record([{ kind: "forgotten", name: odd }, { kind: "letter-sent", id: odd, atMs: 2 }]);
+  const later = await subject.store.load(1);
+  assert.deepEqual([later.experiments, later.letters], [[experiment(`${odd}2`)], []]);
+}
+
+async function givesNewest({ store }: StoreSubject): Promise<void> {
+  const turn04 = saying.experiment(experiment("turn04"));
+  const events = [5, 1, 4, 2, 3].map((second) => saying.event(event("pend00", noonMs + second)));
+  await store.record([pend00, turn04, ...events, saying.event(event("turn04"))]);
+
+  const { events: newest } = await store.load(2);
+
+  assert.deepEqual(
+    newest,
+    new Map([
+      ["pend00", [event("pend00", noonMs + 4), event("pend00", noonMs + 5)]],
+      ["turn04", [event("turn04")]],
+    ]),
+  );
+}
+
+async function prunes(subject: StoreSubject): Promise<void> {
+  const old = event("pend00", noonMs - 1);
+  await subject.store.record([pend00, saying.event(old), saying.event(event("pend00")), saying.event(old)]);
+  await subject.store.record([saying.letter(letter("a", { events: [old], createdMs: 0 }))]);
+
+  await subject.store.prune(noonMs);
+
+  assert.deepEqual(await (await subject.reopen()).store.load(100), {
+    ...nothing,
+    experiments: [experiment("pend00")],
+    events: new Map([["pend00", [event("pend00")]]]),
+    letters: [letter("a", { events: [old], createdMs: 0 })],
+  });
+}
+
+async function prunesLongHistory({ store }: StoreSubject): Promise<void> {
+  const history = Array.from({ length: 5_001 }, (_, number) => saying.event(event("pend00", noonMs + number)));
+  await store.record([pend00, ...history]);
+
+  await store.prune(noonMs + 5_000);
+
+  const { events } = await store.load(100);
+  assert.deepEqual(events, new Map([["pend00", [event("pend00", noonMs + 5_000)]]]));
+}
+
+async function keepsGreatLetter(subject: StoreSubject): Promise<void> {
+  const frozen = `Subject: great\r\n\r\n${'é😀\u0000\\"'.repeat(200_000)}`;
+  await subject.store.record([saying.letter(letter("a", { frozen }))]);
+
+  const { letters } = await (await subject.reopen()).store.load(1);
+
+  assert.equal(letters[0]?.frozen === frozen, true);
+}
+
+async function keepsItsOwn({ store }: StoreSubject): Promise<void> {
+  const issues: Issue[] = [{ code: "missing-jump" }];
+  await store.record([saying.experiment(experiment("pend00", { issues })), saying.letter(letter("a"))]);
+  issues.push({ code: "missing-jump" });
+
+  const first = await store.load(1);
+  assert.deepEqual(first.experiments[0]?.issues, [{ code: "missing-jump" }]);
+  for (const part of [first.experiments[0], first.experiments[0]?.streams, first.letters[0]?.events[0]?.issues[0]]) {
+    assert.equal(Object.isFrozen(part), true);
+  }
+  (first.letters as Letter[]).pop();
+  (first.events as Map<string, unknown>).set("turn04", []);
+  const second = await store.load(1);
+  assert.deepEqual([second.letters, second.events], [[letter("a")], new Map()]);
+}
+
+async function closesTwice({ store }: StoreSubject): Promise<void> {
+  await store.close();
+  await store.close();
+}

@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { HealthEvent, Letter, SystemAlert } from "../src/alert.ts";
+import type { Change, SavedExperiment, SavedVerdict } from "../src/store.ts";
+import { createMemoryStore, memoryEventsMax } from "../src/store_memory.ts";
+import { openSqliteStore } from "../src/store_sqlite.ts";
+import { event, experiment, noonMs, saying, storeContract, type StoreSubject } from "./store_contract.ts";
+
+storeContract("a store in memory", () => Promise.resolve(memorySubject()));
+storeContract("a store in a file", sqliteSubject);
+
+function memorySubject(): StoreSubject {
+  const subject: StoreSubject = {
+    store: createMemoryStore(),
+    reopen: () => Promise.resolve(subject),
+    end: () => Promise.resolve(),
+  };
+  return subject;
+}
+
+async function sqliteSubject(): Promise<StoreSubject> {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/status.db`;
+  let { store } = await openSqliteStore(path, { nowMs: noonMs });
+  const subject: StoreSubject = {
+    get store() {
+      return store;
+    },
+    async reopen() {
+      await store.close();
+      ({ store } = await openSqliteStore(path, { nowMs: noonMs }));
+      return subject;
+    },
+    async end() {
+      await store.close();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+  return subject;
+}
+
+Deno.test("a store in memory lets the events go that were recorded first, beyond its limit", async () => {
+  const store = createMemoryStore();
+  await store.record([saying.experiment(experiment("pend00")), saying.event(event("pend00", 1))]);
+  const more = Array.from({ length: memoryEventsMax }, () => saying.event(event("pend00", 2)));
+
+  await store.record(more);
+
+  const { events } = await store.load(memoryEventsMax + 1);
+  assert.deepEqual([events.get("pend00")?.length, events.get("pend00")?.[0]?.atMs], [memoryEventsMax, 2]);
+});
+
+// Few names, so that they meet; and times that are near each other, equal, negative or far off.
+const name = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom("pend00", "turn04", "__proto__", "a'\"\\", "\u0000", "😀") },
+  { weight: 1, arbitrary: fc.string({ unit: fc.nat(0xffff).map((unit) => String.fromCharCode(unit)), maxLength: 5 }) },
+);
+const timeMs = fc.oneof(
+  fc.integer({ min: -2, max: 10 }),
+  fc.integer({ min: noonMs, max: noonMs + 1e9 }),
+  fc.constant(0.5),
+);
+const issue = fc.oneof(
+  fc.constant({ code: "missing-jump" } as const),
+  fc.record({ code: fc.constantFrom("missing-required", "missing", "unhealthy"), topic: name }),
+);
+const issues = fc.array(issue, { maxLength: 3 });
+const healthEvent: fc.Arbitrary<HealthEvent> = fc.record({
+  experiment: name,
+  atMs: timeMs,
+  healthy: fc.boolean(),
+  issues,
+  jumpOk: fc.boolean(),
+  streamOk: fc.dictionary(name, fc.boolean(), { maxKeys: 3, noNullPrototype: true }),
+  lastedMs: fc.option(timeMs),
+});
+const verdict: fc.Arbitrary<SavedVerdict> = fc.record({
+  verdict: fc.constantFrom("ok", "missing", "unhealthy"),
+  seenMs: fc.option(timeMs),
+});
+const savedExperiment: fc.Arbitrary<SavedExperiment> = fc.record({
+  name,
+  issues,
+  sinceMs: timeMs,
+  namedMs: timeMs,
+  host: fc.option(verdict),
+  streams: fc.dictionary(name, verdict, { maxKeys: 3, noNullPrototype: true }),
+});
+const alert: fc.Arbitrary<SystemAlert> = fc.record({
+  code: fc.constantFrom("jump-lost", "relay-lost", "book-lost", "store-damaged"),
+  turn: fc.constantFrom("raised", "cleared"),
+  atMs: timeMs,
+  detail: name,
+});
+const letter: fc.Arbitrary<Letter> = fc.record({
+  id: name,
+  createdMs: timeMs,
+  events: fc.array(healthEvent, { maxLength: 2 }),
+  alerts: fc.array(alert, { maxLength: 2 }),
+  reminder: fc.boolean(),
+  frozen: fc.option(name),
+});
+const resource = fc.record({ name, stub: name, required: fc.array(name, { maxLength: 2 }) });
+const change: fc.Arbitrary<Change> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("event"), event: healthEvent }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("experiment"), experiment: savedExperiment }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("forgotten"), name }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("letter"), letter }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("letter-sent"), id: name, atMs: timeMs }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("alert"), alert }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("manifest"),
+      manifest: fc.record({ atMs: timeMs, resources: fc.array(resource, { maxLength: 2 }) }),
+    }),
+  },
+);
+type Step = { kind: "record"; changes: Change[] } | { kind: "prune"; beforeMs: number } | { kind: "reopen" };
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ kind: fc.constant("record"), changes: fc.array(change, { maxLength: 8 }) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("prune"), beforeMs: timeMs }) },
+  { weight: 1, arbitrary: fc.constant({ kind: "reopen" } as const) },
+);
+
+Deno.test("a store in a file gives what a store in memory gives, whatever is recorded", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 8 }), fc.integer({ min: 1, max: 4 }), async (steps, eventsMax) => {
+      const subjects = [memorySubject(), await sqliteSubject()] as const;
+      try {
+        for (const step of steps) await Promise.all(subjects.map((subject) => take(step, subject)));
+        const [inMemory, inFile] = await Promise.all(subjects.map(({ store }) => store.load(eventsMax)));
+        assert.deepEqual(inFile, inMemory);
+      } finally {
+        await Promise.all(subjects.map((subject) => subject.end()));
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+async function take(step: Step, subject: StoreSubject): Promise<void> {
+  switch (step.kind) {
+    case "record":
+      return await subject.store.record(step.changes);
+    case "prune":
+      return await subject.store.prune(step.beforeMs);
+    case "reopen":
+      await subject.reopen();
+  }
+}
