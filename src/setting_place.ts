@@ -4,6 +4,7 @@
  */
 import { isIPv6 } from "node:net";
 import { z } from "zod";
+import { Secret } from "./secret.ts";
 import { type Kind, kind, refuse } from "./setting.ts";
 
 /** `host` or `host:port` of one service, as its tokens name it: what is typed is kept to the character. */
@@ -65,12 +66,11 @@ export const link: Kind<string> = kind({
   isDiscreet: mayHoldPassword,
 });
 
-/** Something of someone else's to call, which often holds a secret in its path. */
-export const discreetUrl: Kind<string> = kind({
+/** Something of someone else's to call: a secret, since there is often one in its path. */
+export const secretUrl: Kind<Secret> = kind({
   allowed: "an address that begins with http:// or https://",
-  schema: z.string().transform((text, ctx) => isWebUrl(text) ? text : refuse(ctx)),
+  schema: z.string().transform((text, ctx) => isWebUrl(text) ? new Secret(text) : refuse(ctx)),
   isDiscreet: () => true,
-  show: () => "(set, not shown)",
 });
 
 function isWebUrl(text: string): boolean {

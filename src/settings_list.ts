@@ -19,7 +19,7 @@ import {
   wholeNumber,
   yesOrNo,
 } from "./setting.ts";
-import { basePath, discreetUrl, host, link, serviceHost } from "./setting_place.ts";
+import { basePath, host, link, secretUrl, serviceHost } from "./setting_place.ts";
 
 const positive = duration({ min: "above 0s" });
 const scheme = oneOf("http", "https");
@@ -139,13 +139,13 @@ export const settingsList = {
   ),
   HEARTBEAT_URL: setting(
     "a later version: a dead man's switch that is asked for while all is alive",
-    notYet(discreetUrl, () => true),
+    notYet(secretUrl, () => true),
     unset("none", null),
   ),
   HEARTBEAT_EVERY: setting("a later version: how often it is", positive, "1m"),
   WEBHOOK_URL: setting(
     "a later version: where events go as signed JSON",
-    notYet(discreetUrl, () => true),
+    notYet(secretUrl, () => true),
     unset("none", null),
   ),
   SECRET_WEBHOOK: setting("a later version: what they are signed with", secret, unset("none", null)),

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { readSettings, serviceUrls, type Settings } from "../src/settings.ts";
+import { allSettings } from "../src/settings_list.ts";
 import { settingsInForce, settingsTable } from "../src/settings_shown.ts";
 import { Secret } from "../src/secret.ts";
 import { authorityPem } from "./fixtures/authority.ts";
@@ -397,6 +399,22 @@ Deno.test("no fault, warning or list of settings repeats a secret", () => {
     settingsInForce(settingsOf({ STATUS_SECRET_BOOK: hidden, STATUS_WEBHOOK_URL: `https://h/${hidden}` })),
   ];
   assert.equal(JSON.stringify(texts).includes(hidden), false);
+});
+
+Deno.test("whatever the variables hold, reading them throws nothing and repeats no secret", () => {
+  const secrets = allSettings.filter(([, { kind }]) => kind.source === "secret").map(([name]) => `STATUS_${name}`);
+  const hidden = [...secrets, ...secrets.map((name) => `${name}_FILE`), "STATUS_HEARTBEAT_URL", "STATUS_WEBHOOK_URL"];
+  const variables = new Set([...allSettings.map(([name]) => `STATUS_${name}`), ...hidden]);
+  const value = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.constantFrom("1", "10s", "true", "h:1", "http://h", "a@b.c"),
+  );
+  fc.assert(fc.property(fc.dictionary(fc.constantFrom(...variables), value), (environment) => {
+    const entries = Object.entries(environment).map((
+      [name, text],
+    ) => [name, hidden.includes(name) ? `${text}hunter2` : text]);
+    assert.equal(JSON.stringify(read(Object.fromEntries(entries))).includes("hunter2"), false);
+  }));
 });
 
 // Mail.
