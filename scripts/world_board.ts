@@ -16,6 +16,8 @@ export interface Happening {
 // A page and a failed test show the newest; a world that runs for days must not grow.
 const happeningsMax = 500;
 const pollMs = 25;
+// What is asked just before the time runs out may still answer.
+const graceMs = 1_000;
 
 export class Board {
   /** Counts what happened since the start: who has seen this many has seen all. */
@@ -47,7 +49,7 @@ export class Board {
     const deadlineMs = this.clock.nowMs() + timeoutMs;
     for (let cause: unknown;;) {
       try {
-        const value = await condition();
+        const value = await this.#answer(condition(), deadlineMs + graceMs);
         if (value) return value as Truthy<T>;
         cause = undefined;
       } catch (error) {
@@ -56,6 +58,18 @@ export class Board {
       if (this.clock.nowMs() >= deadlineMs) throw new Error(this.#inVain(what, timeoutMs), { cause });
       await this.change(pollMs);
     }
+  }
+
+  /** The answer, or an error at `atMs`: a condition may ask something that hangs. */
+  async #answer<T>(answer: T | Promise<T>, atMs: number): Promise<T> {
+    if (!(answer instanceof Promise)) return answer;
+    const answered = new AbortController();
+    const late = new Promise<never>((_, reject) => {
+      sleepUntil(atMs, this.clock, answered.signal).then((tooLate) =>
+        tooLate && reject(new Error("no answer to what was asked"))
+      );
+    });
+    return await Promise.race([answer, late]).finally(() => answered.abort());
   }
 
   /** Resolves when something happens, or after `ms`, or when `signal` is aborted. */

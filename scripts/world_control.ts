@@ -6,6 +6,7 @@ import { z } from "zod";
 import type { World } from "./world.ts";
 import { type Answer, type Asked, HttpServer, json } from "./world_http.ts";
 import page from "./world_page.html" with { type: "text" };
+import pageScript from "./world_page.js" with { type: "text" };
 
 export interface Control {
   /** `http://127.0.0.1:PORT`. */
@@ -123,6 +124,9 @@ async function answer(
 ): Promise<Answer> {
   const { method, path, query } = asked;
   if (method === "GET" && path === "/") return json(200, page, { "content-type": "text/html; charset=utf-8" });
+  if (method === "GET" && path === "/world_page.js") {
+    return json(200, pageScript, { "content-type": "text/javascript" });
+  }
   if (method === "GET" && path === "/control/mails") {
     return json(200, JSON.stringify(world.mailbox.mails.map(mailShown)));
   }

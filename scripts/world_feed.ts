@@ -161,7 +161,7 @@ export class Feed {
 
   #report(): void {
     if (this.#mode.kind !== "up" || this.#watching.size === 0) return;
-    const text = `${JSON.stringify(this.entries())}`;
+    const text = JSON.stringify(this.entries());
     const lastMs = this.#board.clock.nowMs();
     for (const [socket, watcher] of this.#watching) {
       socket.send(text);

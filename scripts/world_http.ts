@@ -129,7 +129,9 @@ export class HttpServer {
   async #accept(listener: Deno.TcpListener): Promise<void> {
     while (this.#listener === listener) {
       const conn = await listener.accept().catch(() => null); // the listener was closed
-      if (conn !== null) this.#task(this.#converse(conn));
+      if (conn === null) return;
+      if (this.#listener === listener) this.#task(this.#converse(conn));
+      else conn.close(); // it came in the moment of the stop
     }
   }
 
@@ -185,15 +187,25 @@ async function readRequest(bytes: Bytes, peer: string): Promise<Asked | null> {
   const body = await bytes.take(length);
   if (body === null) return null;
   const mark = target.indexOf("?");
+  const path = mark < 0 ? target : target.slice(0, mark);
+  if (!isEscaped(path)) return null;
   return {
     method,
-    path: mark < 0 ? target : target.slice(0, mark),
+    path,
     query: new URLSearchParams(mark < 0 ? "" : target.slice(mark + 1)),
     target,
     headers,
     body: new TextDecoder().decode(body),
     from: headers.get("x-forwarded-for") ?? peer,
   };
+}
+
+function isEscaped(path: string): boolean {
+  try {
+    return decodeURIComponent(path) !== "";
+  } catch {
+    return false; // a stray % or no UTF-8: no client of ours sends it
+  }
 }
 
 function encodeAnswer(answer: Answer & { kind: "answer" }): Uint8Array {

@@ -48,6 +48,8 @@ export interface SmtpAuth {
 type Callback = (error?: Error | null) => void;
 
 const mailsMax = 1_000;
+// smtp-server waits 100 ms before it greets, by a timer that outlives the connection.
+const greetingMs = 150;
 
 export class Mailbox {
   /** Oldest first. */
@@ -59,6 +61,8 @@ export class Mailbox {
   #port = 0;
   #mode: MailboxMode = { kind: "down" };
   #dropNext = false;
+  /** When the newest connection will have been greeted, so that nothing of it is left. */
+  #greetedMs = 0;
 
   constructor(auth: SmtpAuth | null, board: Board) {
     this.#auth = auth;
@@ -136,6 +140,7 @@ export class Mailbox {
       onData: (stream, session, callback) => void this.#take(stream, session, callback),
     });
     server.server.on("connection", (socket: Socket) => {
+      this.#greetedMs = this.#board.clock.nowMs() + greetingMs;
       this.#sockets.add(socket);
       socket.on("close", () => this.#sockets.delete(socket));
     });
@@ -208,6 +213,7 @@ export class Mailbox {
     if (server === null) return;
     for (const socket of this.#sockets) socket.destroy();
     await new Promise<void>((resolve) => server.close(resolve));
+    await this.#board.clock.wait(this.#greetedMs - this.#board.clock.nowMs(), new AbortController().signal);
   }
 
   #become(mode: MailboxMode, text: string): void {

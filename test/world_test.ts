@@ -196,6 +196,13 @@ Deno.test("what is waited for in vain is named, with what happened last", async 
   });
 });
 
+Deno.test("a condition that asks something which hangs is waited for in vain, too", async () => {
+  await withWorld({}, async (world) => {
+    const waiting = world.until(() => new Promise<boolean>(() => {}), { timeoutMs: 1, what: "an answer" });
+    await assert.rejects(waiting, /in vain for an answer/);
+  });
+});
+
 function topics(listener: Listener): unknown[] {
   return listener.entries.map(({ topic }) => topic).sort();
 }
