@@ -1,0 +1,78 @@
+/**
+ * `status check` with the real parts, made as `serve` makes them, and what it prints. What is found, and in which words, is
+ * for `check`.
+ */
+import { createBook } from "./book.ts";
+import { type CheckParts, runCheck } from "./check.ts";
+import { checkLogFile, checkPort, checkStore } from "./check_place.ts";
+import { tryFeed } from "./feed_probe.ts";
+import { lineStream } from "./log_file.ts";
+import type { MailText } from "./mail.ts";
+import { bookSource, feedRequest, smtpOptions } from "./parts.ts";
+import type { Settings } from "./settings.ts";
+import { settingsInForce } from "./settings_shown.ts";
+import { createPostOffice } from "./smtp.ts";
+import { SocketPool, startSocketWorker } from "./socket_pool.ts";
+import { systemClock as clock } from "./wait.ts";
+
+/** Reports come every 5 s, or in as many as their operator has set. */
+const reportMsMax = 15_000;
+
+const stdout = lineStream(Deno.stdout, () => {});
+const stderr = lineStream(Deno.stderr, () => {});
+
+/** Prints what is found to stdout, warnings about the settings to stderr. The exit code: 0, or 1 where a part fails. */
+export async function check(
+  settings: Settings,
+  warnings: readonly string[],
+  options: { readonly offline?: boolean; readonly send?: boolean },
+): Promise<number> {
+  for (const warning of warnings) stderr.write(`warning: ${warning}`);
+  if (options.offline) {
+    for (const line of settingsInForce(settings)) stdout.write(line);
+    return 0;
+  }
+  const sockets = new SocketPool(clock, startSocketWorker);
+  try {
+    const { lines, ok } = await runCheck(settings, realParts(settings, sockets), { send: options.send ?? false });
+    for (const line of lines) stdout.write(line);
+    return ok ? 0 : 1;
+  } finally {
+    sockets.close();
+  }
+}
+
+function realParts(settings: Settings, sockets: SocketPool): CheckParts {
+  const { given, LOG_FILE, STORE_FILE, HOST_SERVE: host, PORT_SERVE: port } = settings;
+  return {
+    book: (signal) => createBook(bookSource(settings), { clock, fetch }).resources(signal),
+    feed: (name, signal) => tryFeed(feedRequest(name, settings), { clock, fetch, sockets }, reportMsMax, signal),
+    mail: mailPart(settings),
+    log: () => Promise.resolve(checkLogFile(LOG_FILE, { asked: given.has("LOG_FILE") })),
+    store: () => checkStore(STORE_FILE, { asked: given.has("STORE_FILE") }, clock.nowMs()),
+    port: (signal) => checkPort({ host, port }, signal),
+    clock,
+  };
+}
+
+function mailPart(settings: Settings): CheckParts["mail"] {
+  const options = smtpOptions(settings);
+  if (options === null) return null;
+  const office = createPostOffice(options);
+  return {
+    verify: (signal) => office.verify(signal),
+    async send(signal) {
+      const mail = { id: crypto.randomUUID(), text: testMail(settings.EMAIL_SUBJECT), dateMs: clock.nowMs() };
+      return await office.deliver(await office.build(mail), signal);
+    },
+  };
+}
+
+function testMail(subject: string): MailText {
+  const words = "This is a test mail, asked for by `status check --send`. Alerts will come like this one.";
+  return {
+    subject: subject === "" ? "Status test mail" : `${subject} test mail`,
+    text: `${words}\n`,
+    html: `<!doctype html><html lang="en"><title>Test mail</title><p>${words}</p></html>`,
+  };
+}

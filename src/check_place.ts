@@ -1,0 +1,133 @@
+/**
+ * Could the monitor write its log and its store, and listen on its port? For `status check`, which may run as another user, or
+ * beside a monitor: nothing is made that stays, nothing that is there is changed, and what a running status holds is fine.
+ */
+import { dirname, join, resolve } from "node:path";
+import type { Finding } from "./check.ts";
+import { healthUrl } from "./healthcheck.ts";
+import { StoreLocked } from "./store.ts";
+import { lockFile, lockStore } from "./store_lock.ts";
+import { openSqliteStore } from "./store_sqlite.ts";
+import { excerpt } from "./trouble.ts";
+
+/** Whether a person asked for it: a default falls back, what was asked for does not. */
+export interface Wanted {
+  readonly asked: boolean;
+}
+
+export function checkLogFile(path: string, { asked }: Wanted): Finding {
+  if (path === "stdout" || path === "stderr") return { kind: "ok", words: path };
+  try {
+    return { kind: "ok", words: exists(path) ? `${path} can be written` : `${path} can be made` };
+  } catch (error) {
+    const words = `Cannot write ${path}: ${wordsOf(error)}`;
+    return asked ? { kind: "failed", words } : { kind: "warn", words: `${words}, so the log goes to stderr` };
+  }
+
+  function exists(file: string): boolean {
+    if (isWritable(file)) return true;
+    const folder = dirname(resolve(file));
+    if (nearestFolder(folder) !== folder) throw new Error(`there is no folder ${folder}`);
+    probe(folder);
+    return false;
+  }
+}
+
+/** `nowMs` goes into the lock that is held for a moment. */
+export async function checkStore(path: string, { asked }: Wanted, nowMs: number): Promise<Finding> {
+  if (path === "memory") return { kind: "ok", words: "memory: nothing is kept beyond a run" };
+  try {
+    probe(nearestFolder(dirname(resolve(path))));
+    if (!isWritable(path)) return { kind: "ok", words: `${path} can be made` };
+    const file = await Deno.realPath(path);
+    if (isWritable(lockFile(file))) lockStore(file, nowMs).release();
+    if (!await isDamaged(file, nowMs)) return { kind: "ok", words: `${path} can be written` };
+    return { kind: "warn", words: `${path} is damaged: it will be set aside, and a new one begun` };
+  } catch (error) {
+    const why = wordsOf(error).replace(/^Cannot open the store [^:]*: /, ""); // it may be the copy that was opened
+    if (error instanceof StoreLocked) return { kind: "ok", words: `${path} is in use by a running status: ${why}` };
+    const words = `Cannot use the store ${path}: ${why}`;
+    return asked ? { kind: "failed", words } : { kind: "warn", words: `${words}, so nothing is kept beyond a run` };
+  }
+}
+
+/** `host` as in the settings, without brackets. */
+export async function checkPort(
+  { host, port }: { readonly host: string; readonly port: number },
+  signal: AbortSignal,
+): Promise<Finding> {
+  const shown = host.includes(":") ? `[${host}]` : host;
+  const place = `${shown}:${port}`;
+  try {
+    Deno.listen({ hostname: host === "localhost" ? "127.0.0.1" : host, port }).close();
+    return { kind: "ok", words: port === 0 ? `any free one at ${shown}` : `${place} is free` };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) {
+      return { kind: "failed", words: `Cannot listen on ${place}: ${wordsOf(error)}` };
+    }
+    const version = await runningVersion(
+      new URL("/api/v1/status", healthUrl({ HOST_SERVE: host, PORT_SERVE: port })),
+      signal,
+    );
+    if (version === null) return { kind: "failed", words: `${place} is used by another program` };
+    return { kind: "ok", words: `a running status ${version} answers at ${place}` };
+  }
+}
+
+/** The version of the status that answers at `url`; null where it is another program. */
+async function runningVersion(url: URL, signal: AbortSignal): Promise<string | null> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(5_000)]) });
+    const answer: unknown = await response.json();
+    const isStatus = typeof answer === "object" && answer !== null && "version" in answer && "feeds" in answer;
+    return isStatus ? String(answer.version) : null;
+  } catch {
+    return null; // it does not answer as we would
+  }
+}
+
+/** Opens a copy, since opening may migrate a store, or set it aside. Throws where even that can't be opened. */
+async function isDamaged(file: string, nowMs: number): Promise<boolean> {
+  const folder = await Deno.makeTempDir({ prefix: "status-check-" });
+  try {
+    const copy = join(folder, "copy.db");
+    for (const part of ["", "-wal"]) {
+      if (isWritable(file + part)) await Deno.copyFile(file + part, copy + part);
+    }
+    const { store, damaged } = await openSqliteStore(copy, { nowMs });
+    await store.close();
+    return damaged !== null;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** False where there is none; throws where there is one that can't be written. */
+function isWritable(file: string): boolean {
+  try {
+    Deno.openSync(file, { append: true }).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    throw error;
+  }
+}
+
+function nearestFolder(folder: string): string {
+  try {
+    if (Deno.statSync(folder).isDirectory) return folder;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound) && !(error instanceof Deno.errors.NotADirectory)) throw error;
+    return nearestFolder(dirname(folder));
+  }
+  throw new Error(`${folder} is no folder`);
+}
+
+/** Throws where nothing can be made in `folder`. */
+function probe(folder: string): void {
+  Deno.removeSync(Deno.makeTempFileSync({ dir: folder, prefix: ".status-check-" }));
+}
+
+function wordsOf(error: unknown): string {
+  return excerpt(error instanceof Error ? error.message : String(error));
+}

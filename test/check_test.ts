@@ -1,0 +1,214 @@
+import assert from "node:assert/strict";
+import { type CheckParts, runCheck } from "../src/check.ts";
+import type { Tried } from "../src/feed_probe.ts";
+import { readSettings, type Settings } from "../src/settings.ts";
+import { FakeClock } from "./fixtures/clock.ts";
+import { type Environment, leastEnvironment, mailEnvironment } from "./fixtures/environment.ts";
+
+function settingsOf(environment: Environment): Settings {
+  const read = readSettings(environment, () => "");
+  return read.kind === "ok" ? read.settings : assert.fail(read.faults.join());
+}
+
+const jump: Tried = { kind: "reported", entries: 5, generation: "unmeasured", connections: 3 };
+const relay: Tried = { kind: "reported", entries: 24, generation: "measured", connections: 8 };
+const ok = (words: string) => () => Promise.resolve({ kind: "ok", words } as const);
+
+/** A laboratory where all is well, but for `changes`. */
+function parts(changes: Partial<CheckParts> = {}): CheckParts {
+  return {
+    book: () => Promise.resolve({ resources: resources(12), skipped: 0 }),
+    feed: (name) => Promise.resolve(name === "jump" ? jump : relay),
+    mail: {
+      verify: () => Promise.resolve({ kind: "ok", encrypted: true }),
+      send: () => Promise.resolve({ kind: "taken", answer: "250 queued", rejected: [] }),
+    },
+    log: ok("/var/log/status/status.log can be written"),
+    store: ok("/var/lib/status/status.db can be written"),
+    port: ok("localhost:3007 is free"),
+    clock: new FakeClock(),
+    ...changes,
+  };
+}
+
+function resources(count: number) {
+  return Array.from({ length: count }, (_, at) => ({ name: `r${at}`, stub: `e${at}`, required: [] }));
+}
+
+const settings = settingsOf({ ...mailEnvironment, STATUS_BASEPATH_BOOK: "/t/book" });
+
+Deno.test("a line says of each part what was found, in the order that they depend on each other", async () => {
+  assert.deepEqual(await runCheck(settings, parts(), { send: false }), {
+    ok: true,
+    lines: [
+      "ok    book   12 resources at https://book.example.org/t/book",
+      "ok    jump   token accepted; a report with 5 entries, 3 of them hosts of experiments",
+      "ok    relay  token accepted; a report with 24 entries, 8 of them streams of experiments, with statistics (relay up to v0.7)",
+      "ok    mail   smtp.example.org:587 answers, encrypted, without a login; --send sends a test mail",
+      "ok    log    /var/log/status/status.log can be written",
+      "ok    store  /var/lib/status/status.db can be written",
+      "ok    port   localhost:3007 is free",
+    ],
+  });
+});
+
+const refusal = {
+  kind: "refused",
+  message: 'Cannot get access to relay at h/session/stats: relay answered 401 "no"',
+} as const;
+const silence = { kind: "silent", message: "relay sends no reports: connected, and nothing within 15 s" } as const;
+
+/** What a part does, and its line. Those that begin with FAIL, and no others, fail the whole check. */
+const found: Record<string, [Partial<CheckParts>, string]> = {
+  "one resource": [
+    { book: () => Promise.resolve({ resources: resources(1), skipped: 0 }) },
+    "ok    book   1 resource at https://book.example.org/t/book",
+  ],
+  "a book without a manifest": [
+    { book: () => Promise.resolve({ resources: [], skipped: 0 }) },
+    "warn  book   no resources at https://book.example.org/t/book: load its manifest",
+  ],
+  "resources that can't be read": [
+    { book: () => Promise.resolve({ resources: resources(3), skipped: 2 }) },
+    "warn  book   3 resources at https://book.example.org/t/book, and 2 that can't be read",
+  ],
+  "a book that refuses, in its own words": [
+    {
+      book: () =>
+        Promise.reject(new Error('Cannot list the resources at h/x: book answered 500 "signature is invalid"')),
+    },
+    'FAIL  book   Cannot list the resources at h/x: book answered 500 "signature is invalid"',
+  ],
+  "a feed that refuses the token, in its own words": [
+    {
+      feed: (name) => Promise.resolve(name === "jump" ? jump : { kind: "trouble", trouble: refusal, accepted: false }),
+    },
+    'FAIL  relay  Cannot get access to relay at h/session/stats: relay answered 401 "no"',
+  ],
+  "a feed that accepts the token and says nothing": [
+    { feed: (name) => Promise.resolve(name === "jump" ? jump : { kind: "trouble", trouble: silence, accepted: true }) },
+    "FAIL  relay  token accepted, but relay sends no reports: connected, and nothing within 15 s",
+  ],
+  "a relay without statistics": [
+    { feed: (name) => Promise.resolve(name === "jump" ? jump : { ...relay, generation: "unmeasured" }) },
+    "ok    relay  token accepted; a report with 24 entries, 8 of them streams of experiments, without statistics (relay from v0.8 on): being connected counts",
+  ],
+  "a relay without an experiment": [
+    { feed: (name) => Promise.resolve(name === "jump" ? jump : { ...relay, entries: 1, connections: 0 }) },
+    "warn  relay  token accepted; a report with 1 entry, none of them a stream of an experiment",
+  ],
+  "a jump with one experiment": [
+    { feed: (name) => Promise.resolve(name === "relay" ? relay : { ...jump, connections: 1 }) },
+    "ok    jump   token accepted; a report with 5 entries, one of them a host of an experiment",
+  ],
+  "a jump without an experiment": [
+    { feed: (name) => Promise.resolve(name === "relay" ? relay : { ...jump, connections: 0 }) },
+    "warn  jump   token accepted; a report with 5 entries, none of them a host of an experiment",
+  ],
+  "a mail server that is not encrypted": [
+    { mail: { ...parts().mail!, verify: () => Promise.resolve({ kind: "ok", encrypted: false }) } },
+    "ok    mail   smtp.example.org:587 answers, not encrypted, without a login; --send sends a test mail",
+  ],
+  "a mail server that refuses": [
+    {
+      mail: {
+        ...parts().mail!,
+        verify: () => Promise.resolve({ kind: "refused", message: "Cannot send mail through h: 535" }),
+      },
+    },
+    "FAIL  mail   Cannot send mail through h: 535",
+  ],
+  "no mail": [{ mail: null }, "ok    mail   off: STATUS_EMAIL_HOST is not set, so alerts are only logged"],
+  "a default that falls back": [
+    { store: () => Promise.resolve({ kind: "warn", words: "there is no such folder, so nothing is kept" }) },
+    "warn  store  there is no such folder, so nothing is kept",
+  ],
+  "a port in use": [
+    { port: () => Promise.resolve({ kind: "failed", words: "localhost:3007 is used by another program" }) },
+    "FAIL  port   localhost:3007 is used by another program",
+  ],
+  "words of several lines": [
+    { port: () => Promise.reject(new Error("one\n\ttwo")) },
+    "FAIL  port   one two",
+  ],
+};
+for (const [name, [changes, want]] of Object.entries(found)) {
+  Deno.test(`check: ${name}`, async () => {
+    const { lines, ok } = await runCheck(settings, parts(changes), { send: false });
+    assert.deepEqual(lines.filter((line) => line === want), [want], lines.join("\n"));
+    assert.equal(ok, !want.startsWith("FAIL"));
+  });
+}
+
+type Send = NonNullable<CheckParts["mail"]>["send"];
+
+/** What becomes of the test mail, and the line. */
+const sent: Record<string, [Send, string]> = {
+  "taken": [
+    () => Promise.resolve({ kind: "taken", answer: "250 queued", rejected: [] }),
+    'ok    mail   smtp.example.org:587 answers, encrypted, login as ann; test mail to lab@example.org: "250 queued"',
+  ],
+  "taken for some": [
+    () => Promise.resolve({ kind: "taken", answer: "250 queued", rejected: ['eve@e.org: 550 "who?"'] }),
+    'FAIL  mail   test mail not taken for eve@e.org: 550 "who?"',
+  ],
+  "refused": [
+    () => Promise.resolve({ kind: "refused", why: 'Cannot send mail through h: it answered 550 "no"' }),
+    'FAIL  mail   Cannot send mail through h: it answered 550 "no"',
+  ],
+  "put off": [
+    () => Promise.resolve({ kind: "deferred", why: 'Cannot send mail through h: it answered 450 "later"' }),
+    'FAIL  mail   Cannot send mail through h: it answered 450 "later"',
+  ],
+  "in doubt": [
+    () => Promise.resolve({ kind: "in-doubt", why: "Cannot know whether h took the mail: it closed the connection" }),
+    "FAIL  mail   Cannot know whether h took the mail: it closed the connection",
+  ],
+};
+for (const [name, [send, want]] of Object.entries(sent)) {
+  Deno.test(`check --send: a test mail that is ${name}`, async () => {
+    const withLogin = settingsOf({ ...mailEnvironment, STATUS_EMAIL_USER: "ann", STATUS_EMAIL_PASSWORD: "x" });
+    const { lines } = await runCheck(withLogin, parts({ mail: { ...parts().mail!, send } }), { send: true });
+    assert.equal(lines[3], want);
+  });
+}
+
+Deno.test("check --send without a mail server fails", async () => {
+  const { lines, ok } = await runCheck(settingsOf(leastEnvironment), parts({ mail: null }), { send: true });
+
+  assert.equal(lines[3], "FAIL  mail   off: STATUS_EMAIL_HOST is not set, so alerts are only logged");
+  assert.equal(ok, false);
+});
+
+Deno.test("a test mail is not sent where the login fails", async () => {
+  const mail: CheckParts["mail"] = {
+    verify: () => Promise.resolve({ kind: "refused", message: "Cannot send mail through h: 535" }),
+    send: () => assert.fail("nothing is to be sent"),
+  };
+  const { lines } = await runCheck(settings, parts({ mail }), { send: true });
+
+  assert.equal(lines[3], "FAIL  mail   Cannot send mail through h: 535");
+});
+
+Deno.test("all parts are tried at once, and one that never ends is told of after a minute", async () => {
+  const clock = new FakeClock();
+  const never = (_: unknown, signal: AbortSignal) =>
+    new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  let done = false;
+
+  const check = runCheck(settings, parts({ clock, feed: never }), { send: false }).finally(() => done = true);
+  await clock.advance(59_999);
+  assert.equal(done, false);
+  await clock.advance(1);
+
+  assert.deepEqual((await check).lines.slice(1, 3), [
+    "FAIL  jump   not done within 60 s",
+    "FAIL  relay  not done within 60 s",
+  ]);
+});
+
+Deno.test("a check that is done leaves nothing waiting", async () => {
+  const clock = new FakeClock();
+  await runCheck(settings, parts({ clock }), { send: false });
+  assert.equal(clock.waiting, 0);
+});
