@@ -1,0 +1,118 @@
+/**
+ * Whose turn is it to ask book: at most 4 requests at a time, and after a failure a pause for everyone, then one at a time
+ * until something succeeds. What fails while others succeed waits by itself, so that it does not hold them up.
+ * Pure but for the random number; what is asked, and what an answer means, is for `bookkeeper`.
+ */
+import { backoffMs, serviceBackoff } from "./wait.ts";
+
+// The contract's (design, "book's own state"): book is one small server that students book with.
+const turnsMax = 4;
+
+/** Something is being asked for `job`. Has to be ended once, by `succeeded`, `failed` or `dropped`. */
+export interface Turn<Job> {
+  readonly job: Job;
+  /** Turns of one round that fail are one failure: they were begun before anything was known of it. */
+  readonly round: number;
+}
+
+interface Failing {
+  /** In a row, of this job. */
+  readonly failures: number;
+  /** How often something else has succeeded since it began to fail. */
+  readonly alone: number;
+  readonly lastMs: number;
+  /** `all`: it may be book itself, so it waits as all do. A number: it waits by itself, until then. */
+  readonly untilMs: number | "all";
+}
+
+export class Turns<Job> {
+  readonly #random: () => number;
+  readonly #failing = new Map<Job, Failing>();
+  #taken = 0;
+  #round = 0;
+  #failuresInARow = 0;
+  #pausedUntilMs = -Infinity;
+
+  /** `random`: in [0, 1). */
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  /** Failures in a row, whatever was asked. */
+  get failuresInARow(): number {
+    return this.#failuresInARow;
+  }
+
+  /** The same, or those of the one job that has failed most often in a row, if that is more. 0: nothing is failing. */
+  get failures(): number {
+    let most = this.#failuresInARow;
+    for (const { failures } of this.#failing.values()) most = Math.max(most, failures);
+    return most;
+  }
+
+  /** Gives the turn to the first of `jobs` that may be asked for now; null where none may. */
+  take(jobs: Iterable<Job>, nowMs: number): Turn<Job> | null {
+    if (nowMs < this.#pausedUntilMs || this.#taken >= (this.#failuresInARow > 0 ? 1 : turnsMax)) return null;
+    const job = this.#choose(jobs, nowMs);
+    if (job === null) return null;
+    this.#taken++;
+    return { job, round: this.#round };
+  }
+
+  #choose(jobs: Iterable<Job>, nowMs: number): Job | null {
+    let longestAgo: { readonly job: Job; readonly lastMs: number } | null = null;
+    for (const job of jobs) {
+      const failing = this.#failing.get(job);
+      if (!failing) return job;
+      const { untilMs, lastMs } = failing;
+      if (untilMs !== "all") {
+        if (untilMs <= nowMs) return job;
+      } else if (longestAgo === null || lastMs < longestAgo.lastMs) longestAgo = { job, lastMs };
+    }
+    return longestAgo?.job ?? null;
+  }
+
+  /** When a job that may not be asked for now will be, if nothing else happens: always after `nowMs`, Infinity for never. */
+  nextMs(nowMs: number): number {
+    if (nowMs < this.#pausedUntilMs) return this.#pausedUntilMs;
+    let nextMs = Infinity;
+    for (const { untilMs } of this.#failing.values()) {
+      if (untilMs !== "all" && untilMs > nowMs) nextMs = Math.min(nextMs, untilMs);
+    }
+    return nextMs;
+  }
+
+  succeeded({ job }: Turn<Job>): void {
+    this.#taken--;
+    this.#failing.delete(job);
+    if (this.#failuresInARow === 0) return;
+    for (const [each, failing] of this.#failing) {
+      if (failing.untilMs !== "all") continue;
+      const alone = failing.alone + 1;
+      const untilMs = failing.lastMs + backoffMs(alone, this.#random(), serviceBackoff);
+      this.#failing.set(each, { ...failing, alone, untilMs });
+    }
+    this.#failuresInARow = 0;
+    this.#pausedUntilMs = -Infinity;
+  }
+
+  failed({ job, round }: Turn<Job>, nowMs: number): void {
+    this.#taken--;
+    const { failures, alone } = this.#failing.get(job) ?? { failures: 0, alone: 0 };
+    this.#failing.set(job, { failures: failures + 1, alone, lastMs: nowMs, untilMs: "all" });
+    if (round !== this.#round && this.#failuresInARow > 0) return;
+    this.#round++;
+    this.#failuresInARow++;
+    this.#pausedUntilMs = nowMs + backoffMs(this.#failuresInARow, this.#random(), serviceBackoff);
+  }
+
+  /** Ends a turn that says nothing of how book is. */
+  dropped(_turn: Turn<Job>): void {
+    this.#taken--;
+  }
+
+  /** Nothing is to be asked for `job` any more, so it fails no longer. */
+  forget(job: Job): void {
+    this.#failing.delete(job);
+  }
+}

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { type Turn, Turns } from "../src/book_turns.ts";
+
+/** With this random number the first delays are 750, 1,500, 3,000, 6,000 and 7,500 ms. */
+const newTurns = () => new Turns<string>(() => 0.5);
+
+function take(turns: Turns<string>, jobs: string, nowMs: number): Turn<string> {
+  const turn = turns.take(jobs, nowMs);
+  assert.ok(turn, `nobody of ${jobs} has a turn at ${nowMs}`);
+  return turn;
+}
+
+Deno.test("four jobs at a time have a turn, in the order given", () => {
+  const turns = newTurns();
+  const taken = ["abcde", "bcde", "cde", "de"].map((jobs) => take(turns, jobs, 0));
+
+  assert.equal(turns.take("e", 0), null);
+  const [first] = taken;
+  assert.ok(first);
+  turns.succeeded(first);
+
+  assert.equal(take(turns, "e", 0).job, "e");
+});
+
+Deno.test("after a failure nobody has a turn for a while, then one at a time until something succeeds", () => {
+  const turns = newTurns();
+  turns.failed(take(turns, "a", 0), 0);
+
+  assert.equal(turns.take("bc", 749), null);
+  assert.equal(turns.nextMs(0), 750);
+  const turn = take(turns, "bc", 750);
+  assert.equal(turns.take("c", 750), null);
+  turns.succeeded(turn);
+
+  assert.deepEqual(["cd", "d"].map((jobs) => take(turns, jobs, 750).job), ["c", "d"]);
+});
+
+Deno.test("while all fail, who has not failed comes first, then who failed longest ago", () => {
+  const turns = newTurns();
+  const order = [0, 10_000, 20_000, 30_000, 40_000, 50_000].map((nowMs) => {
+    const turn = take(turns, "abc", nowMs);
+    turns.failed(turn, nowMs);
+    return turn.job;
+  });
+
+  assert.equal(order.join(""), "abcabc");
+});
+
+Deno.test("a success of a request that was on its way when another failed ends the pause", () => {
+  const turns = newTurns();
+  const [a, b] = [take(turns, "a", 0), take(turns, "b", 0)];
+
+  turns.failed(a, 0);
+  turns.succeeded(b);
+
+  assert.equal(take(turns, "c", 0).job, "c");
+  assert.equal(turns.failuresInARow, 0);
+  assert.equal(turns.failures, 1);
+});
+
+Deno.test("who fails while others succeed waits alone, the longer the more often, and the others do not", () => {
+  const turns = newTurns();
+  const fail = (nowMs: number) => turns.failed(take(turns, "a", nowMs), nowMs);
+  const othersSucceed = (nowMs: number) => turns.succeeded(take(turns, "b", nowMs));
+
+  fail(0);
+  othersSucceed(750);
+  fail(2_000);
+  othersSucceed(3_000);
+  assert.equal(turns.take("a", 3_499), null);
+  assert.equal(turns.nextMs(3_000), 3_500);
+  assert.equal(take(turns, "ab", 3_499).job, "b");
+  assert.equal(take(turns, "ab", 3_500).job, "a");
+});
+
+Deno.test("who succeeds after failing is as good as new", () => {
+  const turns = newTurns();
+  turns.failed(take(turns, "a", 0), 0);
+  turns.succeeded(take(turns, "a", 750));
+
+  turns.failed(take(turns, "a", 750), 750);
+
+  assert.equal(turns.nextMs(750), 1_500);
+  assert.equal(turns.failures, 1);
+});
+
+Deno.test("a turn that says nothing of book ends no pause, but makes room for the next", () => {
+  const turns = newTurns();
+  turns.failed(take(turns, "a", 0), 0);
+
+  turns.dropped(take(turns, "b", 750));
+
+  assert.equal(turns.failuresInARow, 1);
+  assert.equal(take(turns, "c", 750).job, "c");
+});
+
+Deno.test("with nothing failing there is nothing to wait for", () => {
+  assert.equal(newTurns().nextMs(0), Infinity);
+});
