@@ -9,7 +9,7 @@ import { type Change, type Store, StoreFailed, StoreLocked } from "./store.ts";
 import { checkIntegrity, isDamage, setAside, trusting } from "./store_damage.ts";
 import { lockFile, lockStore, type StoreLock } from "./store_lock.ts";
 import { createReader, type Reader } from "./store_read.ts";
-import { migrate, versionOf } from "./store_tables.ts";
+import { migrate, migrations, versionOf } from "./store_tables.ts";
 import { checked, faultWords } from "./store_values.ts";
 import { createWriter, type Writer } from "./store_write.ts";
 
@@ -146,6 +146,7 @@ function prepared(db: DatabaseSync): Opened {
   trusting(() => checkIntegrity(db));
   db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${logBytesMax}`);
   migrate(db);
+  db.exec(`PRAGMA user_version = ${migrations.length}`); // it is that: a write, to know now if none is possible
   return trusting(() => {
     const reader = createReader(db);
     reader.verify();
@@ -172,6 +173,7 @@ function failed(tried: string, error: unknown, file?: string): StoreFailed {
 function refusal(file: string): string | null {
   try {
     Deno.openSync(file, { read: true, write: true, create: true }).close();
+    Deno.removeSync(Deno.makeTempFileSync({ dir: dirname(file), prefix: basename(file) })); // as SQLite makes its logs
     return null;
   } catch (error) {
     return faultWords(error);

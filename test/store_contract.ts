@@ -3,8 +3,9 @@
  * What only a file can do or suffer is in store_sqlite_test.ts.
  */
 import assert from "node:assert/strict";
-import type { HealthEvent, Issue, Letter } from "../src/alert.ts";
-import { type Change, type Saved, type SavedExperiment, type Store, StoreFailed } from "../src/store.ts";
+import type { Issue, Letter } from "../src/alert.ts";
+import { type Change, type Saved, type Store, StoreFailed } from "../src/store.ts";
+import { event, experiment, letter, noonMs, nothing, saying } from "./fixtures/store_samples.ts";
 
 /** A store to test. `reopen` gives it as it is after a restart of the program. */
 export interface StoreSubject {
@@ -12,52 +13,6 @@ export interface StoreSubject {
   reopen(): Promise<StoreSubject>;
   end(): Promise<void>;
 }
-
-export const noonMs = Date.UTC(2026, 10, 22, 12);
-export const nothing: Saved = {
-  experiments: [],
-  events: new Map(),
-  letters: [],
-  alerts: new Map(),
-  manifest: null,
-  lastMailMs: null,
-};
-
-export function event(experiment: string, atMs = noonMs, more: Partial<HealthEvent> = {}): HealthEvent {
-  return {
-    experiment,
-    atMs,
-    healthy: false,
-    issues: [{ code: "missing-jump" }, { code: "unhealthy", topic: `${experiment}-st-data` }],
-    jumpOk: false,
-    streamOk: { [`${experiment}-st-data`]: false, [`${experiment}-st-video`]: true },
-    lastedMs: 60_000,
-    ...more,
-  };
-}
-
-export function experiment(name: string, more: Partial<SavedExperiment> = {}): SavedExperiment {
-  return {
-    name,
-    issues: [{ code: "missing-required", topic: `${name}-st-data` }],
-    sinceMs: noonMs,
-    namedMs: noonMs + 1,
-    host: { verdict: "ok", seenMs: noonMs },
-    streams: { [`${name}-st-data`]: { verdict: "missing", seenMs: null } },
-    ...more,
-  };
-}
-
-export function letter(id: string, more: Partial<Letter> = {}): Letter {
-  const alerts = [{ code: "relay-lost", turn: "raised", atMs: noonMs, detail: "connected but silent" }] as const;
-  return { id, createdMs: noonMs, events: [event("pend00")], alerts, reminder: false, frozen: null, ...more };
-}
-
-export const saying = {
-  event: (event: HealthEvent): Change => ({ kind: "event", event }),
-  experiment: (experiment: SavedExperiment): Change => ({ kind: "experiment", experiment }),
-  letter: (letter: Letter): Change => ({ kind: "letter", letter }),
-};
 
 const pend00 = saying.experiment(experiment("pend00"));
 const bookLost = { code: "book-lost", turn: "raised", atMs: noonMs, detail: '503 "busy"' } as const;

@@ -4,7 +4,8 @@ import type { HealthEvent, Letter, SystemAlert } from "../src/alert.ts";
 import type { Change, SavedExperiment, SavedVerdict } from "../src/store.ts";
 import { createMemoryStore, memoryEventsMax } from "../src/store_memory.ts";
 import { openSqliteStore } from "../src/store_sqlite.ts";
-import { event, experiment, noonMs, saying, storeContract, type StoreSubject } from "./store_contract.ts";
+import { event, experiment, noonMs, saying } from "./fixtures/store_samples.ts";
+import { storeContract, type StoreSubject } from "./store_contract.ts";
 
 storeContract("a store in memory", () => Promise.resolve(memorySubject()));
 storeContract("a store in a file", sqliteSubject);

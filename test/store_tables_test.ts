@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { openSqliteStore } from "../src/store_sqlite.ts";
+import { migrate, migrations, storedText, textOf, versionOf } from "../src/store_tables.ts";
+import { withFolder } from "./fixtures/folder.ts";
+import { fillStore } from "./fixtures/store_files.ts";
+import { event, experiment, noonMs, saying } from "./fixtures/store_samples.ts";
+
+for (const version of [...migrations.keys(), migrations.length]) {
+  Deno.test(`a store file of version ${version} is opened and made one of version ${migrations.length}`, () =>
+    withFolder(async (folder) => {
+      const path = `${folder}/status.db`;
+      withDatabase(path, (db) => migrate(db, migrations.slice(0, version)));
+
+      const { store, damaged } = await openSqliteStore(path, { nowMs: noonMs });
+
+      await store.record([saying.experiment(experiment("pend00")), saying.event(event("pend00"))]);
+      await store.close();
+      assert.equal(damaged, null);
+      assert.equal(withDatabase(path, (db) => versionOf(db)), migrations.length);
+    }));
+}
+
+const noted = [
+  ...migrations,
+  "ALTER TABLE events ADD COLUMN note TEXT NOT NULL DEFAULT 'none'",
+  "CREATE TABLE later (a)",
+];
+
+Deno.test("a later version's migrations keep what is in a store", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/status.db`;
+    await fillStore(path);
+
+    withDatabase(path, (db) => migrate(db, noted));
+
+    withDatabase(path, (db) => {
+      assert.equal(versionOf(db, noted), migrations.length + 2);
+      assert.deepEqual({ ...db.prepare("SELECT count(*) AS events, min(note) AS note FROM events").get() }, {
+        events: 300,
+        note: "none",
+      });
+    });
+  }));
+
+Deno.test("a migration that fails leaves the file at the version before it", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/status.db`;
+    await fillStore(path);
+
+    withDatabase(path, (db) => {
+      const failing = [...noted, "CREATE TABLE half (a); DROP TABLE not_there"];
+      assert.throws(() => migrate(db, failing), /no such table: not_there/);
+      assert.equal(versionOf(db, noted), noted.length);
+      assert.deepEqual(db.prepare("SELECT name FROM sqlite_schema WHERE name IN ('half', 'later')").all().length, 1);
+      migrate(db, noted);
+    });
+  }));
+
+Deno.test("any text comes back from its stored form, and most are stored as they are", () => {
+  const texts: Record<string, string> = { pend00: "pend00", 'a"\\\u0000\ud83d😀': 'a\\"\\\\\\u0000\\ud83d😀' };
+  for (const [text, stored] of Object.entries(texts)) {
+    assert.deepEqual([storedText(text), textOf(stored)], [stored, text]);
+  }
+});
+
+function withDatabase<T>(path: string, use: (db: DatabaseSync) => T): T {
+  const db = new DatabaseSync(path);
+  try {
+    return use(db);
+  } finally {
+    db.close();
+  }
+}
