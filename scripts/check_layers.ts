@@ -15,7 +15,7 @@ const layers: readonly (readonly [layer: string, files: string])[] = [
   ["core", "alert availability experiment health judgement snapshot sources"],
   [
     "loop",
-    "book_* bookkeeper consequence mail mail_* monitor outbox outbox_* recorder saved smtp smtp_* store store_*",
+    "book_* bookkeeper consequence letter letter_* mail mail_* mailing monitor outbox outbox_* recorder saved smtp smtp_* store store_*",
   ],
   ["readers", "api healthcheck metrics page server"],
   ["wiring", "check check_* opening parts serve"],

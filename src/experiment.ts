@@ -53,6 +53,8 @@ export interface Left {
 export interface Experiment {
   readonly name: string;
   readonly firstSeenMs: number;
+  /** When something named it last, as far as neither the manifest in use nor a report of this run tells. */
+  readonly namedBeforeMs: number;
   /** When the manifest last listed it; null for one that book does not list. */
   readonly foundInManifestMs: number | null;
   readonly resources: readonly Resource[];
@@ -134,7 +136,8 @@ export function namedMs(lab: Lab, experiment: Experiment, nowMs: number): number
     return nowMs;
   }
   const seen = [lab.jump.left.get(experiment.name), ...topics.map((topic) => lab.relay.left.get(topic))];
-  return Math.max(experiment.foundInManifestMs ?? 0, ...seen.map((each) => each?.seenMs ?? 0));
+  const { namedBeforeMs, foundInManifestMs } = experiment;
+  return Math.max(namedBeforeMs, foundInManifestMs ?? 0, ...seen.map((each) => each?.seenMs ?? 0));
 }
 
 /** When a report last had `topic`, and what it said of it; null for never. */
@@ -182,6 +185,7 @@ function known(lab: Lab, name: string, nowMs: number, manifestMs: number | undef
   return {
     name,
     firstSeenMs: was?.firstSeenMs ?? nowMs,
+    namedBeforeMs: was?.namedBeforeMs ?? nowMs,
     foundInManifestMs: (isListed ? manifestMs : undefined) ?? was?.foundInManifestMs ?? null,
     judged: was?.judged ?? { kind: "never" as const },
     events: was?.events ?? [],

@@ -62,6 +62,8 @@ function judgeFeed(
 function judgeExperiment(experiment: Experiment, lab: Lab, rules: HealthRules, nowMs: number): Experiment {
   if (nowMs < experiment.firstSeenMs + rules.startupMs || lab.relay.newest.kind === "none") return experiment;
   const { judged } = experiment;
+  const wasWell = judged.kind === "judged" && judged.byThisRun && judged.issues.length === 0;
+  if (wasWell && isWell(experiment, lab)) return experiment; // as most are at most reports: nothing is made for them
   const issues = issuesOf(experiment, lab);
   if (judged.kind === "never") {
     // Nothing bad is known, but not all is known: calling it healthy could turn out to be wrong.
@@ -86,6 +88,12 @@ function judgeExperiment(experiment: Experiment, lab: Lab, rules: HealthRules, n
     judged: { kind: "judged", issues, sinceMs: isFlip ? nowMs : judged.sinceMs, byThisRun: true },
     events: [...experiment.events, event].slice(-rules.eventsMax),
   };
+}
+
+function isWell({ name, streams }: Experiment, lab: Lab): boolean {
+  const isNoIssue = (verdict: Verdict | undefined) => verdict === undefined || verdict === "ok";
+  return isNoIssue(lab.jump.verdicts.get(name)) &&
+    streams.every(({ topic }) => isNoIssue(lab.relay.verdicts.get(topic)));
 }
 
 function isKnown({ name, streams }: Experiment, lab: Lab): boolean {

@@ -33,6 +33,7 @@ export function restored(empty: Lab, saved: Saved): Lab {
   const experiments = saved.experiments.map((each): [string, Experiment] => [each.name, {
     name: each.name,
     firstSeenMs: nowMs,
+    namedBeforeMs: each.namedMs,
     foundInManifestMs: null,
     resources: [],
     streams: [],

@@ -59,12 +59,19 @@ export interface Listening {
   stop(enough: AbortSignal): Promise<void>;
 }
 
-/** Listens on `host`:`port` (0 asks for a free one). Throws Deno.errors.AddrInUse and the like. */
+/** The port is in use, or the address is none of this machine's. */
+export class ListenFailed extends Error {
+  override readonly name = "ListenFailed";
+  readonly code = "LISTEN_FAILED";
+  readonly retryable = false;
+}
+
+/** Listens on `host`:`port` (0 asks for a free one). Throws ListenFailed. */
 export function listen(app: Hono, host: string, port: number): Listening {
   const end = new AbortController();
   // Of the two addresses of localhost the proxies and people here mean the first.
   const hostname = host === "localhost" ? "127.0.0.1" : host;
-  const server = Deno.serve({ hostname, port, signal: end.signal, onListen: () => {} }, app.fetch);
+  const server = serveOrFail(hostname, { port, signal: end.signal, onListen: () => {} }, app);
   return {
     port: server.addr.port,
     async stop(enough) {
@@ -72,4 +79,13 @@ export function listen(app: Hono, host: string, port: number): Listening {
       await server.shutdown();
     },
   };
+}
+
+function serveOrFail(hostname: string, options: Deno.ServeTcpOptions, app: Hono) {
+  try {
+    return Deno.serve({ ...options, hostname }, app.fetch);
+  } catch (cause) {
+    const words = cause instanceof Error ? cause.message : String(cause);
+    throw new ListenFailed(`Cannot listen on ${hostname}:${options.port}: ${words}`, { cause });
+  }
 }

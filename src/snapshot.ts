@@ -208,7 +208,7 @@ function feedView(source: FeedSource, { intervalMs }: Feed): FeedView {
     state: source.state,
     sinceMs: source.sinceMs,
     lastSuccessMs: source.lastReportMs,
-    lastError: source.trouble?.message ?? null,
+    lastError: source.lastError,
     counts: source.counts,
     intervalMs,
     generation: source.generation,

@@ -17,7 +17,10 @@ export interface FeedSource {
   readonly lastReportMs: number | null;
   readonly generation: FeedView["generation"];
   readonly tokenExpiresMs: number | null;
+  /** Why there are no reports, since the last connection; null while there is no cause known. */
   readonly trouble: Trouble | null;
+  /** The newest trouble, over or not, in words. */
+  readonly lastError: string | null;
 }
 
 export interface BookSource {
@@ -55,6 +58,7 @@ function newFeedSource(startedMs: number): FeedSource {
     generation: "unseen",
     tokenExpiresMs: null,
     trouble: null,
+    lastError: null,
   };
 }
 
@@ -90,7 +94,7 @@ export function afterNews(source: FeedSource, news: FeedNews): FeedSource {
   const { counts } = source;
   switch (news.kind) {
     case "trouble":
-      return { ...source, trouble: news.trouble };
+      return { ...source, trouble: news.trouble, lastError: news.trouble.message };
     case "connected":
       return {
         ...source,
@@ -98,12 +102,10 @@ export function afterNews(source: FeedSource, news: FeedNews): FeedSource {
         trouble: null,
         counts: { ...counts, connects: counts.connects + 1 },
       };
-    case "bad-frame":
-      return {
-        ...source,
-        trouble: { kind: "garbage", message: `a frame could not be read: ${news.why}` },
-        counts: { ...counts, badFrames: counts.badFrames + 1 },
-      };
+    case "bad-frame": {
+      const trouble = { kind: "garbage", message: `a frame could not be read: ${news.why}` } as const;
+      return { ...source, trouble, lastError: trouble.message, counts: { ...counts, badFrames: counts.badFrames + 1 } };
+    }
   }
 }
 
@@ -127,12 +129,13 @@ export function afterList(
 ): BookSource {
   const { isEmpty, hadResources, atMs } = list;
   const isGone = isEmpty && (hadResources || source.list === "gone");
-  const next: BookSource = { ...source, list: isGone ? "gone" : isEmpty ? "none" : "some" };
-  return afterAnswer(inState(next, settledState(next), atMs), atMs);
+  const next: BookSource = { ...source, list: isGone ? "gone" : isEmpty ? "none" : "some", lastSuccessMs: atMs };
+  // That the list was read does not mean that nothing fails any more: `afterAnswer` does.
+  return isFailing(next) ? next : inState(next, settledState(next), atMs);
 }
 
 export function afterAnswer(source: BookSource, nowMs: number): BookSource {
-  const state = source.state === "failing" || source.state === "lost" ? settledState(source) : source.state;
+  const state = isFailing(source) ? settledState(source) : source.state;
   return { ...inState(source, state, nowMs), failures: 0, lastSuccessMs: nowMs };
 }
 
@@ -143,6 +146,10 @@ export function afterTrouble(source: BookSource, trouble: Trouble, failures: num
 
 export function afterState(source: BookSource, resource: string, state: ResourceState): BookSource {
   return { ...source, states: new Map(source.states).set(resource, state) };
+}
+
+function isFailing({ state }: BookSource): boolean {
+  return state === "failing" || state === "lost";
 }
 
 function settledState({ list }: BookSource): BookSource["state"] {

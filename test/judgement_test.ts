@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { restored, savedExperiment } from "../src/saved.ts";
-import { emptyLab } from "../src/experiment.ts";
+import { emptyLab, withManifest } from "../src/experiment.ts";
 import { judge } from "../src/judgement.ts";
 import { Bench, resource, type rules, type Sending, startMs } from "./fixtures/bench.ts";
 
@@ -258,6 +258,18 @@ Deno.test("what broke while the program was stopped is told after the start-up t
     events.push(...next.jump([]), ...next.relay({ "pend00-st-data": 0 }), ...next.pass(5_000));
   }
   assert.deepEqual(events, ["pend00: missing jump, missing required pend00-st-video, missing pend00-st-extra"]);
+});
+
+Deno.test("after a restart what nothing names is forgotten a day after it was named, not at once", () => {
+  const bench = new Bench([resource("pend00", ["st-data"])]);
+  bench.jump([]);
+  bench.relay({});
+  bench.lab = withManifest(bench.lab, [], bench.nowMs);
+  const next = restarted(bench);
+  next.nowMs += 86_400_000;
+  assert.deepEqual(next.forget(86_400_000), []);
+  next.nowMs += 1;
+  assert.deepEqual(next.forget(86_400_000), ["pend00"]);
 });
 
 Deno.test("after a restart with a feed lost from the start what it told stays as it was", () => {

@@ -99,12 +99,13 @@ Deno.test("people know of an alert from when it is raised until it is cleared", 
   assert.deepEqual([...knownAfter(known, [{ ...raised, turn: "cleared" }]).keys()], []);
 });
 
-Deno.test("a feed's connection ends its trouble, and reports, entries, bad frames and connections are counted", () => {
+Deno.test("a feed's connection ends its trouble, but the last error stays to be seen; and reports, entries, bad frames and connections are counted", () => {
   const report = { feed: "relay", atMs: t0, entries: 3, skipped: 1, generation: "measured", intervalMs: null } as const;
   let relay = afterNews(start.relay, { kind: "trouble", trouble: refused });
   assert.equal(relay.trouble, refused);
   relay = afterNews(relay, { kind: "connected", tokenExpiresMs: t0 + 1 });
   assert.equal(relay.trouble, null);
+  assert.equal(relay.lastError, refused.message);
   relay = afterReport(relay, { ...report, connections: new Map([["a", connection("a")]]) });
   relay = afterNews(relay, { kind: "bad-frame", why: "not JSON" });
   assert.deepEqual(relay.counts, { reports: 1, entries: 3, skipped: 1, badFrames: 1, connects: 1 });
@@ -122,6 +123,13 @@ Deno.test("book is unread, ok, failing, lost, and ok again; empty when it lists 
     afterList(ok, { isEmpty: true, hadResources: true, atMs: t0 }),
   ];
   assert.deepEqual(states.map(({ state }) => state), ["unread", "ok", "failing", "lost", "ok", "empty"]);
+});
+
+Deno.test("a manifest that is read while one resource keeps failing does not make book answer again", () => {
+  const lost = afterTrouble(start.book, refused, 3, t0);
+  const listed = afterList(lost, { isEmpty: false, hadResources: true, atMs: t0 });
+  assert.deepEqual([listed.state, listed.failures, listed.lastSuccessMs], ["lost", 3, t0]);
+  assert.equal(afterAnswer(listed, t0).state, "ok");
 });
 
 Deno.test("an empty book that fails and answers again is still empty", () => {

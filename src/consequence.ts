@@ -1,0 +1,118 @@
+/**
+ * What follows from a judgement, in this order: it is recorded, book is wished true to it, and people are told. Nothing here
+ * waits for book or mail: they go on in the background, in `bookkeeper` and `outbox`.
+ */
+import { alertText, type HealthEvent, issueText, type SystemAlert } from "./alert.ts";
+import type { Wish } from "./availability.ts";
+import type { Bookkeeper } from "./bookkeeper.ts";
+import type { Lab } from "./experiment.ts";
+import { wishFor } from "./health.ts";
+import type { Logger } from "./log.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Recorder } from "./recorder.ts";
+import { savedExperiment } from "./saved.ts";
+import type { Change } from "./store.ts";
+import type { Clock } from "./wait.ts";
+
+export interface ConsequencePorts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly recorder: Recorder;
+}
+
+/** The parts that act on a judgement. */
+export interface Hands {
+  readonly keeper: Bookkeeper;
+  readonly outbox: Outbox;
+}
+
+/** How long a mail waits for book to answer the changes it tells of. */
+const gateMsMax = 2_000;
+
+export class Consequences {
+  readonly #ports: ConsequencePorts;
+  readonly hands: Hands;
+  #acted: Promise<void> = Promise.resolve();
+  /** The newest laboratory, and the one that book was last wished true to. */
+  #lab: Lab | null = null;
+  #wished: Lab | null = null;
+
+  constructor(ports: ConsequencePorts, hands: Hands) {
+    this.#ports = ports;
+    this.hands = hands;
+  }
+
+  /** Mails that an earlier run left say what book holds, so they wait for it to be read: `booked`. */
+  begin(booked: Promise<void>): void {
+    this.hands.outbox.recorded(this.#within(booked));
+  }
+
+  follow(judged: { lab: Lab; events: readonly HealthEvent[]; alerts: readonly SystemAlert[] }, nowMs: number): void {
+    const { lab, events, alerts } = judged;
+    this.#lab = lab;
+    for (const event of events) this.#logEvent(event);
+    for (const alert of alerts) this.#ports.log[alert.turn === "raised" ? "error" : "warn"](alertText(alert));
+    const hasNews = events.length + alerts.length > 0;
+    if (!hasNews && !isWishDue(lab, this.#wished)) return;
+    const changes: Change[] = events.flatMap((event) => eventChanges(event, lab, nowMs));
+    for (const alert of alerts) if (alert.code !== "store-damaged") changes.push({ kind: "alert", alert });
+    if (hasNews) changes.push(...this.hands.outbox.owe({ events, alerts }));
+    this.record(changes, () => {
+      this.#wish();
+      if (hasNews) this.hands.outbox.recorded(this.#gate());
+    });
+  }
+
+  /** Records `changes` after all that was recorded before; what depends on it is done then. */
+  record(changes: readonly Change[], then: () => void = () => {}): void {
+    this.#acted = this.#acted.then(async () => {
+      if (changes.length > 0) await this.#ports.recorder.record(changes);
+      then();
+    });
+  }
+
+  /** Resolves when all so far is recorded and handed on. */
+  async settled(): Promise<void> {
+    await this.#acted;
+  }
+
+  #wish(): void {
+    const lab = this.#lab;
+    if (lab === null || !isWishDue(lab, this.#wished)) return;
+    this.#wished = lab;
+    this.hands.keeper.wish(
+      new Map(lab.resources.map((resource): [string, Wish] => [resource.name, wishFor(resource, lab)])),
+    );
+  }
+
+  /** Resolves when book has answered all that is wished, or has had time enough. */
+  async #gate(): Promise<void> {
+    const stop = new AbortController();
+    await this.#within(this.hands.keeper.settled(stop.signal).catch(() => {})); // book was slower: what it holds then is said
+    stop.abort();
+  }
+
+  async #within(answered: Promise<void>): Promise<void> {
+    const stop = new AbortController();
+    const enough = this.#ports.clock.wait(gateMsMax, stop.signal).catch(() => {}); // book was quicker
+    await Promise.race([answered, enough]);
+    stop.abort();
+  }
+
+  #logEvent({ experiment, healthy, issues }: HealthEvent): void {
+    const words = issues.map(issueText);
+    if (healthy) this.#ports.log.info(`${experiment}: ok`);
+    else this.#ports.log.warn(`${experiment}: ${words.join(", ")}`, { issues: words });
+  }
+}
+
+/** Wishes come from verdicts and from the manifest alone: most reports change neither. */
+function isWishDue(lab: Lab, wished: Lab | null): boolean {
+  return wished === null || wished.relay.verdicts !== lab.relay.verdicts || wished.experiments !== lab.experiments;
+}
+
+function eventChanges(event: HealthEvent, lab: Lab, nowMs: number): Change[] {
+  const experiment = lab.experiments.get(event.experiment);
+  const saved = experiment ? savedExperiment(experiment, lab, nowMs) : null;
+  return [{ kind: "event", event }, ...(saved ? [{ kind: "experiment", experiment: saved } as const] : [])];
+}

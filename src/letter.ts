@@ -1,0 +1,68 @@
+/**
+ * What is in one letter: news join it while it waits, within a bound, and letters that wait together become one. Pure.
+ * When a letter is sent is for `outbox`, what it then says for `mail`.
+ */
+import type { HealthEvent, Letter, SystemAlert } from "./alert.ts";
+
+export interface News {
+  readonly events: readonly HealthEvent[];
+  readonly alerts: readonly SystemAlert[];
+}
+
+/** What one letter holds: more than a person reads, and little enough to be written to the store at each change. */
+export const lettersBound = { eventsMax: 5_000, alertsMax: 500 };
+
+export function newLetter(id: string, createdMs: number, news: News): Letter {
+  return joined({ id, createdMs, events: [], alerts: [], reminder: false, frozen: null }, news);
+}
+
+/** A letter of nothing but the problems of the moment. */
+export function newReminder(id: string, createdMs: number): Letter {
+  return { id, createdMs, events: [], alerts: [], reminder: true, frozen: null };
+}
+
+/** Whether nothing is owed for it: its news have gone over to another letter. */
+export function isEmpty({ events, alerts, reminder }: Letter): boolean {
+  return events.length === 0 && alerts.length === 0 && !reminder;
+}
+
+/** `letter` with `news` behind its own. A reminder that has news is none any more. */
+export function joined(letter: Letter, news: News): Letter {
+  const hasNews = news.events.length + news.alerts.length > 0;
+  const events = bounded([...letter.events, ...news.events]);
+  const alerts = [...letter.alerts, ...news.alerts];
+  const alertsOver = Math.max(alerts.length - lettersBound.alertsMax, 0);
+  const leftOut = {
+    events: (letter.leftOut?.events ?? 0) + events.leftOut,
+    alerts: (letter.leftOut?.alerts ?? 0) + alertsOver,
+  };
+  return {
+    ...letter,
+    events: events.kept,
+    alerts: alerts.slice(alertsOver),
+    reminder: letter.reminder && !hasNews,
+    ...(leftOut.events + leftOut.alerts > 0 ? { leftOut } : {}),
+  };
+}
+
+/** All of `letters`, oldest first, as the first of them, and the others with nothing in them. */
+export function merged([first, ...others]: readonly [Letter, ...Letter[]]): { letter: Letter; emptied: Letter[] } {
+  const letter = others.reduce((all, other) => withLeftOutOf(joined(all, other), other), first);
+  return { letter, emptied: others.map(({ id, createdMs }) => newLetter(id, createdMs, { events: [], alerts: [] })) };
+}
+
+function withLeftOutOf(letter: Letter, { leftOut }: Letter): Letter {
+  if (leftOut === undefined) return letter;
+  const { events, alerts } = letter.leftOut ?? { events: 0, alerts: 0 };
+  return { ...letter, leftOut: { events: events + leftOut.events, alerts: alerts + leftOut.alerts } };
+}
+
+/** Over the bound, events with a newer one of the same experiment go first (no mail shows them), then the oldest. */
+function bounded(events: readonly HealthEvent[]): { kept: readonly HealthEvent[]; leftOut: number } {
+  let over = events.length - lettersBound.eventsMax;
+  if (over <= 0) return { kept: events, leftOut: 0 };
+  const newest = new Map(events.map((event) => [event.experiment, event]));
+  const kept = events.filter((event) => newest.get(event.experiment) === event || over-- <= 0);
+  const leftOut = Math.max(kept.length - lettersBound.eventsMax, 0);
+  return { kept: kept.slice(leftOut), leftOut };
+}

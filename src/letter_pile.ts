@@ -1,0 +1,83 @@
+/**
+ * Which letters wait, in which order, and which of them news may join: the outbox's memory, without its clock and its server.
+ * Oldest first. A letter whose news have gone over into another stays, with nothing in it, until that one is taken: so the
+ * store, where each is replaced by its id, tells of every news once, whenever the process is killed.
+ */
+import type { Letter } from "./alert.ts";
+import { isEmpty, joined, newLetter, type News } from "./letter.ts";
+
+export type FrozenLetter = Letter & { readonly frozen: string };
+
+export class LetterPile {
+  #letters: readonly Letter[];
+  /** Letters that are being made or sent: news do not join them. */
+  #inHand: readonly Letter[] = [];
+  /** Those that the server may have taken without saying so, by id: what was in flight when a process ended is of them. */
+  readonly #inDoubt: Set<string>;
+
+  constructor(restored: readonly Letter[]) {
+    this.#letters = restored;
+    this.#inDoubt = new Set(restored.filter(({ frozen }) => frozen !== null).map(({ id }) => id));
+  }
+
+  /** Those for which something is owed. */
+  waiting(): readonly Letter[] {
+    return this.#letters.filter((each) => !isEmpty(each));
+  }
+
+  /** The one that has to be repeated as it is, before all others. */
+  frozen(): FrozenLetter | undefined {
+    return this.#letters.find((each): each is FrozenLetter => each.frozen !== null);
+  }
+
+  /** Those that wait and can still be joined. */
+  open(): readonly Letter[] {
+    return this.waiting().filter((each) => each.frozen === null);
+  }
+
+  /** Puts `news` into a letter that can be joined, or into a new one. */
+  add(news: News, given: { newId(): string; nowMs: number }): Letter {
+    const open = this.#letters.find((each) => each.frozen === null && !this.#inHand.includes(each));
+    const letter = open ? joined(open, news) : newLetter(given.newId(), given.nowMs, news);
+    this.put(letter);
+    return letter;
+  }
+
+  /** Each in the place of the one of its id, or behind all. */
+  put(...letters: readonly Letter[]): void {
+    const kept = this.#letters.map((each) => letters.find(({ id }) => id === each.id) ?? each);
+    this.#letters = [...kept, ...letters.filter(({ id }) => !this.#letters.some((each) => each.id === id))];
+  }
+
+  /** Keeps all that is here now from being joined, until `act` is done. */
+  async inHand<T>(act: () => Promise<T>): Promise<T> {
+    this.#inHand = this.#letters;
+    try {
+      return await act();
+    } finally {
+      this.#inHand = [];
+    }
+  }
+
+  /**
+   * After a try that failed: the letter thawed, so that it is made anew and news can join it. Null where it stays as it was,
+   * since it was never frozen, or since the server may have it; one that refuses it says that it has not.
+   */
+  thaw(letter: Letter, failure: "deferred" | "refused" | "in-doubt"): Letter | null {
+    if (failure === "in-doubt") this.#inDoubt.add(letter.id);
+    if (failure === "refused") this.#inDoubt.delete(letter.id);
+    if (letter.frozen === null || this.#inDoubt.has(letter.id)) return null;
+    const thawed = { ...letter, frozen: null };
+    this.put(thawed);
+    return thawed;
+  }
+
+  /** Takes `letter` away, and those that have gone over into it; the ids of all. */
+  done(letter: Letter): string[] {
+    this.#inDoubt.delete(letter.id);
+    const isDone = (each: Letter) => each.id === letter.id || isEmpty(each);
+    const ids = this.#letters.filter(isDone).map(({ id }) => id);
+    this.#letters = this.#letters.filter((each) => !isDone(each));
+    return ids;
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * The loop: what the feeds and book say comes in, everything is judged at once, what changed is recorded, and only then are
+ * book and people told, in the background. Nothing outside this file writes the state; readers get a Snapshot.
+ * The rules are in `health` and `availability`; how things are done is for `bookkeeper` and `outbox`.
+ */
+import type { AlertCode, SystemAlert } from "./alert.ts";
+import type { AvailabilityRules, ResourceState } from "./availability.ts";
+import type { Resource } from "./book.ts";
+import type { BookListener } from "./bookkeeper.ts";
+import type { FeedName, FeedNews, Report } from "./connection.ts";
+import { type ConsequencePorts, Consequences, type Hands } from "./consequence.ts";
+import { emptyLab, forget, type Lab, observe, withManifest } from "./experiment.ts";
+import { type Conditions, conditionsOf, type HealthRules } from "./health.ts";
+import { judge, nextLimitMs } from "./judgement.ts";
+import { restored } from "./saved.ts";
+import { type Snapshot, snapshotOf } from "./snapshot.ts";
+import * as sources from "./sources.ts";
+import type { Saved } from "./store.ts";
+import type { Trouble } from "./trouble.ts";
+
+export interface MonitorOptions {
+  readonly version: string;
+  readonly health: HealthRules;
+  readonly availability: AvailabilityRules;
+  readonly forgetMs: number;
+}
+
+export interface Start {
+  readonly saved: Saved;
+  readonly alerts: readonly SystemAlert[];
+}
+
+const forgetEveryMsMax = 60_000;
+
+export class Monitor implements BookListener {
+  readonly #options: MonitorOptions;
+  readonly #ports: ConsequencePorts;
+  readonly #startedMs: number;
+  #lab: Lab;
+  #conditions: Conditions;
+  #sources: sources.Sources;
+  /** System alerts that people have been told of and that still hold. */
+  #known: ReadonlyMap<AlertCode, SystemAlert>;
+  readonly #consequences: Consequences;
+  /** Alerts of this program's own start, to be told with the first judgement. */
+  #owed: SystemAlert[];
+  #snapshot: Snapshot | null = null;
+  #woken = Promise.withResolvers<void>();
+  /** Resolves when book has said of every resource whether it is available. */
+  readonly #booked = Promise.withResolvers<void>();
+  #forgotMs: number;
+
+  /** `start`: what the last run left, and what is to be told of how this one began. `hands` are made with the monitor. */
+  constructor(options: MonitorOptions, ports: ConsequencePorts, start: Start, hands: (monitor: Monitor) => Hands) {
+    const nowMs = ports.clock.nowMs();
+    this.#options = options;
+    this.#ports = ports;
+    this.#startedMs = nowMs;
+    this.#forgotMs = nowMs;
+    this.#lab = restored(emptyLab(nowMs), start.saved);
+    this.#conditions = conditionsOf(this.#lab, options.health, nowMs);
+    this.#sources = sources.newSources(nowMs);
+    this.#known = start.saved.alerts;
+    this.#owed = [...start.alerts];
+    this.#consequences = new Consequences(ports, hands(this));
+  }
+
+  report(report: Report): void {
+    this.#lab = observe(this.#lab, report, this.#options.health);
+    this.#sources = { ...this.#sources, [report.feed]: sources.afterReport(this.#sources[report.feed], report) };
+    this.#judge();
+  }
+
+  news(feed: FeedName, news: FeedNews): void {
+    this.#sources = { ...this.#sources, [feed]: sources.afterNews(this.#sources[feed], news) };
+    if (news.kind === "trouble") this.#ports.log.warn(`${feed}: ${news.trouble.message}`, { kind: news.trouble.kind });
+    this.#changed();
+  }
+
+  manifest(list: { resources: readonly Resource[]; skipped: number; atMs: number }): void {
+    const { resources, atMs } = list;
+    const hadResources = this.#lab.resources.length > 0;
+    this.#setBook(sources.afterList(this.#sources.book, { isEmpty: resources.length === 0, hadResources, atMs }));
+    if (list.skipped > 0) this.#ports.log.warn(`book: ${list.skipped} resources cannot be read and are left out`);
+    if (resources.length > 0) this.#useManifest(resources, atMs);
+    this.#judge();
+  }
+
+  state(resource: string, state: ResourceState): void {
+    this.#setBook(sources.afterState(this.#sources.book, resource, state));
+    if (this.#sources.book.states.size >= this.#lab.resources.length) this.#booked.resolve();
+    this.#changed();
+  }
+
+  written(resource: string, what: { available: boolean; reason: string }): void {
+    this.#setBook({ ...this.#sources.book, writes: this.#sources.book.writes + 1 });
+    this.#ports.log.info(`book: ${resource} is now ${what.available ? "available" : "unavailable"}`, {
+      reason: what.reason,
+    });
+    this.#changed();
+  }
+
+  trouble(trouble: Trouble, failuresInARow: number): void {
+    this.#setBook(sources.afterTrouble(this.#sources.book, trouble, failuresInARow, this.#ports.clock.nowMs()));
+    this.#ports.log.warn(`book: ${trouble.message}`, { kind: trouble.kind, failures: failuresInARow });
+    this.#judge();
+  }
+
+  answers(): void {
+    const wasLost = this.#sources.book.state === "lost" || this.#known.has("book-lost");
+    this.#setBook(sources.afterAnswer(this.#sources.book, this.#ports.clock.nowMs()));
+    if (wasLost) this.#judge();
+    else this.#changed();
+  }
+
+  /** Something that readers see, but that nothing is judged by, changed elsewhere: the mails, the store. */
+  readersChanged(): void {
+    this.#changed();
+  }
+
+  /** Judges at every limit that passes without a report. Resolves when `signal` is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#ports;
+    this.#consequences.begin(this.#booked.promise);
+    this.#judge();
+    while (!signal.aborted) {
+      this.#woken = Promise.withResolvers();
+      const nowMs = clock.nowMs();
+      const limitMs = nextLimitMs(this.#lab, this.#options.health, nowMs) ?? Infinity;
+      const dueMs = Math.min(limitMs, this.#forgetDueMs());
+      const timer = new AbortController();
+      const passed = clock.wait(Math.max(dueMs - nowMs, 1), AbortSignal.any([signal, timer.signal])).catch(() => {}); // a stop ends the loop
+      await Promise.race([passed, this.#woken.promise]);
+      timer.abort();
+      if (signal.aborted || clock.nowMs() < dueMs) continue;
+      if (clock.nowMs() >= this.#forgetDueMs()) this.#forget();
+      this.#judge();
+    }
+  }
+
+  /** Resolves when all that has been judged so far is recorded and handed on. */
+  async settled(): Promise<void> {
+    await this.#consequences.settled();
+  }
+
+  snapshot(): Snapshot {
+    const { keeper, outbox } = this.#consequences.hands;
+    return this.#snapshot ??= snapshotOf({
+      atMs: this.#ports.clock.nowMs(),
+      startedMs: this.#startedMs,
+      version: this.#options.version,
+      lab: this.#lab,
+      conditions: this.#conditions,
+      rules: this.#options,
+      sources: this.#sources,
+      alerts: this.#known,
+      waitingForBook: keeper.waiting,
+      mail: outbox.view(),
+      store: this.#ports.recorder.view(),
+    });
+  }
+  #judge(): void {
+    const nowMs = this.#ports.clock.nowMs();
+    const { lab, events, conditions } = judge(this.#lab, this.#options.health, nowMs);
+    this.#lab = lab;
+    this.#conditions = conditions;
+    this.#sources = sources.inConditions(this.#sources, conditions, nowMs);
+    const alerts = [...this.#owed.splice(0), ...this.#alertTurns(nowMs)];
+    this.#changed();
+    this.#woken.resolve();
+    this.#consequences.follow({ lab, events, alerts }, nowMs);
+  }
+
+  #alertTurns(nowMs: number): readonly SystemAlert[] {
+    const store = this.#ports.recorder.view();
+    const storeError = store.state === "failing" ? store.lastError ?? "" : null;
+    const now = { ...this.#sources, lab: this.#lab, conditions: this.#conditions, storeError };
+    const turns = sources.alertTurns(now, this.#known, nowMs);
+    this.#known = sources.knownAfter(this.#known, turns);
+    return turns;
+  }
+
+  #useManifest(resources: readonly Resource[], atMs: number): void {
+    const before = JSON.stringify(this.#lab.resources);
+    this.#lab = withManifest(this.#lab, resources, atMs);
+    if (JSON.stringify(this.#lab.resources) === before) return;
+    this.#consequences.record([{ kind: "manifest", manifest: { atMs, resources: this.#lab.resources } }]);
+  }
+
+  #forgetDueMs(): number {
+    return this.#forgotMs + Math.min(forgetEveryMsMax, this.#options.forgetMs / 4);
+  }
+
+  #forget(): void {
+    const nowMs = this.#forgotMs = this.#ports.clock.nowMs();
+    const { forgetMs } = this.#options;
+    const isGone = this.#sources.book.state === "empty" && nowMs - this.#sources.book.sinceMs >= forgetMs;
+    if (isGone && this.#lab.resources.length > 0) this.#useManifest([], nowMs);
+    const { lab, forgotten } = forget(this.#lab, forgetMs, nowMs);
+    this.#lab = lab;
+    for (const name of forgotten) this.#ports.log.info(`${name}: forgotten, as nothing has named it for so long`);
+    this.#consequences.record(forgotten.map((name) => ({ kind: "forgotten", name })));
+  }
+
+  #setBook(book: sources.BookSource): void {
+    this.#sources = { ...this.#sources, book };
+  }
+
+  #changed(): void {
+    this.#snapshot = null;
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * What each part is made with, from the settings: the one place where a setting's name meets what a part calls it. `serve`
+ * and `check` make their parts by it.
+ */
+import type { AccessRequest } from "./access.ts";
+import type { BookSource } from "./book.ts";
+import type { FeedName } from "./connection.ts";
+import type { MailStyle } from "./mail.ts";
+import type { MonitorOptions } from "./monitor.ts";
+import { serviceUrls, type Settings } from "./settings.ts";
+import type { SmtpOptions } from "./smtp.ts";
+import { jumpClaims, relayClaims } from "./token.ts";
+
+export function bookSource(settings: Settings): BookSource {
+  const { base } = serviceUrls(settings).book;
+  return { base, audience: base, secret: settings.SECRET_BOOK, timeoutMs: settings.TIMEOUT_BOOK };
+}
+
+export function feedRequest(name: FeedName, settings: Settings): AccessRequest {
+  const urls = serviceUrls(settings)[name];
+  const accessUrl = new URL(urls.access);
+  return name === "jump"
+    ? {
+      name,
+      accessUrl,
+      claims: jumpClaims(urls.base),
+      secret: settings.SECRET_JUMP,
+      tokenLifeMs: settings.RECONNECT_JUMP_EVERY,
+    }
+    : {
+      name,
+      accessUrl,
+      claims: relayClaims(urls.base),
+      secret: settings.SECRET_RELAY,
+      tokenLifeMs: settings.RECONNECT_RELAY_EVERY,
+    };
+}
+
+/** Null without EMAIL_HOST: no mail is sent. */
+export function smtpOptions(settings: Settings): SmtpOptions | null {
+  const { EMAIL_HOST: host, EMAIL_FROM: from, EMAIL_AUTH_TYPE: type, EMAIL_USER: user, EMAIL_PASSWORD: password } =
+    settings;
+  if (host === null || from === null) return null;
+  const hasLogin = type !== "none" && user !== null && password !== null;
+  return {
+    host,
+    port: settings.EMAIL_PORT,
+    tls: settings.EMAIL_TLS,
+    auth: hasLogin ? { type, user, password } : { type: "none" },
+    from,
+    to: settings.EMAIL_TO,
+    cc: settings.EMAIL_CC,
+    caPem: settings.EMAIL_CA_FILE,
+  };
+}
+
+export function mailStyle(settings: Settings): MailStyle {
+  return { subject: settings.EMAIL_SUBJECT, link: settings.EMAIL_LINK };
+}
+
+export function monitorOptions(settings: Settings, version: string): MonitorOptions {
+  return {
+    version,
+    health: {
+      lastActiveMs: settings.HEALTH_LAST_ACTIVE,
+      lastCheckedMs: settings.HEALTH_LAST_CHECKED,
+      startupMs: settings.HEALTH_STARTUP,
+      failures: settings.HEALTH_FAILURES,
+      successes: settings.HEALTH_SUCCESSES,
+      feedLoss: settings.HEALTH_FEED_LOSS,
+      eventsMax: settings.HEALTH_EVENTS,
+    },
+    availability: { holds: settings.BOOK_HOLDS, writes: settings.BOOK_WRITES === "on" },
+    forgetMs: settings.HEALTH_FORGET,
+  };
+}

@@ -1,0 +1,147 @@
+/**
+ * `status serve`: the parts are made, wired and started, and when asked to stop are stopped in turn. What they do is theirs;
+ * which setting goes where is for `parts`, what must be had before anything starts for `opening`.
+ */
+import { statusJson } from "./api.ts";
+import { createBook } from "./book.ts";
+import { runBookkeeper } from "./bookkeeper.ts";
+import type { FeedName } from "./connection.ts";
+import type { Hands } from "./consequence.ts";
+import { watchFeed } from "./feed.ts";
+import { logger } from "./log.ts";
+import { composeMail } from "./mail.ts";
+import { Monitor } from "./monitor.ts";
+import { open, type Opened } from "./opening.ts";
+import { createOutbox } from "./outbox.ts";
+import { bookSource, feedRequest, mailStyle, monitorOptions, smtpOptions } from "./parts.ts";
+import { createRecorder, type Recorder } from "./recorder.ts";
+import { createApp, listen } from "./server.ts";
+import type { Settings } from "./settings.ts";
+import { createPostOffice } from "./smtp.ts";
+import { SocketPool, startSocketWorker } from "./socket_pool.ts";
+import { systemClock as clock } from "./wait.ts";
+
+// A stop has 5 s; what is still in hand then is in the store, and goes on after the next start.
+const stopMsMax = 4_000;
+const pruneEveryMs = 3_600_000;
+const random = () => Math.random();
+const log = logger("status");
+
+/** Runs the monitor until SIGTERM or SIGINT. Throws where it can't start: no port, no store, no log. */
+export async function serve(settings: Settings, warnings: readonly string[], version: string): Promise<void> {
+  const opened = await open(settings, clock);
+  for (const warning of [...warnings, ...opened.warnings]) log.warn(warning);
+  const stop = new AbortController();
+  const { signal } = stop;
+  const ends: Promise<void>[] = [];
+
+  // What is made first calls the monitor only later: all of it is made in one go.
+  const recorder = createRecorder(opened.store, { clock, random, changed: () => monitor.readersChanged() });
+  const failed = (method: string, path: string, error: unknown) => log.error(`${method} ${path} failed`, { error });
+  const ports = { snapshot: () => monitor.snapshot(), nowMs: () => clock.nowMs(), failed };
+  const server = listen(
+    createApp(ports, { addresses: settings.API_ADDRESSES }),
+    settings.HOST_SERVE,
+    settings.PORT_SERVE,
+  );
+  const monitor = new Monitor(monitorOptions(settings, version), { clock, log, recorder }, opened, (monitor) => {
+    return hands(settings, { monitor, recorder, opened }, { signal, ends });
+  });
+  ends.push(watchFeeds(settings, monitor, signal), monitor.run(signal), recorder.run(signal));
+  ends.push(every(pruneEveryMs, signal, () => recorder.prune(clock.nowMs() - settings.STORE_KEEP)));
+  ends.push(every(settings.HEALTH_LOG_EVERY, signal, () => logState(monitor)));
+  log.always(`status ${version} is listening on http://${settings.HOST_SERVE}:${server.port}`);
+
+  const release = onSignals(() => stop.abort(), () => opened.log.reopen());
+  await aborted(signal);
+  log.always("status was asked to stop");
+  const enough = AbortSignal.timeout(stopMsMax);
+  await Promise.race([Promise.all([server.stop(enough), ...ends, monitor.settled()]), aborted(enough)]);
+  release();
+  await opened.store.close();
+  await opened.log.close();
+}
+
+/** What acts on the monitor's judgements: book is kept true, and people are told. */
+function hands(
+  settings: Settings,
+  { monitor, recorder, opened }: { monitor: Monitor; recorder: Recorder; opened: Opened },
+  { signal, ends }: { signal: AbortSignal; ends: Promise<void>[] },
+): Hands {
+  const book = createBook(bookSource(settings), { clock, fetch });
+  const { availability } = monitorOptions(settings, "");
+  const every = { queryEveryMs: settings.QUERY_BOOK_EVERY, rules: availability };
+  const keeper = runBookkeeper(every, { book, clock, random }, monitor, signal);
+  const smtp = smtpOptions(settings);
+  const outbox = createOutbox(
+    { everyMs: settings.EMAIL_EVERY, remindEveryMs: settings.EMAIL_REMIND_EVERY },
+    {
+      clock,
+      random,
+      post: smtp && createPostOffice(smtp),
+      compose: (letter, nowMs) => composeMail(letter, monitor.snapshot(), mailStyle(settings), nowMs),
+      record: (changes) => recorder.record(changes),
+      newId: () => crypto.randomUUID(),
+      problems: () => monitor.snapshot().experiments.filter(({ judged, issues }) => judged && issues.length > 0).length,
+    },
+    opened.saved,
+    {
+      sent({ id }, { answer, rejected }) {
+        log.info(`mail ${id} was taken`, { answer });
+        if (rejected.length > 0) log.warn(`mail ${id} was not taken for everybody`, { rejected });
+      },
+      failed: ({ id }, { kind, why }, failures) => log.warn(why, { mail: id, kind, failures }),
+      unsent: (_, { subject, text }) => log.warn(`not mailed, as there is no STATUS_EMAIL_HOST: ${subject}`, { text }),
+      changed: () => monitor.readersChanged(),
+    },
+  );
+  ends.push(keeper.done, outbox.run(signal));
+  return { keeper, outbox };
+}
+
+async function watchFeeds(settings: Settings, monitor: Monitor, signal: AbortSignal): Promise<void> {
+  const sockets = new SocketPool(clock, startSocketWorker);
+  const watch = (name: FeedName) =>
+    watchFeed(
+      { ...feedRequest(name, settings), lastCheckedMs: settings.HEALTH_LAST_CHECKED },
+      { clock, random, sockets, fetch },
+      { report: (report) => monitor.report(report), news: (news) => monitor.news(name, news) },
+      signal,
+    );
+  await Promise.all([watch("jump"), watch("relay")]);
+  sockets.close();
+}
+
+/** The whole state, whatever the level (HEALTH_LOG_EVERY). */
+function logState(monitor: Monitor): void {
+  const snapshot = monitor.snapshot();
+  const experiments = snapshot.experiments.map(({ name, state, issues, available }) => ({
+    name,
+    state,
+    issues,
+    available,
+  }));
+  log.always("the state of everything", { ...statusJson(snapshot, clock.nowMs()), experiments });
+}
+
+async function every(ms: number, signal: AbortSignal, act: () => void | Promise<void>): Promise<void> {
+  while (!signal.aborted) {
+    await clock.wait(ms, signal).catch(() => {}); // the stop ends the loop
+    if (!signal.aborted) await act();
+  }
+}
+
+function onSignals(stop: () => void, reopen: () => void): () => void {
+  const acts: [Deno.Signal, () => void][] = Deno.build.os === "windows"
+    ? [["SIGINT", stop], ["SIGBREAK", stop]]
+    : [["SIGINT", stop], ["SIGTERM", stop], ["SIGHUP", reopen]];
+  for (const [name, act] of acts) Deno.addSignalListener(name, act);
+  return () => acts.forEach(([name, act]) => Deno.removeSignalListener(name, act));
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { healthcheck, healthUrl } from "../src/healthcheck.ts";
+
+const places: Record<string, [host: string, want: string]> = {
+  "localhost is the loopback address": ["localhost", "http://127.0.0.1:3007/healthz"],
+  "all addresses are asked on the loopback one": ["0.0.0.0", "http://127.0.0.1:3007/healthz"],
+  "those of IPv6 too": ["::", "http://127.0.0.1:3007/healthz"],
+  "another address as it stands": ["192.0.2.1", "http://192.0.2.1:3007/healthz"],
+  "one of IPv6 in brackets": ["2001:db8::1", "http://[2001:db8::1]:3007/healthz"],
+};
+for (const [name, [HOST_SERVE, want]] of Object.entries(places)) {
+  Deno.test(`healthUrl: ${name}`, () => assert.equal(healthUrl({ HOST_SERVE, PORT_SERVE: 3007 }), want));
+}
+
+for (const [status, want] of [[200, 0], [503, 1]] as const) {
+  Deno.test(`healthcheck: an answer of ${status} gives ${want}`, async () => {
+    const server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      () => new Response("x", { status }),
+    );
+    assert.equal(await healthcheck({ HOST_SERVE: "localhost", PORT_SERVE: server.addr.port }), want);
+    await server.shutdown();
+  });
+}

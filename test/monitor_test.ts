@@ -1,0 +1,231 @@
+import assert from "node:assert/strict";
+import { alertText, type HealthEvent, issueText, type SystemAlert } from "../src/alert.ts";
+import type { Wish } from "../src/availability.ts";
+import type { Connection, FeedName } from "../src/connection.ts";
+import type { Hands } from "../src/consequence.ts";
+import { Monitor } from "../src/monitor.ts";
+import { createRecorder } from "../src/recorder.ts";
+import type { Change, Saved, Store } from "../src/store.ts";
+import { createMemoryStore } from "../src/store_memory.ts";
+import { connection, resource, rules } from "./fixtures/bench.ts";
+import { FakeClock } from "./fixtures/clock.ts";
+import { nothing } from "./fixtures/store_samples.ts";
+
+const silence = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, always() {} };
+const idle = {
+  sinceMs: 0,
+  lastSuccessMs: null,
+  lastError: null,
+  waiting: 0,
+  sent: 0,
+  failed: 0,
+  oldestMs: null,
+} as const;
+
+/** A monitor whose hands only note what they are told to do. */
+function setUp(has: { saved?: Saved; alerts?: SystemAlert[]; store?: Store; startupMs?: number } = {}) {
+  const clock = new FakeClock();
+  const store = has.store ?? createMemoryStore();
+  const done: string[] = [];
+  const record = async (changes: readonly Change[]) => {
+    await store.record(changes);
+    done.push(`recorded ${changes.map(({ kind }) => kind).join(" ")}`);
+  };
+  const recorder = createRecorder({ ...store, record }, {
+    clock,
+    random: () => 0,
+    changed: () => monitor.readersChanged(),
+  });
+  const settled = Promise.withResolvers<void>();
+  const hands: Hands = {
+    keeper: {
+      wish: (wishes) =>
+        done.push(`wished ${[...wishes].map(([name, wish]) => `${name} ${wishText(wish)}`).join(", ")}`),
+      settled: () => settled.promise,
+      waiting: 0,
+    },
+    outbox: {
+      owe({ events, alerts }) {
+        done.push(`owed ${[...events.map(eventText), ...alerts.map(alertText)].join("; ")}`);
+        return [{ kind: "letter-sent", id: "x", atMs: 0 }];
+      },
+      recorded(gate) {
+        done.push("may be sent");
+        gate?.then(() => done.push("gate open"));
+      },
+      view: () => ({ ...idle, state: "idle" }),
+      run: () => Promise.resolve(),
+    },
+  };
+  const options = {
+    version: "1.2.3",
+    health: { ...rules, startupMs: has.startupMs ?? 0 },
+    availability: { holds: "respect", writes: true },
+    forgetMs: 3_600_000,
+  } as const;
+  const start = { saved: has.saved ?? nothing, alerts: has.alerts ?? [] };
+  const monitor = new Monitor(options, { clock, log: silence, recorder }, start, () => hands);
+  const stop = new AbortController();
+  const running = monitor.run(stop.signal);
+  const report = (feed: FeedName, ...connections: Connection[]) =>
+    monitor.report({
+      feed,
+      atMs: clock.nowMs(),
+      connections: new Map(connections.map((each) => [each.topic, each])),
+      entries: connections.length,
+      skipped: 0,
+      generation: "measured",
+      intervalMs: 5_000,
+    });
+  const end = async () => (stop.abort(), await running);
+  return { clock, monitor, done, report, settled, end, store };
+}
+
+const eventText = ({ experiment, issues }: HealthEvent) => `${experiment}: ${issues.map(issueText).join(", ") || "ok"}`;
+const wishText = (wish: Wish) => ({ undecided: "?", available: "A", unavailable: "U" })[wish.kind];
+const manifest = (monitor: Monitor, atMs: number) =>
+  monitor.manifest({ resources: [resource("pend00", ["st-data"])], skipped: 0, atMs });
+
+Deno.test("what a judgement brings is recorded first, then wished of book, then told", async () => {
+  const { clock, monitor, done, report, end } = setUp();
+  await monitor.settled();
+  manifest(monitor, clock.nowMs());
+  report("jump", connection("pend00"));
+  await monitor.settled();
+  done.length = 0;
+
+  report("relay", connection("pend00-st-data", "silent"));
+  await monitor.settled();
+  assert.deepEqual(done, [
+    "owed pend00: unhealthy pend00-st-data",
+    "recorded event experiment letter-sent",
+    "wished r-pend00 U",
+    "may be sent",
+  ]);
+  await end();
+});
+
+Deno.test("a report that changes nothing records nothing and wishes nothing", async () => {
+  const { clock, monitor, done, report, end } = setUp();
+  manifest(monitor, clock.nowMs());
+  report("jump", connection("pend00"));
+  report("relay", connection("pend00-st-data", 0));
+  await monitor.settled();
+  done.length = 0;
+  report("relay", connection("pend00-st-data", 100));
+  report("jump", connection("pend00"));
+  await monitor.settled();
+  assert.deepEqual(done, []);
+  await end();
+});
+
+Deno.test("a mail waits for book two seconds at most", async () => {
+  const { clock, monitor, done, report, end } = setUp();
+  report("jump", connection("pend00"));
+  report("relay", connection("pend00-st-data", 0));
+  await monitor.settled();
+  await clock.advance(1_999);
+  assert.ok(!done.includes("gate open"));
+  await clock.advance(1);
+  assert.ok(done.includes("gate open"));
+  await end();
+});
+
+Deno.test("and no longer than book needs", async () => {
+  const { monitor, done, report, settled, end, clock } = setUp();
+  report("jump", connection("pend00"));
+  report("relay", connection("pend00-st-data", 0));
+  await monitor.settled();
+  settled.resolve();
+  await clock.advance(0);
+  assert.ok(done.includes("gate open"));
+  await end();
+});
+
+Deno.test("what an earlier run left to be mailed waits until book has been read", async () => {
+  const { clock, monitor, done, end } = setUp();
+  manifest(monitor, clock.nowMs());
+  await clock.advance(0);
+  assert.deepEqual(done.filter((each) => each !== "recorded manifest"), ["may be sent", "wished r-pend00 ?"]);
+  monitor.state("r-pend00", { kind: "said", available: true, reason: "", atMs: clock.nowMs() });
+  await clock.advance(0);
+  assert.equal(done.at(-1), "gate open");
+  await end();
+});
+
+Deno.test("a limit that passes without a report is judged by the timer", async () => {
+  const { clock, monitor, done, report, end } = setUp();
+  report("jump", connection("pend00"));
+  report("relay", connection("pend00-st-data", 0));
+  await clock.advance(5_000);
+  report("relay");
+  report("jump", connection("pend00"));
+  await monitor.settled();
+  done.length = 0;
+  await clock.advance(5_001);
+  await monitor.settled();
+  assert.equal(done[0], "owed pend00: missing pend00-st-data");
+  await end();
+});
+
+Deno.test("a lost feed is told once, with the cause, and its return once", async () => {
+  const { clock, monitor, done, report, end } = setUp();
+  report("jump");
+  report("relay");
+  await clock.advance(14_000);
+  report("jump");
+  monitor.news("relay", { kind: "trouble", trouble: { kind: "unreachable", message: "nobody there" } });
+  await clock.advance(10_000);
+  report("jump");
+  await clock.advance(1);
+  report("relay");
+  await monitor.settled();
+  assert.deepEqual(done.filter((each) => each.startsWith("owed")), [
+    "owed relay has no fresh reports so may be down: nobody there",
+    "owed relay reports again",
+  ]);
+  await end();
+});
+
+Deno.test("that the store was damaged is told once, and not kept as something that holds", async () => {
+  const alert: SystemAlert = { code: "store-damaged", turn: "raised", atMs: 0, detail: "kept as x" };
+  const { monitor, done, end } = setUp({ alerts: [alert] });
+  await monitor.settled();
+  assert.deepEqual(done.slice(1, 3), [
+    "owed the store was damaged and a new one has been begun: kept as x",
+    "recorded letter-sent",
+  ]);
+  assert.deepEqual(monitor.snapshot().alerts, []);
+  await end();
+});
+
+Deno.test("the manifest is kept when it changes, and not when it is read again", async () => {
+  const { clock, monitor, done, end } = setUp();
+  manifest(monitor, clock.nowMs());
+  manifest(monitor, clock.nowMs());
+  await monitor.settled();
+  assert.deepEqual(done.filter((each) => each.startsWith("recorded")), ["recorded manifest"]);
+  await end();
+});
+
+Deno.test("an empty list leaves the last manifest in use, for HEALTH_FORGET", async () => {
+  const { clock, monitor, done, end } = setUp();
+  manifest(monitor, clock.nowMs());
+  monitor.manifest({ resources: [], skipped: 0, atMs: clock.nowMs() });
+  await monitor.settled();
+  assert.ok(done.includes("owed book lists no resources"));
+  await clock.advance(3_599_000);
+  assert.deepEqual(monitor.snapshot().experiments.map(({ resources }) => resources), [["r-pend00"]]);
+  await clock.advance(120_000);
+  assert.deepEqual(monitor.snapshot().experiments.flatMap(({ resources }) => resources), []);
+  await end();
+});
+
+Deno.test("readers get the same snapshot until something changes", async () => {
+  const { monitor, report, end } = setUp();
+  const before = monitor.snapshot();
+  assert.equal(monitor.snapshot(), before);
+  report("jump");
+  assert.notEqual(monitor.snapshot(), before);
+  await end();
+});
