@@ -72,6 +72,7 @@ export const letterSchema = z.object({
   alerts: listOf(alertSchema),
   reminder: z.boolean(),
   frozen: text.nullable(),
+  leftOut: z.object({ events: z.int().min(0), alerts: z.int().min(0) }).readonly().exactOptional(),
 }).readonly();
 
 export const manifestSchema = z.object({

@@ -66,6 +66,10 @@ const cases: Record<string, [records: Change[][], loaded: Partial<Saved>]> = {
     },
   ],
   "owes a mail": [[[saying.letter(letter("a"))]], { letters: [letter("a")] }],
+  "owes a mail that had no room for all its news": [
+    [[saying.letter(letter("a", { leftOut: { events: 7, alerts: 0 } }))]],
+    { letters: [letter("a", { leftOut: { events: 7, alerts: 0 } })] },
+  ],
   "owes a reminder that tells of nothing new": [
     [[saying.letter(letter("a", { events: [], alerts: [], reminder: true }))]],
     { letters: [letter("a", { events: [], alerts: [], reminder: true })] },
