@@ -3,7 +3,6 @@
  * with no environment but its settings (so no PATH, HOME or Deno) and, where the machine lets it, no network but loopback;
  * against the stand-in world. A line a step, then how many passed; exits 1 if one failed. Making the file is for `compile`.
  */
-// deno-lint-ignore-file no-console -- what it finds is its output
 import assert from "node:assert/strict";
 import { resolve } from "node:path";
 import config from "../deno.json" with { type: "json" };
