@@ -16,6 +16,7 @@ import { restored } from "./saved.ts";
 import { type Snapshot, snapshotOf } from "./snapshot.ts";
 import * as sources from "./sources.ts";
 import type { Saved } from "./store.ts";
+import { trialsOf } from "./trial.ts";
 import type { Trouble } from "./trouble.ts";
 
 export interface MonitorOptions {
@@ -45,6 +46,8 @@ export class Monitor implements BookListener {
   /** Alerts of this program's own start, to be told with the first judgement. */
   #owed: SystemAlert[];
   #snapshot: Snapshot | null = null;
+  /** What would be written if BOOK_WRITES were on: resources, and whether as available. */
+  #trials: ReadonlyMap<string, boolean> = new Map();
   #woken = Promise.withResolvers<void>();
   /** Resolves when book has said of every resource whether it is available. */
   readonly #booked = Promise.withResolvers<void>();
@@ -63,6 +66,10 @@ export class Monitor implements BookListener {
     this.#known = start.saved.alerts;
     this.#owed = [...start.alerts];
     this.#consequences = new Consequences(ports, hands(this));
+  }
+
+  get hands(): Hands {
+    return this.#consequences.hands;
   }
 
   report(report: Report): void {
@@ -89,6 +96,7 @@ export class Monitor implements BookListener {
   state(resource: string, state: ResourceState): void {
     this.#setBook(sources.afterState(this.#sources.book, resource, state));
     if (this.#sources.book.states.size >= this.#lab.resources.length) this.#booked.resolve();
+    this.#logTrials(this.#ports.clock.nowMs());
     this.#changed();
   }
 
@@ -166,6 +174,7 @@ export class Monitor implements BookListener {
     this.#conditions = conditions;
     this.#sources = sources.inConditions(this.#sources, conditions, nowMs);
     const alerts = [...this.#owed.splice(0), ...this.#alertTurns(nowMs)];
+    this.#logTrials(nowMs);
     this.#changed();
     this.#woken.resolve();
     this.#consequences.follow({ lab, events, alerts }, nowMs);
@@ -204,6 +213,17 @@ export class Monitor implements BookListener {
 
   #setBook(book: sources.BookSource): void {
     this.#sources = { ...this.#sources, book };
+  }
+
+  /** With BOOK_WRITES=off: says once what would be written to a resource, and again when that is another. */
+  #logTrials(nowMs: number): void {
+    const known = { lab: this.#lab, states: this.#sources.book.states, rules: this.#options.availability };
+    const trials = trialsOf(this.#lab.resources, known, nowMs);
+    for (const [name, { available, reason }] of trials) {
+      if (this.#trials.get(name) === available) continue;
+      this.#ports.log.warn(`book: ${name} would be made ${available ? "available" : "unavailable"}`, { reason });
+    }
+    this.#trials = new Map([...trials].map(([name, { available }]) => [name, available]));
   }
 
   #changed(): void {

@@ -128,7 +128,6 @@ class MailOutbox implements Outbox {
 
   async run(signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", () => this.#wake(), { once: true });
-    await Promise.resolve(); // the ports may belong to what is just being made, with this
     while (!signal.aborted) {
       const { post, clock } = this.#ports;
       const waitMs = this.#dueMs() - clock.nowMs();

@@ -48,6 +48,7 @@ export async function serve(settings: Settings, warnings: readonly string[], ver
     return hands(settings, { monitor, recorder, opened }, { signal, ends });
   });
   ends.push(watchFeeds(settings, monitor, signal), monitor.run(signal), recorder.run(signal));
+  ends.push(monitor.hands.outbox.run(signal));
   ends.push(every(pruneEveryMs, signal, () => recorder.prune(clock.nowMs() - settings.STORE_KEEP)));
   ends.push(every(settings.HEALTH_LOG_EVERY, signal, () => logState(monitor)));
   log.always(`status ${version} is listening on http://${settings.HOST_SERVE}:${server.port}`);
@@ -95,7 +96,7 @@ function hands(
       changed: () => monitor.readersChanged(),
     },
   );
-  ends.push(keeper.done, outbox.run(signal));
+  ends.push(keeper.done);
   return { keeper, outbox };
 }
 

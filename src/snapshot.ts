@@ -3,12 +3,13 @@
  * changes. Mail, page, API and metrics are functions of a Snapshot.
  */
 import type { AlertCode, HealthEvent, Issue, SystemAlert } from "./alert.ts";
-import { type AvailabilityRules, decide, heldReason, reasonText } from "./availability.ts";
+import { type AvailabilityRules, heldReason } from "./availability.ts";
 import type { Connection, FeedCounts } from "./connection.ts";
 import { type Experiment, type Feed, type Lab, lastSeen } from "./experiment.ts";
-import { type Conditions, type HealthRules, type Verdict, wishFor } from "./health.ts";
+import type { Conditions, HealthRules, Verdict } from "./health.ts";
 import { lostAfterMs } from "./pulse.ts";
 import type { BookSource, FeedSource, Sources } from "./sources.ts";
+import { trialsOf } from "./trial.ts";
 
 export interface Snapshot {
   readonly atMs: number;
@@ -42,7 +43,7 @@ export interface ExperimentView {
   readonly available: boolean;
   /** The reason of the person who took it off, without book's own words; null when nobody did. */
   readonly held: string | null;
-  /** With BOOK_WRITES=off: what would be written; null when nothing would. */
+  /** With BOOK_WRITES=off: what would be written, as `RESOURCE: REASON`; null when nothing would. */
   readonly trial: string | null;
   /** Oldest first, HEALTH_EVENTS at most. */
   readonly events: readonly HealthEvent[];
@@ -140,6 +141,8 @@ function experimentView(experiment: Experiment, known: Known): ExperimentView {
   const { lab, sources: { book }, rules: { availability } } = known;
   const { name, judged } = experiment;
   const resources = experiment.resources.map((resource) => resource.name).sort();
+  const trials = trialsOf(experiment.resources, { lab, states: book.states, rules: availability }, known.atMs);
+  const trial = [...trials].map(([resource, { reason }]) => `${resource}: ${reason}`);
   const states = resources.map((resource) => book.states.get(resource) ?? { kind: "unread" as const });
   return {
     name,
@@ -150,7 +153,7 @@ function experimentView(experiment: Experiment, known: Known): ExperimentView {
     issues: judged.kind === "judged" ? judged.issues : [],
     available: states.length > 0 && states.every((state) => state.kind === "said" && state.available),
     held: states.map((state) => heldReason(state, availability)).find((reason) => reason !== null) ?? null,
-    trial: trialOf(experiment, known),
+    trial: trial.length > 0 ? trial.join("; ") : null,
     events: experiment.events,
     firstSeenMs: experiment.firstSeenMs,
     foundInManifestMs: experiment.foundInManifestMs,
@@ -176,22 +179,6 @@ function lostSinceMs({ newest, intervalMs }: Feed, startedMs: number, { lastChec
   return newest.kind === "none"
     ? startedMs + lostAfterMs(null, lastCheckedMs)
     : newest.atMs + lostAfterMs(intervalMs, lastCheckedMs);
-}
-
-/** What would be written to book if BOOK_WRITES were on, as `RESOURCE: REASON`. */
-function trialOf(
-  experiment: Experiment,
-  { lab, sources: { book }, rules: { availability }, atMs }: Known,
-): string | null {
-  if (availability.writes) return null;
-  const would = experiment.resources.flatMap((resource) => {
-    const wish = wishFor(resource, lab);
-    const decision = decide(book.states.get(resource.name) ?? { kind: "unread" }, wish, availability);
-    return decision.kind === "trial" && wish.kind !== "undecided"
-      ? [`${resource.name}: ${reasonText(wish, atMs)}`]
-      : [];
-  });
-  return would.length > 0 ? would.join("; ") : null;
 }
 
 function seenView(topic: string, feed: Feed): SeenView {

@@ -117,6 +117,7 @@ Deno.test("with BOOK_WRITES=off nothing is written, and it says what would be", 
   await using station = await Station.watching({ env: { STATUS_BOOK_WRITES: "off" } });
   station.world.stream("pend00-st-data").stall();
   await station.line("pend00 -- A   [unhealthy pend00-st-data]");
+  assert.match(station.log, /r-pend00 would be made unavailable/);
   assert.match(
     (await station.experiment("pend00"))?.trial ?? "",
     /^r-pend00: status server: \S+Z unhealthy pend00-st-data$/,

@@ -59,6 +59,20 @@ Deno.test("a mail that was taken without an answer is repeated with the same Mes
   assert.equal(station.world.mailbox.mails[2]?.text, first.text);
 });
 
+Deno.test("a mail that waited over a restart says what book holds, and reminders come while there are problems", async () => {
+  await using station = await Station.watching({ env: { STATUS_EMAIL_REMIND_EVERY: "2s" } });
+  await station.world.mailbox.stop();
+  station.world.host("pend00").pull();
+  await station.until(async () => (await station.states()).mail === "failing", "the mail to be failing");
+  await station.end("SIGKILL");
+  await station.world.mailbox.start();
+  await station.start();
+  const first = await station.mail(/There are 1 new health events/, 1);
+  assert.match(first.text, /^pend00 -- A {3}\[missing jump\]$/m);
+  const reminder = await station.mail(/^reminder: 1 experiments with issues$/m, 1);
+  assert.match(reminder.text, /^All new and existing health issues:\npend00 -- A {3}\[missing jump\]$/m);
+});
+
 Deno.test("a restart in an unchanged world tells nobody anything", async () => {
   await using station = await Station.watching();
   await station.end("SIGTERM");

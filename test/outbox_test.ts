@@ -263,16 +263,6 @@ Deno.test("a reminder goes when EMAIL_REMIND_EVERY has passed since the last mai
   assert.deepEqual(desk.got, ["m1: a", "m2: reminder", "m3: reminder"]);
 });
 
-Deno.test("an outbox that begins to run asks nothing of its surroundings before they are ready", async () => {
-  const desk = new MailDesk({ remindEveryMs: hourMs });
-  Object.defineProperty(desk, "problems", { get: () => assert.fail("not yet"), configurable: true });
-  const running = desk.run();
-  Object.defineProperty(desk, "problems", { value: 1 });
-  await running;
-  await desk.passes(hourMs);
-  assert.deepEqual(desk.got, ["m1: reminder"]);
-});
-
 Deno.test("without problems there is no reminder, and with the first of them there is again", async () => {
   const desk = await MailDesk.open({ remindEveryMs: hourMs });
   await desk.passes(3 * hourMs);
