@@ -44,7 +44,8 @@ export function compileArguments(wish: Wish, denoVersion: string): string[] {
     "--quiet", // or it lists a thousand files
     "--frozen", // what deno.lock says, or nothing
     ...permissions,
-    // A cache would save 50 ms of 180 at the start, and lies in /tmp under a name that anybody can guess and take first.
+    // A cache lies in /tmp, under a name that anybody can guess and take first. It would save 50 ms of 180 at the start; but
+    // for a program that imports JSON, as main.ts does for its version, Deno makes none, and the start takes as long.
     "--no-code-cache",
     // Deno 2.6 does not know it: what the tests alone import is then in the executable too, 7 MB of it.
     ...(isBefore(denoVersion, [2, 9]) ? [] : ["--exclude-unused-npm"]),
