@@ -12,7 +12,7 @@ const layers: readonly (readonly [layer: string, files: string])[] = [
     "duration go_duration log log_* mail_address network_words secret setting setting_* settings settings_* trouble wait",
   ],
   ["services", "access book book_error connection entry feed feed_* frame jump link pulse relay socket_* token"],
-  ["core", "alert availability experiment health judgement snapshot sources trial"],
+  ["core", "alert availability experiment health judgement roster sighting snapshot sources trial"],
   [
     "loop",
     "book_* bookkeeper consequence letter letter_* mail mail_* mailing monitor outbox outbox_* recorder saved smtp smtp_* store store_*",

@@ -1,14 +1,15 @@
 /**
- * Is a stream working, is an experiment healthy and, if not, why: the rules "ok", "healthy", "issues" and "event".
- * Pure. `experiment` knows what was reported; `monitor` asks `judge` at every report and at the next limit that could
- * pass; what follows from a judgement is for `availability` (book) and `alert` (people).
+ * Is a stream working, is an experiment healthy and, if not, why; what is wished of book: the rules "ok", "healthy",
+ * "issues", "late", "lost" and "thresholds" of the README. Pure. `experiment` knows what was reported; `judgement` applies
+ * this to everything and says where it makes an event; what follows is for `availability` (book) and `alert` (people).
  */
 import type { Issue } from "./alert.ts";
 import type { Wish } from "./availability.ts";
 import type { Resource } from "./book.ts";
 import type { Connection } from "./connection.ts";
-import type { Experiment, Feed, Lab } from "./experiment.ts";
+import type { Experiment, Lab } from "./experiment.ts";
 import { lateAfterMs, lostAfterMs } from "./pulse.ts";
+import type { Feed } from "./sighting.ts";
 
 export interface HealthRules {
   readonly lastActiveMs: number;
@@ -49,8 +50,13 @@ export function judgeEntry(
   }
   // While a feed is late nothing of it ages; after it was lost, every entry has its time to show up again.
   const untilMs = condition === "late" ? feed.newest.atMs : nowMs;
-  const fromMs = Math.max(feed.left.get(topic)?.seenMs ?? -Infinity, feed.backMs ?? -Infinity);
-  return untilMs - fromMs > rules.lastCheckedMs ? "missing" : was;
+  return untilMs - missedFromMs(topic, feed) > rules.lastCheckedMs ? "missing" : was;
+}
+
+/** Since when it has been missed: what was never seen, always; what an earlier run saw, since this one began. */
+export function missedFromMs(topic: string, { left, startedMs, backMs }: Feed): number {
+  const seenMs = left.get(topic)?.seenMs;
+  return Math.max(seenMs === undefined ? -Infinity : Math.max(seenMs, startedMs), backMs ?? -Infinity);
 }
 
 /** Being connected is enough where nothing is measured: for a jump host, and with relay from v0.8 on. */
@@ -65,8 +71,7 @@ export function contradicts(connection: Connection, was: Verdict | null | undefi
 }
 
 /** How fresh a feed is. One that has not reported in this run is `connecting`, until it is lost. */
-export function feedCondition(feed: Feed, startedMs: number, rules: HealthRules, nowMs: number): Condition {
-  const { newest, intervalMs } = feed;
+export function feedCondition({ newest, intervalMs, startedMs }: Feed, rules: HealthRules, nowMs: number): Condition {
   if (newest.kind === "none") {
     return nowMs - startedMs >= lostAfterMs(null, rules.lastCheckedMs) ? "lost" : "connecting";
   }
@@ -82,8 +87,8 @@ export interface Conditions {
 
 export function conditionsOf(lab: Lab, rules: HealthRules, nowMs: number): Conditions {
   return {
-    jump: feedCondition(lab.jump, lab.startedMs, rules, nowMs),
-    relay: feedCondition(lab.relay, lab.startedMs, rules, nowMs),
+    jump: feedCondition(lab.jump, rules, nowMs),
+    relay: feedCondition(lab.relay, rules, nowMs),
   };
 }
 
@@ -103,8 +108,7 @@ export function issuesOf(experiment: Experiment, lab: Lab): readonly Issue[] {
 
 /** What the rule wants of a resource: available if all its required streams are ok. Jump does not matter. */
 export function wishFor(resource: Resource, lab: Lab): Wish {
-  const judged = lab.experiments.get(resource.stub)?.judged;
-  if (judged?.kind !== "judged" || !judged.byThisRun) return { kind: "undecided" };
+  if (lab.experiments.get(resource.stub)?.isStarting ?? true) return { kind: "undecided" };
   const verdicts = resource.required.map((topic) => ({ topic, verdict: lab.relay.verdicts.get(topic) }));
   const bad = verdicts.filter(({ verdict }) => verdict === "missing" || verdict === "unhealthy");
   if (bad.length > 0) {

@@ -3,7 +3,7 @@
  * the next judgement is due though nothing is reported. The rules themselves are in `health`. Pure.
  */
 import type { HealthEvent, Issue } from "./alert.ts";
-import type { Experiment, Feed, Lab } from "./experiment.ts";
+import type { Experiment, Lab } from "./experiment.ts";
 import {
   type Condition,
   type Conditions,
@@ -11,9 +11,11 @@ import {
   type HealthRules,
   issuesOf,
   judgeEntry,
+  missedFromMs,
   type Verdict,
 } from "./health.ts";
 import { lateAfterMs, lostAfterMs } from "./pulse.ts";
+import type { Feed } from "./sighting.ts";
 
 export interface Judgement {
   readonly lab: Lab;
@@ -49,27 +51,32 @@ function judgeFeed(
   rules: HealthRules,
   nowMs: number,
 ): Feed {
-  let verdicts: Map<string, Verdict> | null = null;
+  const turned: [topic: string, verdict: Verdict][] = [];
   for (const topic of topics) {
     const verdict = judgeEntry(topic, feed, condition, rules, nowMs);
-    if (verdict === null || verdict === feed.verdicts.get(topic)) continue;
-    verdicts ??= new Map(feed.verdicts);
-    verdicts.set(topic, verdict);
+    if (verdict !== null && verdict !== feed.verdicts.get(topic)) turned.push([topic, verdict]);
   }
-  return verdicts ? { ...feed, verdicts } : feed;
+  if (turned.length === 0) return feed;
+  const doubts = new Map(feed.doubts);
+  // What spoke against the old verdict has been heard: it does not count again towards turning it back.
+  for (const [topic] of turned) doubts.delete(topic);
+  return { ...feed, verdicts: new Map([...feed.verdicts, ...turned]), doubts };
 }
 
 function judgeExperiment(experiment: Experiment, lab: Lab, rules: HealthRules, nowMs: number): Experiment {
-  if (nowMs < experiment.firstSeenMs + rules.startupMs || lab.relay.newest.kind === "none") return experiment;
+  const isTooSoon = nowMs < experiment.firstSeenMs + rules.startupMs || lab.relay.newest.kind === "none";
+  if (experiment.isStarting) {
+    return isTooSoon ? experiment : judgeExperiment({ ...experiment, isStarting: false }, lab, rules, nowMs);
+  }
   const { judged } = experiment;
-  const wasWell = judged.kind === "judged" && judged.byThisRun && judged.issues.length === 0;
+  const wasWell = judged.kind === "judged" && judged.issues.length === 0;
   if (wasWell && isWell(experiment, lab)) return experiment; // as most are at most reports: nothing is made for them
   const issues = issuesOf(experiment, lab);
   if (judged.kind === "never") {
     // Nothing bad is known, but not all is known: calling it healthy could turn out to be wrong.
     if (issues.length === 0 && !isKnown(experiment, lab)) return experiment;
   } else if (sameIssues(issues, judged.issues)) {
-    return judged.byThisRun ? experiment : { ...experiment, judged: { ...judged, byThisRun: true } };
+    return experiment;
   }
   const isFlip = judged.kind === "never" || (judged.issues.length === 0) !== (issues.length === 0);
   const event: HealthEvent = {
@@ -85,7 +92,7 @@ function judgeExperiment(experiment: Experiment, lab: Lab, rules: HealthRules, n
   };
   return {
     ...experiment,
-    judged: { kind: "judged", issues, sinceMs: isFlip ? nowMs : judged.sinceMs, byThisRun: true },
+    judged: { kind: "judged", issues, sinceMs: isFlip ? nowMs : judged.sinceMs },
     events: [...experiment.events, event].slice(-rules.eventsMax),
   };
 }
@@ -123,10 +130,10 @@ export function nextLimitMs(lab: Lab, rules: HealthRules, nowMs: number): number
     }
     if (conditions[feed.name] !== "live") continue;
     if (feed.backMs !== null) add(feed.backMs + rules.lastCheckedMs + 1);
-    for (const { seenMs } of feed.left.values()) add(seenMs + rules.lastCheckedMs + 1);
+    for (const topic of feed.left.keys()) add(missedFromMs(topic, feed) + rules.lastCheckedMs + 1);
   }
-  for (const { firstSeenMs, judged } of lab.experiments.values()) {
-    if (judged.kind === "never" || !judged.byThisRun) add(firstSeenMs + rules.startupMs);
+  for (const { firstSeenMs, isStarting } of lab.experiments.values()) {
+    if (isStarting) add(firstSeenMs + rules.startupMs);
   }
   return nextMs === Infinity ? null : nextMs;
 }

@@ -2,9 +2,10 @@
  * What of the laboratory survives a restart, and how a run goes on from it: a stream that was ok has its time to show up
  * again, one that was missing stays so, and nothing is judged anew before the start-up time has passed. Pure.
  */
-import { type Experiment, indexed, type Lab, type Left, namedMs } from "./experiment.ts";
-import type { Feed } from "./experiment.ts";
+import { type Experiment, type Lab, namedMs } from "./experiment.ts";
 import type { Verdict } from "./health.ts";
+import { indexed } from "./roster.ts";
+import { type Feed, lastSeen, type Left } from "./sighting.ts";
 import type { Saved, SavedExperiment, SavedVerdict } from "./store.ts";
 
 /** The experiment as it was judged at `nowMs`, to be kept; null for one that never was. */
@@ -37,7 +38,8 @@ export function restored(empty: Lab, saved: Saved): Lab {
     foundInManifestMs: null,
     resources: [],
     streams: [],
-    judged: { kind: "judged", issues: each.issues, sinceMs: each.sinceMs, byThisRun: false },
+    isStarting: true,
+    judged: { kind: "judged", issues: each.issues, sinceMs: each.sinceMs },
     events: saved.events.get(each.name) ?? [],
   }]);
   const lab: Lab = {
@@ -52,9 +54,7 @@ export function restored(empty: Lab, saved: Saved): Lab {
 
 function savedVerdict(feed: Feed, topic: string): SavedVerdict | null {
   const verdict = feed.verdicts.get(topic);
-  if (verdict === undefined) return null;
-  const newest = feed.newest.kind === "report" && feed.newest.connections.has(topic) ? feed.newest.atMs : null;
-  return { verdict, seenMs: newest ?? feed.left.get(topic)?.seenMs ?? null };
+  return verdict === undefined ? null : { verdict, seenMs: lastSeen(feed, topic)?.seenMs ?? null };
 }
 
 function restoredFeed(feed: Feed, entries: readonly (readonly [string, SavedVerdict | null])[], nowMs: number): Feed {
@@ -63,9 +63,9 @@ function restoredFeed(feed: Feed, entries: readonly (readonly [string, SavedVerd
   for (const [topic, saved] of entries) {
     if (saved === null) continue;
     verdicts.set(topic, saved.verdict);
-    // What was there when the last run ended may be there still: it is missed only when it does not show up in time.
-    const seenMs = saved.verdict === "missing" ? saved.seenMs : nowMs;
-    if (seenMs !== null) left.set(topic, { seenMs, connection: null });
+    // What was there when the last run was told of it may have been so until now.
+    const { verdict, seenMs } = saved;
+    if (seenMs !== null) left.set(topic, { seenMs, namedMs: verdict === "missing" ? seenMs : nowMs, connection: null });
   }
   return { ...feed, left, verdicts };
 }

@@ -5,9 +5,10 @@
 import type { AlertCode, HealthEvent, Issue, SystemAlert } from "./alert.ts";
 import { type AvailabilityRules, heldReason } from "./availability.ts";
 import type { Connection, FeedCounts } from "./connection.ts";
-import { type Experiment, type Feed, type Lab, lastSeen } from "./experiment.ts";
+import type { Experiment, Lab } from "./experiment.ts";
 import type { Conditions, HealthRules, Verdict } from "./health.ts";
 import { lostAfterMs } from "./pulse.ts";
+import { type Feed, lastSeen } from "./sighting.ts";
 import type { BookSource, FeedSource, Sources } from "./sources.ts";
 import { trialsOf } from "./trial.ts";
 
@@ -163,19 +164,22 @@ function experimentView(experiment: Experiment, known: Known): ExperimentView {
 }
 
 /** `unknown` while a feed that could tell is lost, whatever the other tells; `starting` until this run has judged it. */
-function stateOf({ judged, firstSeenMs }: Experiment, known: Known): Pick<ExperimentView, "state" | "sinceMs"> {
+function stateOf(
+  { judged, isStarting, firstSeenMs }: Experiment,
+  known: Known,
+): Pick<ExperimentView, "state" | "sinceMs"> {
   const { lab, conditions, rules: { health } } = known;
   const lost = ([lab.jump, lab.relay] as const).filter((feed) =>
     conditions[feed.name] === "lost" && (feed.name === "jump" || health.feedLoss === "hold")
   );
   if (lost.length > 0) {
-    return { state: "unknown", sinceMs: Math.min(...lost.map((feed) => lostSinceMs(feed, lab.startedMs, health))) };
+    return { state: "unknown", sinceMs: Math.min(...lost.map((feed) => lostSinceMs(feed, health))) };
   }
-  if (judged.kind === "never" || !judged.byThisRun) return { state: "starting", sinceMs: firstSeenMs };
+  if (isStarting || judged.kind === "never") return { state: "starting", sinceMs: firstSeenMs };
   return { state: judged.issues.length === 0 ? "healthy" : "unhealthy", sinceMs: judged.sinceMs };
 }
 
-function lostSinceMs({ newest, intervalMs }: Feed, startedMs: number, { lastCheckedMs }: HealthRules): number {
+function lostSinceMs({ newest, intervalMs, startedMs }: Feed, { lastCheckedMs }: HealthRules): number {
   return newest.kind === "none"
     ? startedMs + lostAfterMs(null, lastCheckedMs)
     : newest.atMs + lostAfterMs(intervalMs, lastCheckedMs);

@@ -174,7 +174,7 @@ export function alertTurns(
     ],
     ["book-empty", book.list === "gone" || (book.list !== "some" && known.has("book-empty")), ""],
     ["store-failing", now.storeError !== null, now.storeError ?? ""],
-    ["too-many", lab.overflow > 0, `${lab.overflow} left out`],
+    ["too-many", lab.refused.size > 0, `${lab.refused.size} left out`],
   ];
   return active.flatMap(([code, isActive, detail]) => {
     const turn = turnOf(code, { known: known.has(code), active: isActive });

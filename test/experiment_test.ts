@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { extrasMax } from "../src/experiment.ts";
+import { withManifest } from "../src/experiment.ts";
+import { extrasMax } from "../src/roster.ts";
 import { Bench, resource, startMs } from "./fixtures/bench.ts";
 
 const dayMs = 86_400_000;
@@ -34,6 +35,57 @@ Deno.test("a stream that is not required is forgotten a day after relay last had
   assert.deepEqual(bench.judge(), ["pend00: ok"]);
 });
 
+Deno.test("a stream that book required until now is named by that: it is forgotten a day later, not at once", () => {
+  const bench = new Bench([resource("pend00", ["st-data"])]);
+  bench.jump(["pend00"]);
+  bench.relay({ "pend00-st-data": 0 });
+  bench.relay({});
+  bench.nowMs += 2 * dayMs;
+  bench.lab = withManifest(bench.lab, [], bench.nowMs);
+  bench.forget(dayMs);
+  assert.deepEqual([...bench.lab.watched], ["pend00-st-data"]);
+  bench.nowMs += dayMs + 1;
+  bench.forget(dayMs);
+  assert.deepEqual([...bench.lab.watched], []);
+});
+
+Deno.test("of what is forgotten nothing is kept", () => {
+  const bench = new Bench([resource("pend00", ["st-never"])]);
+  bench.jump([]);
+  bench.relay({ "spin31-st-data": 0 });
+  bench.relay({});
+  bench.lab = withManifest(bench.lab, [], bench.nowMs);
+  bench.nowMs += dayMs + 60_000;
+  bench.jump([]);
+  bench.relay({});
+  bench.nowMs += dayMs + 60_000;
+  bench.forget(dayMs);
+  const { experiments, watched, jump, relay } = bench.lab;
+  const kept = [
+    experiments,
+    watched,
+    ...[jump, relay].flatMap(({ left, verdicts, doubts }) => [left, verdicts, doubts]),
+  ];
+  assert.deepEqual(kept.map(({ size }) => size), [0, 0, 0, 0, 0, 0, 0, 0]);
+});
+
+Deno.test("what is beyond the limit is not looked at again in each report, and is watched when room has come", () => {
+  const bench = new Bench([]);
+  const flood = Object.fromEntries(Array.from({ length: 15_000 }, (_, i) => [`x${i}-st-data`, 0 as const]));
+  bench.relay(flood);
+  const { experiments } = bench.lab;
+  bench.judge();
+  bench.relay(flood);
+  assert.equal(bench.lab.watched.size, extrasMax / 2);
+  assert.equal([...bench.lab.experiments.keys()].join(), [...experiments.keys()].join());
+  bench.relay({ "x14999-st-data": 0 });
+  bench.nowMs += dayMs + 1;
+  bench.relay({ "x14999-st-data": 0 });
+  bench.forget(dayMs);
+  assert.deepEqual([...bench.lab.watched], ["x14999-st-data"]);
+  assert.equal(bench.lab.refused.size, 0);
+});
+
 Deno.test("what book requires is never forgotten", () => {
   const bench = new Bench([resource("pend00", ["st-data"])]);
   bench.jump(["pend00"]);
@@ -60,7 +112,7 @@ Deno.test("a flood of names is kept to the limit, what was known stays, and the 
   bench.relay({ ...flood, "pend00-st-data": 0, "spin31-st-data": 0 });
 
   assert.equal(bench.lab.watched.size + bench.lab.experiments.size, extrasMax + 2);
-  assert.equal(bench.lab.overflow, 5_001); // of 15,000 new ones 9,999 fit, each an experiment and a stream
+  assert.equal(bench.lab.refused.size, 10_002); // 5,001 experiments and their streams: of 15,000 such 9,999 fit
   assert.ok(bench.lab.watched.has("spin31-st-data"));
   assert.ok(bench.lab.experiments.has("pend00"));
 });

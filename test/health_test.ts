@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { emptyFeed, type Feed } from "../src/experiment.ts";
+import { emptyFeed, type Feed } from "../src/sighting.ts";
 import { type Condition, feedCondition, judgeEntry, type Verdict } from "../src/health.ts";
 import { connection, rules, type Sending, startMs } from "./fixtures/bench.ts";
 
@@ -9,11 +9,18 @@ const topic = "pend00-st-data";
 function feed(has: Partial<Feed> & { sending?: Sending }): Feed {
   const { sending, ...rest } = has;
   const connections = new Map(sending === undefined ? [] : [[topic, connection(topic, sending)]]);
-  return { ...emptyFeed("relay"), newest: { kind: "report", atMs: startMs, connections }, intervalMs: 5_000, ...rest };
+  return {
+    ...emptyFeed("relay", startMs - 1_000_000),
+    newest: { kind: "report", atMs: startMs, connections },
+    intervalMs: 5_000,
+    ...rest,
+  };
 }
 
 const was = (verdict: Verdict) => ({ verdicts: new Map([[topic, verdict]]) });
-const seen = (agoMs: number) => ({ left: new Map([[topic, { seenMs: startMs - agoMs, connection: null }]]) });
+const seen = (agoMs: number) => ({
+  left: new Map([[topic, { seenMs: startMs - agoMs, namedMs: 0, connection: null }]]),
+});
 
 interface Case {
   readonly feed: Feed;
@@ -127,7 +134,7 @@ const cases: Record<string, Case> = {
     want: "unhealthy",
   },
   "before the feed's first report what an earlier run judged stands": {
-    feed: { ...emptyFeed("relay"), ...was("unhealthy") },
+    feed: { ...emptyFeed("relay", startMs - 1_000_000), ...was("unhealthy") },
     condition: "connecting",
     want: "unhealthy",
   },
@@ -151,12 +158,12 @@ const fresh: Record<string, [intervalMs: number | null, silentMs: number, want: 
 };
 for (const [name, [intervalMs, silentMs, want]] of Object.entries(fresh)) {
   Deno.test(`feedCondition: ${name}`, () => {
-    assert.equal(feedCondition(feed({ intervalMs }), startMs, rules, startMs + silentMs), want);
+    assert.equal(feedCondition(feed({ intervalMs }), rules, startMs + silentMs), want);
   });
 }
 
 Deno.test("feedCondition: a feed that has never reported is connecting, and lost after HEALTH_LAST_CHECKED", () => {
-  const unheard = emptyFeed("relay");
-  assert.equal(feedCondition(unheard, startMs, rules, startMs + 9_999), "connecting");
-  assert.equal(feedCondition(unheard, startMs, rules, startMs + 10_000), "lost");
+  const unheard = emptyFeed("relay", startMs);
+  assert.equal(feedCondition(unheard, rules, startMs + 9_999), "connecting");
+  assert.equal(feedCondition(unheard, rules, startMs + 10_000), "lost");
 });

@@ -169,6 +169,7 @@ Deno.test("with jump lost from the start nothing is called healthy, but what is 
   bench.relay({ ...both, "spin31-st-data": 0 });
   bench.pass(10_000);
   assert.deepEqual(bench.relay({ ...both, "spin31-st-data": "silent" }), ["spin31: unhealthy spin31-st-data"]);
+  assert.deepEqual(bench.wishes, { "r-pend00": "A", "r-spin31": "U unhealthy spin31-st-data" });
   assert.deepEqual(bench.jump(["pend00", "spin31"]), ["pend00: ok"]);
 });
 
@@ -195,6 +196,54 @@ Deno.test("with HEALTH_FAILURES=3 a hiccup of two reports raises nothing, the th
   const bad = { ...both, "pend00-st-data": "silent" } as const;
   assert.deepEqual([bad, bad, both, bad, bad].flatMap((report) => bench.relay(report)), []);
   assert.deepEqual(bench.relay(bad), ["pend00: unhealthy pend00-st-data"]);
+});
+
+// Thresholds 3 and 3: what a stream's verdict is after each report. b: bad, g: good, -: not in the report.
+const turns: Record<string, [reports: string, verdicts: string]> = {
+  "a turn and back takes three reports each way": ["gbbbgggbbb", "ggg" + "bbb" + "ggg" + "b"],
+  "a hiccup on the way starts the count afresh": ["gbbgbbb", "ggggggb"],
+  "one good report on the way back starts that count afresh": ["gbbbggbggg", "gggbbbbbbg"],
+};
+for (const [name, [reports, want]] of Object.entries(turns)) {
+  Deno.test(`thresholds: ${name}`, () => {
+    const bench = new Bench([resource("pend00", ["st-data"])], { failures: 3, successes: 3 });
+    bench.jump(["pend00"]);
+    const verdicts = [...reports].map((report) => {
+      bench.relay({ "pend00-st-data": report === "g" ? 0 : "silent" });
+      return bench.lab.relay.verdicts.get("pend00-st-data") === "ok" ? "g" : "b";
+    });
+    assert.equal(verdicts.join(""), want);
+  });
+}
+
+Deno.test("thresholds: bad reports before a stream left do not count towards its return", () => {
+  const bench = healthy({ failures: 3, successes: 3 });
+  const bad = { ...both, "pend00-st-data": "silent" } as const;
+  bench.relay(bad);
+  bench.relay(bad);
+  for (let passed = 0; passed < 15_000; passed += 5_000) {
+    bench.nowMs += 5_000;
+    bench.jump(["pend00"]);
+    bench.relay({ "pend00-st-video": 0 });
+  }
+  assert.deepEqual(bench.wishes, { "r-pend00": "U missing required pend00-st-data" });
+  assert.deepEqual([both, both].flatMap((report) => bench.relay(report)), []);
+  assert.deepEqual(bench.relay(both), ["pend00: ok"]);
+});
+
+Deno.test("always: a verdict turns after as many reports in a row as the thresholds say, never sooner", () => {
+  fc.assert(
+    fc.property(fc.array(fc.boolean(), { maxLength: 40 }), fc.integer({ min: 1, max: 4 }), (reports, needed) => {
+      const bench = new Bench([resource("pend00", ["st-data"])], { failures: needed, successes: needed });
+      let standing = reports[0], streak = 0;
+      for (const isGood of reports) {
+        streak = isGood === standing ? 0 : streak + 1;
+        if (streak >= needed) standing = isGood, streak = 0;
+        bench.relay({ "pend00-st-data": isGood ? 0 : "silent" });
+        assert.equal(bench.lab.relay.verdicts.get("pend00-st-data") === "ok", standing);
+      }
+    }),
+  );
 });
 
 Deno.test("with HEALTH_SUCCESSES=2 a stream and a host come back with their second good report", () => {
@@ -327,7 +376,7 @@ Deno.test("always: a resource is wished available if and only if the standing ve
     for (const each of steps) {
       take(bench, each);
       for (const { name, stub, required } of bench.lab.resources) {
-        if (bench.lab.experiments.get(stub)?.judged.kind !== "judged") continue;
+        if (bench.lab.experiments.get(stub)?.isStarting) continue;
         const verdicts = required.map((topic) => bench.lab.relay.verdicts.get(topic));
         const want = verdicts.some((each) => each === "missing" || each === "unhealthy")
           ? "U"

@@ -78,8 +78,8 @@ const cases: Record<string, [lines: string[], want: string[]]> = {
     ["the store cannot be written so a restart may repeat or lose alerts: the disk is full"],
   ],
   "more experiments than the limit": [
-    told({ lab: { ...emptyLab(t0), overflow: 7 } }),
-    ["there are more experiments and streams than the limit so some are not watched: 7 left out"],
+    told({ lab: { ...emptyLab(t0), refused: new Set(["a", "b"]) } }),
+    ["there are more experiments and streams than the limit so some are not watched: 2 left out"],
   ],
   "several at once": [
     told({ conditions: { jump: "lost", relay: "lost" }, jump: { ...start.jump, trouble: refused } }).map((line) =>
