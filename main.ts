@@ -34,7 +34,10 @@ program.command("check")
 
 program.command("healthcheck")
   .description("ask the running monitor whether it is alive")
-  .action(() => withSettings(async (settings) => (await import("./src/healthcheck.ts")).healthcheck(settings)));
+  .action(async () => {
+    const { healthcheck, placeIn } = await import("./src/healthcheck.ts");
+    Deno.exit(await healthcheck(placeIn(Deno.env.toObject())));
+  });
 
 program.command("version")
   .description("print the version")

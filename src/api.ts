@@ -24,7 +24,7 @@ export function experimentJson(view: ExperimentView, options: ApiOptions) {
     since: time(view.sinceMs),
     available: view.available,
     held: view.held,
-    ...(view.trial === null ? {} : { trial: view.trial }),
+    trial: view.trial,
     health_events: view.events.length,
     first_checked: time(view.firstSeenMs),
     last_found_in_manifest: time(view.foundInManifestMs),

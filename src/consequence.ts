@@ -33,8 +33,8 @@ export class Consequences {
   readonly #ports: ConsequencePorts;
   readonly hands: Hands;
   #acted: Promise<void> = Promise.resolve();
-  /** The newest laboratory, and the one that book was last wished true to. */
-  #lab: Lab | null = null;
+  /** The laboratory that was last followed, and the one that book was last wished true to. */
+  #followed: Lab | null = null;
   #wished: Lab | null = null;
 
   constructor(ports: ConsequencePorts, hands: Hands) {
@@ -49,16 +49,19 @@ export class Consequences {
 
   follow(judged: { lab: Lab; events: readonly HealthEvent[]; alerts: readonly SystemAlert[] }, nowMs: number): void {
     const { lab, events, alerts } = judged;
-    this.#lab = lab;
+    const reshaped = reshapedSince(this.#followed, lab);
+    this.#followed = lab;
     for (const event of events) this.#logEvent(event);
     for (const alert of alerts) this.#ports.log[alert.turn === "raised" ? "error" : "warn"](alertText(alert));
     const hasNews = events.length + alerts.length > 0;
-    if (!hasNews && !isWishDue(lab, this.#wished)) return;
-    const changes: Change[] = events.flatMap((event) => eventChanges(event, lab, nowMs));
+    if (!hasNews && reshaped.length === 0 && !isWishDue(lab, this.#wished)) return;
+    const changes: Change[] = events.map((event) => ({ kind: "event", event }));
+    const changed = new Set([...events.map(({ experiment }) => experiment), ...reshaped]);
+    changes.push(...[...changed].flatMap((name) => experimentChange(name, lab, nowMs)));
     for (const alert of alerts) if (alert.code !== "store-damaged") changes.push({ kind: "alert", alert });
     if (hasNews) changes.push(...this.hands.outbox.owe({ events, alerts }));
     this.record(changes, () => {
-      this.#wish();
+      this.#wish(lab);
       if (hasNews) this.hands.outbox.recorded(this.#gate());
     });
   }
@@ -76,9 +79,8 @@ export class Consequences {
     await this.#acted;
   }
 
-  #wish(): void {
-    const lab = this.#lab;
-    if (lab === null || !isWishDue(lab, this.#wished)) return;
+  #wish(lab: Lab): void {
+    if (!isWishDue(lab, this.#wished)) return;
     this.#wished = lab;
     this.hands.keeper.wish(
       new Map(lab.resources.map((resource): [string, Wish] => [resource.name, wishFor(resource, lab)])),
@@ -111,8 +113,16 @@ function isWishDue(lab: Lab, wished: Lab | null): boolean {
   return wished === null || wished.relay.verdicts !== lab.relay.verdicts || wished.experiments !== lab.experiments;
 }
 
-function eventChanges(event: HealthEvent, lab: Lab, nowMs: number): Change[] {
-  const experiment = lab.experiments.get(event.experiment);
+/** Experiments that were judged before and whose streams are others now: what vanishes in a restart must be missed. */
+function reshapedSince(before: Lab | null, lab: Lab): readonly string[] {
+  if (before === null || before.experiments === lab.experiments) return [];
+  return [...lab.experiments.values()]
+    .filter(({ name, streams }) => before.experiments.has(name) && before.experiments.get(name)?.streams !== streams)
+    .map(({ name }) => name);
+}
+
+function experimentChange(name: string, lab: Lab, nowMs: number): Change[] {
+  const experiment = lab.experiments.get(name);
   const saved = experiment ? savedExperiment(experiment, lab, nowMs) : null;
-  return [{ kind: "event", event }, ...(saved ? [{ kind: "experiment", experiment: saved } as const] : [])];
+  return saved ? [{ kind: "experiment", experiment: saved }] : [];
 }

@@ -41,6 +41,8 @@ export async function watchFeed(
   if (!signal.aborted) await watch.run();
 }
 
+// A service that has just been mended may have kept us waiting for long: that says little of its pace.
+const waitedMsMax = 60_000;
 // The rest of a token's life is for trying again.
 const renewAtShare = 0.7;
 
@@ -48,6 +50,7 @@ const renewAtShare = 0.7;
 interface Connected {
   readonly link: Link;
   readonly grant: Grant;
+  readonly dialledMs: number;
   reportedMs: number;
   isRetired: boolean;
 }
@@ -60,7 +63,11 @@ class FeedWatch {
   #nap = new AbortController();
   #attempt = new AbortController();
   #current: Connected | null = null;
+  /** One that is open and has not reported in time: it is kept until another is overdue too, or one reports. */
+  #overdue: Connected | null = null;
   #pulse: Pulse = noPulse;
+  /** How long the first report was waited for, if that was overdue: as good as an interval until one is known. */
+  #waitedMs: number | null = null;
   #deliveredMs = -Infinity;
   #failures = 0;
 
@@ -73,6 +80,7 @@ class FeedWatch {
   stop(): void {
     for (const each of [this.#stopped, this.#nap, this.#attempt]) each.abort();
     this.#current?.link.close();
+    this.#overdue?.link.close();
   }
 
   async run(): Promise<void> {
@@ -110,7 +118,9 @@ class FeedWatch {
       const access = await askAccess(this.#source, this.#ports, signal);
       if (access.kind === "trouble") return access.trouble;
       signal.throwIfAborted();
-      const first = await this.#dial(access, signal).link.firstReport;
+      const connected = this.#dial(access, signal);
+      const first = await connected.link.firstReport;
+      if (first.kind === "trouble" && connected.link.isOpen) this.#keepOverdue(connected);
       return first.kind === "trouble" ? first.trouble : null;
     } catch (error) {
       // Called off; or a fault of our own, which must not end the feed.
@@ -127,23 +137,37 @@ class FeedWatch {
       closed: (trouble) => this.#lost(trouble),
       retire: () => this.#retire(connected),
     }, signal);
-    const connected: Connected = { link, grant, reportedMs: -Infinity, isRetired: false };
+    const dialledMs = this.#ports.clock.nowMs();
+    const connected: Connected = { link, grant, dialledMs, reportedMs: -Infinity, isRetired: false };
     return connected;
   }
 
   #heard(connected: Connected, decoded: Decoded): void {
     const atMs = this.#ports.clock.nowMs();
     const isFirst = connected !== this.#current;
-    if (isFirst) this.#takeOver(connected);
+    if (isFirst) this.#takeOver(connected, atMs);
     else this.#pulse = withGap(this.#pulse, atMs - connected.reportedMs);
     connected.reportedMs = atMs;
-    if (this.#dueInMs() > 0) this.#attempt.abort(); // the feed was late, and is no more
+    if (this.#dueInMs() > 0) this.#callOff(); // the feed was late, and is no more
     // All connections are sent the same reports, and thresholds count them: this one has been heard from the old connection.
-    const isRepeated = isFirst && atMs - this.#deliveredMs < (intervalOf(this.#pulse) ?? 0) / 2;
+    const isRepeated = isFirst && atMs - this.#deliveredMs < (this.#intervalMs() ?? 0) / 2;
     if (!isRepeated) this.#deliver(decoded, atMs);
   }
 
-  #takeOver(connected: Connected): void {
+  #callOff(): void {
+    this.#attempt.abort();
+    this.#overdue?.link.close();
+    this.#overdue = null;
+  }
+
+  #keepOverdue(connected: Connected): void {
+    this.#overdue?.link.close();
+    this.#overdue = connected;
+  }
+
+  #takeOver(connected: Connected, atMs: number): void {
+    if (this.#overdue !== null) this.#waitedMs = Math.min(atMs - this.#overdue.dialledMs, waitedMsMax);
+    if (this.#overdue === connected) this.#overdue = null;
     this.#current?.link.close();
     this.#current = connected;
     this.#failures = 0;
@@ -152,7 +176,7 @@ class FeedWatch {
 
   #deliver(decoded: Decoded, atMs: number): void {
     this.#deliveredMs = atMs;
-    this.#listener.report({ feed: this.#source.name, atMs, ...decoded, intervalMs: intervalOf(this.#pulse) });
+    this.#listener.report({ feed: this.#source.name, atMs, ...decoded, intervalMs: this.#intervalMs() });
   }
 
   #lost(trouble: Trouble): void {
@@ -168,7 +192,11 @@ class FeedWatch {
   }
 
   #lateAfterMs(): number {
-    return lateAfterMs(intervalOf(this.#pulse), this.#source.lastCheckedMs);
+    return lateAfterMs(this.#intervalMs(), this.#source.lastCheckedMs);
+  }
+
+  #intervalMs(): number | null {
+    return intervalOf(this.#pulse) ?? this.#waitedMs;
   }
 
   #pauseMs(): number {

@@ -1,13 +1,25 @@
 /** Is the monitor that runs on this machine alive? For the container's HEALTHCHECK, so it needs no other program. */
-import type { Settings } from "./settings.ts";
+import { settingsList, type Values } from "./settings_list.ts";
 
-// Docker gives a health check 30 s; a loop that takes this long to answer is not alive.
-const answerMsMax = 5_000;
+/** Where the monitor is asked to listen. */
+export type Place = Pick<Values, "HOST_SERVE" | "PORT_SERVE">;
+
+// Less than the image's HEALTHCHECK gives: a loop that takes this long to answer is not alive.
+const answerMsMax = 3_000;
+
+/** The place that `env` names: the other settings are no business of a health check. Null for one that can't be. */
+export function placeIn(env: Readonly<Record<string, string | undefined>>): Place | null {
+  const { HOST_SERVE: host, PORT_SERVE: port } = settingsList;
+  const readHost = host.kind.schema.safeParse(env.STATUS_HOST_SERVE?.trim() || "localhost");
+  const readPort = port.kind.schema.safeParse(env.STATUS_PORT_SERVE?.trim() || "3007");
+  return readHost.success && readPort.success ? { HOST_SERVE: readHost.data, PORT_SERVE: readPort.data } : null;
+}
 
 /** The exit code: 0 if `/healthz` answers well, 1 if not. */
-export async function healthcheck(settings: Pick<Settings, "HOST_SERVE" | "PORT_SERVE">): Promise<number> {
+export async function healthcheck(place: Place | null): Promise<number> {
+  if (place === null) return 1;
   try {
-    const answer = await fetch(healthUrl(settings), { signal: AbortSignal.timeout(answerMsMax) });
+    const answer = await fetch(healthUrl(place), { signal: AbortSignal.timeout(answerMsMax) });
     await answer.body?.cancel();
     return answer.ok ? 0 : 1;
   } catch {
@@ -16,7 +28,7 @@ export async function healthcheck(settings: Pick<Settings, "HOST_SERVE" | "PORT_
 }
 
 /** Where the monitor answers from this machine: one that listens on all addresses does so on the loopback one. */
-export function healthUrl({ HOST_SERVE: host, PORT_SERVE: port }: Pick<Settings, "HOST_SERVE" | "PORT_SERVE">): string {
+export function healthUrl({ HOST_SERVE: host, PORT_SERVE: port }: Place): string {
   if (host === "localhost" || host === "0.0.0.0" || host === "::") return `http://127.0.0.1:${port}/healthz`;
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}/healthz`;
 }

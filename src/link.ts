@@ -7,7 +7,7 @@ import type { FeedName } from "./connection.ts";
 import type { Decoded } from "./entry.ts";
 import { networkWords } from "./network_words.ts";
 import type { Socket, SocketListener, Sockets } from "./socket_pool.ts";
-import type { Trouble } from "./trouble.ts";
+import { silenceCure, type Trouble } from "./trouble.ts";
 import type { Clock } from "./wait.ts";
 
 export interface LinkPlan {
@@ -38,13 +38,15 @@ export type FirstReport =
   | { readonly kind: "called-off" };
 
 export interface Link {
-  /** Settles when it is known. Never rejects. */
+  /** Settles when it is known, or when there is none in time. Never rejects. */
   readonly firstReport: Promise<FirstReport>;
+  /** Whether a report may still come, though it is overdue: a slow service tells the old and the new at the same time. */
+  readonly isOpen: boolean;
   /** Nothing is told after it. */
   close(): void;
 }
 
-/** Dials. The link ends by itself when there is no report in time, and when `signal` is aborted before there is one. */
+/** Dials. The link ends by itself when `signal` is aborted before there is a report. */
 export function openLink(plan: LinkPlan, ports: LinkPorts, listener: LinkListener, signal: AbortSignal): Link {
   const link = new DialledLink(plan, ports, listener);
   signal.addEventListener("abort", () => link.giveUp(), { once: true });
@@ -74,6 +76,10 @@ class DialledLink implements Link, SocketListener {
     if (this.#state !== "ended") this.#end({ kind: "called-off" });
   }
 
+  get isOpen(): boolean {
+    return this.#state === "waiting" || this.#state === "reporting";
+  }
+
   giveUp(): void {
     if (this.#state !== "reporting") this.close();
   }
@@ -81,7 +87,7 @@ class DialledLink implements Link, SocketListener {
   open(): void {
     if (this.#state !== "dialling") return;
     this.#state = "waiting";
-    const tooLate = () => this.#fail(noReport(this.#plan, this.#badFrame));
+    const tooLate = () => this.#settle({ kind: "trouble", trouble: noReport(this.#plan, this.#badFrame) });
     // Called off means that a report has come, or that nobody waits for one.
     this.#clock.wait(this.#plan.firstReportMsMax, this.#patience.signal).then(tooLate, () => {});
   }
@@ -150,15 +156,15 @@ function ended(plan: LinkPlan, why: string): Trouble {
 }
 
 function noReport(plan: LinkPlan, badFrame: string | null): Trouble {
-  const tried = `Cannot get a report from ${partner(plan)}`, waited = `${plan.firstReportMsMax / 1000} s`;
+  const tried = `Cannot get a report from ${partner(plan)}`,
+    waited = `${Math.round(plan.firstReportMsMax / 100) / 10} s`;
   if (badFrame !== null) {
     return {
       kind: "garbage",
       message: `${tried}: only frames that cannot be read in ${waited}, the last one: ${badFrame}`,
     };
   }
-  const cure = "as old services are for good once one client stops reading: they need a restart";
-  return { kind: "silent", message: `${tried}: connected but silent for ${waited}, ${cure}` };
+  return { kind: "silent", message: `${tried}: connected but silent for ${waited}, ${silenceCure}` };
 }
 
 function partner({ name, socketUrl }: LinkPlan): string {

@@ -203,8 +203,8 @@ export class Monitor implements BookListener {
   #forget(): void {
     const nowMs = this.#forgotMs = this.#ports.clock.nowMs();
     const { forgetMs } = this.#options;
-    const isGone = this.#sources.book.state === "empty" && nowMs - this.#sources.book.sinceMs >= forgetMs;
-    if (isGone && this.#lab.resources.length > 0) this.#useManifest([], nowMs);
+    const { goneMs } = this.#sources.book;
+    if (goneMs !== null && nowMs - goneMs >= forgetMs && this.#lab.resources.length > 0) this.#useManifest([], nowMs);
     const { lab, forgotten } = forget(this.#lab, forgetMs, nowMs);
     this.#lab = lab;
     for (const name of forgotten) this.#ports.log.info(`${name}: forgotten, as nothing has named it for so long`);

@@ -3,6 +3,7 @@
  * and `check` make their parts by it.
  */
 import type { AccessRequest } from "./access.ts";
+import type { AvailabilityRules } from "./availability.ts";
 import type { BookSource } from "./book.ts";
 import type { FeedName } from "./connection.ts";
 import type { MailStyle } from "./mail.ts";
@@ -70,7 +71,11 @@ export function monitorOptions(settings: Settings, version: string): MonitorOpti
       feedLoss: settings.HEALTH_FEED_LOSS,
       eventsMax: settings.HEALTH_EVENTS,
     },
-    availability: { holds: settings.BOOK_HOLDS, writes: settings.BOOK_WRITES === "on" },
+    availability: availabilityRules(settings),
     forgetMs: settings.HEALTH_FORGET,
   };
+}
+
+export function availabilityRules(settings: Settings): AvailabilityRules {
+  return { holds: settings.BOOK_HOLDS, writes: settings.BOOK_WRITES === "on" };
 }

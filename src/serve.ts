@@ -2,7 +2,8 @@
  * `status serve`: the parts are made, wired and started, and when asked to stop are stopped in turn. What they do is theirs;
  * which setting goes where is for `parts`, what must be had before anything starts for `opening`.
  */
-import { statusJson } from "./api.ts";
+import { issueText } from "./alert.ts";
+import { statusJson, time } from "./api.ts";
 import { createBook } from "./book.ts";
 import { runBookkeeper } from "./bookkeeper.ts";
 import type { FeedName } from "./connection.ts";
@@ -13,7 +14,7 @@ import { composeMail } from "./mail.ts";
 import { Monitor } from "./monitor.ts";
 import { open, type Opened } from "./opening.ts";
 import { createOutbox } from "./outbox.ts";
-import { bookSource, feedRequest, mailStyle, monitorOptions, smtpOptions } from "./parts.ts";
+import { availabilityRules, bookSource, feedRequest, mailStyle, monitorOptions, smtpOptions } from "./parts.ts";
 import { createRecorder, type Recorder } from "./recorder.ts";
 import { createApp, listen } from "./server.ts";
 import type { Settings } from "./settings.ts";
@@ -49,12 +50,13 @@ export async function serve(settings: Settings, warnings: readonly string[], ver
   });
   ends.push(watchFeeds(settings, monitor, signal), monitor.run(signal), recorder.run(signal));
   ends.push(monitor.hands.outbox.run(signal));
-  ends.push(every(pruneEveryMs, signal, () => recorder.prune(clock.nowMs() - settings.STORE_KEEP)));
+  const prune = () => recorder.prune(clock.nowMs() - settings.STORE_KEEP);
+  ends.push(prune(), every(pruneEveryMs, signal, prune));
   ends.push(every(settings.HEALTH_LOG_EVERY, signal, () => logState(monitor)));
   log.always(`status ${version} is listening on http://${settings.HOST_SERVE}:${server.port}`);
 
   const release = onSignals(() => stop.abort(), () => opened.log.reopen());
-  await aborted(signal);
+  await Promise.race([aborted(signal), fault()]);
   log.always("status was asked to stop");
   const enough = AbortSignal.timeout(stopMsMax);
   await Promise.race([Promise.all([server.stop(enough), ...ends, monitor.settled()]), aborted(enough)]);
@@ -70,9 +72,8 @@ function hands(
   { signal, ends }: { signal: AbortSignal; ends: Promise<void>[] },
 ): Hands {
   const book = createBook(bookSource(settings), { clock, fetch });
-  const { availability } = monitorOptions(settings, "");
-  const every = { queryEveryMs: settings.QUERY_BOOK_EVERY, rules: availability };
-  const keeper = runBookkeeper(every, { book, clock, random }, monitor, signal);
+  const options = { queryEveryMs: settings.QUERY_BOOK_EVERY, rules: availabilityRules(settings) };
+  const keeper = runBookkeeper(options, { book, clock, random }, monitor, signal);
   const smtp = smtpOptions(settings);
   const outbox = createOutbox(
     { everyMs: settings.EMAIL_EVERY, remindEveryMs: settings.EMAIL_REMIND_EVERY },
@@ -116,12 +117,9 @@ async function watchFeeds(settings: Settings, monitor: Monitor, signal: AbortSig
 /** The whole state, whatever the level (HEALTH_LOG_EVERY). */
 function logState(monitor: Monitor): void {
   const snapshot = monitor.snapshot();
-  const experiments = snapshot.experiments.map(({ name, state, issues, available }) => ({
-    name,
-    state,
-    issues,
-    available,
-  }));
+  const experiments = snapshot.experiments.map(({ name, state, sinceMs, issues, available, held, trial }) => {
+    return { name, state, since: time(sinceMs), issues: issues.map(issueText), available, held, trial };
+  });
   log.always("the state of everything", { ...statusJson(snapshot, clock.nowMs()), experiments });
 }
 
@@ -138,6 +136,18 @@ function onSignals(stop: () => void, reopen: () => void): () => void {
     : [["SIGINT", stop], ["SIGTERM", stop], ["SIGHUP", reopen]];
   for (const [name, act] of acts) Deno.addSignalListener(name, act);
   return () => acts.forEach(([name, act]) => Deno.removeSignalListener(name, act));
+}
+
+/** Rejects with what nobody caught: better to be started afresh than to go on half alive. */
+function fault(): Promise<never> {
+  return new Promise((_, reject) => {
+    globalThis.addEventListener("unhandledrejection", (event) => {
+      event.preventDefault();
+      const error = event.reason instanceof Error ? event.reason : new Error(String(event.reason));
+      log.error(`a fault of the program ends it: ${error.message}`, { stack: error.stack });
+      reject(error);
+    });
+  });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

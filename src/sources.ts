@@ -8,7 +8,7 @@ import type { FeedCounts, FeedNews, Report } from "./connection.ts";
 import type { Lab } from "./experiment.ts";
 import type { Conditions } from "./health.ts";
 import type { BookView, FeedView } from "./snapshot.ts";
-import type { Trouble } from "./trouble.ts";
+import { silenceCure, type Trouble } from "./trouble.ts";
 
 export interface FeedSource {
   readonly state: FeedView["state"];
@@ -17,7 +17,7 @@ export interface FeedSource {
   readonly lastReportMs: number | null;
   readonly generation: FeedView["generation"];
   readonly tokenExpiresMs: number | null;
-  /** Why there are no reports, since the last connection; null while there is no cause known. */
+  /** Why there have been no reports since the last one; null while no cause is known. */
   readonly trouble: Trouble | null;
   /** The newest trouble, over or not, in words. */
   readonly lastError: string | null;
@@ -30,6 +30,8 @@ export interface BookSource {
   readonly failures: number;
   /** The newest list of this run. `gone`: nothing in it, after one that held something. */
   readonly list: "unread" | "some" | "none" | "gone";
+  /** Since when it has been `gone`; null while it is not. */
+  readonly goneMs: number | null;
   readonly lastSuccessMs: number | null;
   readonly trouble: Trouble | null;
   readonly writes: number;
@@ -69,6 +71,7 @@ function newBookSource(startedMs: number): BookSource {
     states: new Map(),
     failures: 0,
     list: "unread",
+    goneMs: null,
     lastSuccessMs: null,
     trouble: null,
     writes: 0,
@@ -80,6 +83,7 @@ export function afterReport(source: FeedSource, report: Report): FeedSource {
   return {
     ...source,
     lastReportMs: report.atMs,
+    trouble: null,
     generation: report.connections.size > 0 || source.generation === "unseen" ? report.generation : source.generation,
     counts: {
       ...counts,
@@ -129,7 +133,13 @@ export function afterList(
 ): BookSource {
   const { isEmpty, hadResources, atMs } = list;
   const isGone = isEmpty && (hadResources || source.list === "gone");
-  const next: BookSource = { ...source, list: isGone ? "gone" : isEmpty ? "none" : "some", lastSuccessMs: atMs };
+  const goneMs = isGone ? source.goneMs ?? atMs : null;
+  const next: BookSource = {
+    ...source,
+    list: isGone ? "gone" : isEmpty ? "none" : "some",
+    goneMs,
+    lastSuccessMs: atMs,
+  };
   // That the list was read does not mean that nothing fails any more: `afterAnswer` does.
   return isFailing(next) ? next : inState(next, settledState(next), atMs);
 }
@@ -190,7 +200,7 @@ export function knownAfter(known: ReadonlyMap<AlertCode, SystemAlert>, turns: re
   return next;
 }
 
-function lossDetail({ trouble }: FeedSource): string {
-  return trouble?.message ??
-    "connected but silent, as an old service is for good once one client stops reading: restart it";
+function lossDetail({ trouble, counts }: FeedSource): string {
+  if (trouble) return trouble.message;
+  return counts.connects === 0 ? "no answer yet" : `connected but silent, ${silenceCure}`;
 }

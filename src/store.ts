@@ -10,7 +10,7 @@ import type { Resource } from "./book.ts";
 export interface SavedExperiment {
   readonly name: string;
   readonly issues: readonly Issue[];
-  /** Since when the list of issues has been this one. */
+  /** Since when it has been healthy, or has not. */
   readonly sinceMs: number;
   /** When book or a feed last named it. */
   readonly namedMs: number;

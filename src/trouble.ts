@@ -12,6 +12,9 @@ export type Trouble = {
   readonly message: string;
 };
 
+/** What to do about a service that is connected and silent (protocol: jump 0.4 and relay up to 0.7). */
+export const silenceCure = "as old services are for good once one client stops reading: they need a restart";
+
 /** Somebody else's words made safe to repeat: one line, no control characters, 200 characters at most. */
 export function excerpt(words: string): string {
   // deno-lint-ignore no-control-regex -- control characters are the point
@@ -27,9 +30,20 @@ export function answerWords(body: string): string {
   try {
     const json: unknown = JSON.parse(body);
     if (typeof json === "string") return excerpt(json);
-    if (typeof json === "object" && json !== null && "message" in json) return excerpt(String(json.message));
+    if (typeof json === "object" && json !== null && "message" in json && typeof json.message === "string") {
+      return excerpt(json.message);
+    }
+    return excerpt(body);
   } catch {
-    // Not JSON: a reverse proxy may have answered instead of the service.
+    return excerpt(htmlWords(body)); // not JSON: a reverse proxy may have answered instead of the service
   }
-  return excerpt(body.replace(/<style[\s\S]*?<\/style>|<[^>]*>/gi, " ").replace(/\s+/g, " "));
 }
+
+function htmlWords(body: string): string {
+  return body
+    .replace(/<(style|script)\b[\s\S]*?<\/\1>|<[^>]*>/gi, " ")
+    .replace(/&(amp|lt|gt|quot|#39|nbsp);/g, (_, name: string) => entities[name] ?? " ")
+    .replace(/\s+/g, " ");
+}
+
+const entities: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', "#39": "'" };

@@ -49,6 +49,25 @@ Deno.test("a relay that goes silent with its sockets open, as an old one does fo
   assert.match(mail.text, /silent.*restart/);
 });
 
+Deno.test("feeds that are slower than the limits are watched all the same, and raise no alarm once their pace is known", async () => {
+  await using station = await Station.with({ world: { reportEveryMs: 1_500 }, env: { STATUS_HEALTH_LAST: "300ms" } });
+  await station.start();
+  const intervals = async () => {
+    const { feeds } = await station.json<{ feeds: Record<string, { interval_seconds: number | null }> }>(
+      "/api/v1/status",
+    );
+    return Object.values(feeds).every(({ interval_seconds: seconds }) => seconds !== null && seconds > 1);
+  };
+  await station.until(intervals, "the pace of both feeds to be known");
+  await station.until(async () => (await station.experiment("pend00"))?.state === "healthy", "pend00 to be healthy");
+  await station.until(async () => (await station.states()).mail === "idle", "all mails to be sent");
+  const before = station.mailCount;
+  await station.reports(4);
+  assert.equal(station.mailCount, before);
+  station.world.stream("pend00-st-data").vanish();
+  await station.line("pend00 ><   U [missing required pend00-st-data]");
+});
+
 Deno.test("a refused token is told in the service's own words", async () => {
   await using station = await Station.with({ env: { STATUS_SECRET_JUMP: "not-the-secret" } });
   await station.start();

@@ -144,6 +144,47 @@ feedTest("tried again: a connection from which only frames come that can't be re
   assert.ok(socket.isClosed);
 });
 
+feedTest(
+  "a connection that is overdue is kept beside the next, and is as good as that when it reports",
+  async (bench) => {
+    const first = await bench.dialled(1);
+    first.listener.open();
+    await bench.clock.advance(10_500);
+    const second = await bench.dialled(2);
+    second.listener.open();
+    assert.ok(!first.isClosed);
+
+    first.listener.report(aReport);
+    assert.deepEqual(bench.news().slice(1), ["connected", "report, interval 10500"]);
+    assert.ok(!first.isClosed);
+    assert.ok(second.isClosed);
+  },
+);
+
+feedTest(
+  "how long an overdue first report was waited for stands for the interval, until one is known",
+  async (bench) => {
+    const socket = await bench.dialled(1);
+    socket.listener.open();
+    await bench.clock.advance(30_000);
+    socket.listener.report(aReport);
+    await bench.clock.advance(30_000);
+    socket.listener.report(aReport);
+    await bench.clock.advance(20_000);
+    socket.listener.report(aReport);
+    const reports = bench.news().filter((each) => each.startsWith("report"));
+    assert.deepEqual(reports, ["report, interval 30000", "report, interval 30000", "report, interval 25000"]);
+  },
+);
+
+feedTest("of connections that are overdue the newest is kept, so there are two at most", async (bench) => {
+  for (const count of [1, 2, 3]) {
+    (await bench.dialled(count)).listener.open();
+    await bench.clock.advance(12_500);
+  }
+  assert.deepEqual(bench.sockets.slice(0, 3).map(({ isClosed }) => isClosed), [true, true, false]);
+});
+
 feedTest("tried again: a service that does not answer", async (bench) => {
   bench.answer = "hang";
   await bench.askedTimes(1);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { healthcheck, healthUrl } from "../src/healthcheck.ts";
+import { healthcheck, healthUrl, placeIn } from "../src/healthcheck.ts";
 
 const places: Record<string, [host: string, want: string]> = {
   "localhost is the loopback address": ["localhost", "http://127.0.0.1:3007/healthz"],
@@ -22,3 +22,15 @@ for (const [status, want] of [[200, 0], [503, 1]] as const) {
     await server.shutdown();
   });
 }
+
+Deno.test("healthcheck: it needs no other settings, and has their defaults", () => {
+  assert.deepEqual(placeIn({}), { HOST_SERVE: "localhost", PORT_SERVE: 3007 });
+  assert.deepEqual(placeIn({ STATUS_HOST_SERVE: "0.0.0.0", STATUS_PORT_SERVE: "8080" }), {
+    HOST_SERVE: "0.0.0.0",
+    PORT_SERVE: 8080,
+  });
+});
+
+Deno.test("healthcheck: a place that can't be is not alive", async () => {
+  assert.equal(await healthcheck(placeIn({ STATUS_PORT_SERVE: "no port" })), 1);
+});

@@ -119,6 +119,50 @@ Deno.test("a report that changes nothing records nothing and wishes nothing", as
   await end();
 });
 
+Deno.test("a stream that appears is kept, so that it is missed if it vanishes in a restart", async () => {
+  const { monitor, done, report, end } = setUp();
+  report("jump", connection("pend00"));
+  report("relay", connection("pend00-st-data", 0));
+  await monitor.settled();
+  done.length = 0;
+  report("relay", connection("pend00-st-data", 0), connection("pend00-st-extra", 0));
+  await monitor.settled();
+  assert.deepEqual(done.filter((each) => each.startsWith("recorded")), ["recorded experiment"]);
+  await end();
+});
+
+Deno.test("book is wished what has been recorded, and nothing that was judged since", async () => {
+  const { clock, monitor, done, report, end } = setUp();
+  const both = [resource("pend00", ["st-data"]), resource("spin31", ["st-data"])];
+  monitor.manifest({ resources: both, skipped: 0, atMs: clock.nowMs() });
+  report("jump", connection("pend00"), connection("spin31"));
+  report("relay", connection("pend00-st-data", 0), connection("spin31-st-data", 0));
+  await monitor.settled();
+  done.length = 0;
+  report("relay", connection("pend00-st-data", "silent"), connection("spin31-st-data", 0));
+  report("relay", connection("pend00-st-data", "silent"), connection("spin31-st-data", "silent"));
+  await monitor.settled();
+  assert.deepEqual(done.filter((each) => /^(recorded|wished)/.test(each)), [
+    "recorded event experiment letter-sent",
+    "wished r-pend00 U, r-spin31 A",
+    "recorded event experiment letter-sent",
+    "wished r-pend00 U, r-spin31 U",
+  ]);
+  await end();
+});
+
+Deno.test("what is forgotten is no longer kept", async () => {
+  const { clock, monitor, done, report, end } = setUp();
+  report("jump", connection("spin31"));
+  report("relay");
+  report("jump");
+  await clock.advance(3_600_000 + 60_000);
+  await monitor.settled();
+  assert.ok(done.includes("recorded forgotten"));
+  assert.deepEqual(monitor.snapshot().experiments, []);
+  await end();
+});
+
 Deno.test("a mail waits for book two seconds at most", async () => {
   const { clock, monitor, done, report, end } = setUp();
   report("jump", connection("pend00"));
@@ -146,7 +190,11 @@ Deno.test("what an earlier run left to be mailed waits until book has been read"
   const { clock, monitor, done, end } = setUp();
   manifest(monitor, clock.nowMs());
   await clock.advance(0);
-  assert.deepEqual(done.filter((each) => each !== "recorded manifest"), ["may be sent", "wished r-pend00 ?"]);
+  assert.deepEqual(done.filter((each) => each !== "recorded manifest"), [
+    "may be sent",
+    "wished ",
+    "wished r-pend00 ?",
+  ]);
   monitor.state("r-pend00", { kind: "said", available: true, reason: "", atMs: clock.nowMs() });
   await clock.advance(0);
   assert.equal(done.at(-1), "gate open");

@@ -36,6 +36,7 @@ const heard = {
   ...emptyLab(t0),
   relay: { ...emptyLab(t0).relay, newest: { kind: "report", atMs: t0, connections: new Map() } as const },
 };
+const connected = afterNews(start.jump, { kind: "connected", tokenExpiresMs: t0 });
 const bookDown = [1, 2, 3].reduce((book, failures) => afterTrouble(book, refused, failures, t0), start.book);
 
 const cases: Record<string, [lines: string[], want: string[]]> = {
@@ -45,8 +46,12 @@ const cases: Record<string, [lines: string[], want: string[]]> = {
     ['relay has no fresh reports so may be down: relay answered 500 "token invalid"'],
   ],
   "a lost feed that is connected": [
+    told({ conditions: { ...live, jump: "lost" }, jump: connected }),
+    ["jump has no fresh reports so may be down: connected but silent, as old services are for good once one client stops reading: they need a restart"],
+  ],
+  "a lost feed of which nothing is known yet": [
     told({ conditions: { ...live, jump: "lost" } }),
-    ["jump has no fresh reports so may be down: connected but silent, as an old service is for good once one client stops reading: restart it"],
+    ["jump has no fresh reports so may be down: no answer yet"],
   ],
   "it is told once": [told({ conditions: { ...live, relay: "lost" } }, ["relay-lost"]), []],
   "its return is a line": [told({ lab: heard }, ["relay-lost"]), ["relay reports again"]],
@@ -110,6 +115,23 @@ Deno.test("a feed's connection ends its trouble, but the last error stays to be 
   relay = afterNews(relay, { kind: "bad-frame", why: "not JSON" });
   assert.deepEqual(relay.counts, { reports: 1, entries: 3, skipped: 1, badFrames: 1, connects: 1 });
   assert.equal(relay.generation, "measured");
+});
+
+Deno.test("a bad frame is no cause any more once a report has come", () => {
+  const report = { feed: "relay", atMs: t0, entries: 0, skipped: 0, generation: "measured", intervalMs: null } as const;
+  const relay = afterReport(afterNews(start.relay, { kind: "bad-frame", why: "x" }), {
+    ...report,
+    connections: new Map(),
+  });
+  assert.equal(relay.trouble, null);
+  assert.match(relay.lastError ?? "", /frame/);
+});
+
+Deno.test("since when book lists nothing is kept while it fails in between", () => {
+  const gone = afterList(start.book, { isEmpty: true, hadResources: true, atMs: t0 });
+  const later = afterAnswer(afterTrouble(gone, refused, 3, t0 + 1), t0 + 2);
+  assert.equal(afterList(later, { isEmpty: true, hadResources: true, atMs: t0 + 3 }).goneMs, t0);
+  assert.equal(afterList(later, { isEmpty: false, hadResources: true, atMs: t0 + 3 }).goneMs, null);
 });
 
 Deno.test("book is unread, ok, failing, lost, and ok again; empty when it lists nothing", () => {
