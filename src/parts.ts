@@ -2,6 +2,7 @@
  * What each part is made with, from the settings: the one place where a setting's name meets what a part calls it. `serve`
  * and `check` make their parts by it.
  */
+import { createHash } from "node:crypto";
 import type { AccessRequest } from "./access.ts";
 import type { AvailabilityRules } from "./availability.ts";
 import type { BookSource } from "./book.ts";
@@ -52,6 +53,7 @@ export function smtpOptions(settings: Settings): SmtpOptions | null {
     to: settings.EMAIL_TO,
     cc: settings.EMAIL_CC,
     caPem: settings.EMAIL_CA_FILE,
+    thread: createHash("sha256").update(serviceUrls(settings).book.base).digest("hex").slice(0, 8),
   };
 }
 

@@ -18,7 +18,7 @@ export type { SmtpOptions } from "./smtp_conversation.ts";
 export type { Delivery } from "./smtp_failure.ts";
 
 export interface PostOffice {
-  /** The whole MIME message. The same `id` makes the same Message-ID; mails of one UTC day are one thread. */
+  /** The whole MIME message. The same `id` makes the same Message-ID; mails of one UTC day, and of one `thread`, are one thread. */
   build(mail: { id: string; text: MailText; dateMs: number }): Promise<string>;
   /** Hands `raw` to the server. Never rejects; an abort ends it at once. */
   deliver(raw: string, signal: AbortSignal): Promise<Delivery>;
@@ -34,7 +34,7 @@ export function createPostOffice(options: SmtpOptions, timeouts: SmtpTimeouts = 
   const talk = { server: `${bareHost(host).includes(":") ? `[${bareHost(host)}]` : host}:${port}`, login };
 
   async function build({ id, text, dateMs }: { id: string; text: MailText; dateMs: number }): Promise<string> {
-    const thread = `<status.${new Date(dateMs).toISOString().slice(0, 10)}@${domain}>`;
+    const thread = `<status.${options.thread}.${new Date(dateMs).toISOString().slice(0, 10)}@${domain}>`;
     const message = (await compose(options, {
       ...text,
       messageId: `<status.${id}@${domain}>`,

@@ -24,6 +24,8 @@ export interface SmtpOptions {
   readonly cc: readonly MailAddress[];
   /** Certificate authorities to trust besides the usual, PEM; null for none. */
   readonly caPem: string | null;
+  /** Letters and digits that tell this monitor from others which mail from the same domain. */
+  readonly thread: string;
 }
 
 export interface SmtpTimeouts {

@@ -23,6 +23,7 @@ function postOffice(server: { port: number }, given: Partial<SmtpOptions> = {}, 
     to: [alpha],
     cc: [],
     caPem: null,
+    thread: "lab",
     ...given,
   }, timeouts);
 }

@@ -22,6 +22,7 @@ function postOffice({ port }: { port: number }, given: Partial<SmtpOptions> = {}
     to: [{ name: "Ann Other", address: "alpha@a.org" }, { name: "", address: "gamma@c.org" }],
     cc: [{ name: "Jörg, from the lab", address: "beta@b.org" }],
     caPem: null,
+    thread: "lab",
     ...given,
   });
 }
@@ -67,8 +68,8 @@ Deno.test("the Message-ID is the mail's own, and all mails of a UTC day answer o
   await using box = await openBox();
   const arrived = await send(box);
   assert.deepEqual(header(arrived, "message-id"), ["<status.one@lab.example.org>"]);
-  assert.deepEqual(header(arrived, "in-reply-to"), ["<status.2026-11-22@lab.example.org>"]);
-  assert.deepEqual(header(arrived, "references"), ["<status.2026-11-22@lab.example.org>"]);
+  assert.deepEqual(header(arrived, "in-reply-to"), ["<status.lab.2026-11-22@lab.example.org>"]);
+  assert.deepEqual(header(arrived, "references"), ["<status.lab.2026-11-22@lab.example.org>"]);
 });
 
 Deno.test("the server is told the domain of the sender, its address, and all recipients", async () => {
@@ -111,7 +112,7 @@ Deno.test("the same letter makes the same Message-ID whenever it is made", async
   const later = await office.build({ id: "one", text, dateMs: dateMs + 86_400_000 });
   assert.match(one, /^Message-ID: <status\.one@lab\.example\.org>\r$/m);
   assert.match(later, /^Message-ID: <status\.one@lab\.example\.org>\r$/m);
-  assert.match(later, /^References: <status\.2026-11-23@lab\.example\.org>\r$/m);
+  assert.match(later, /^References: <status\.lab\.2026-11-23@lab\.example\.org>\r$/m);
 });
 
 const { ca, otherCa, server: certificate } = certificates;
