@@ -22,13 +22,14 @@ export function parseAddresses(
     if (token.kind === "word") words.push(token.text);
     else if (token.kind === "bracketed") {
       if (!isAddress(token.text)) return notAddress(`<${token.text}>`);
-      const nameFrom = words.findLastIndex(isAddress) + 1;
-      const before = words.slice(0, nameFrom).map(bare).filter((each) => !sameAddress(each, token.text));
-      found.push(...before, { name: words.slice(nameFrom).join(" "), address: token.text });
+      const { before, name } = splitName(words, token.text);
+      const wrong = notAddresses(before);
+      if (wrong !== "") return notAddress(wrong);
+      found.push(...before.map(bare), { name, address: token.text });
       words = [];
     } else {
-      const wrong = words.filter((word) => !isAddress(word));
-      if (wrong.length > 0) return notAddress(wrong.join(" "));
+      const wrong = notAddresses(words);
+      if (wrong !== "") return notAddress(wrong);
       found.push(...words.map(bare));
       words = [];
     }
@@ -55,6 +56,23 @@ function* tokens(text: string): Generator<Token> {
     else yield { kind: "word", text: token };
   }
   yield { kind: "separator" };
+}
+
+/**
+ * The words in front of `<address>`: its display name, and what must be addresses `before` that. An address among them ends
+ * what stands before, unless it is this one once more, as some write it: `Ann Other ann@a.org <ann@a.org>`.
+ */
+function splitName(words: readonly string[], address: string): { before: readonly string[]; name: string } {
+  const last = words.findLastIndex(isAddress);
+  const isOwn = last !== -1 && sameAddress(bare(words[last]!), address);
+  const rest = isOwn ? words.toSpliced(last, 1) : words;
+  const nameFrom = rest.findLastIndex(isAddress) + 1;
+  return { before: rest.slice(0, nameFrom), name: rest.slice(nameFrom).join(" ") };
+}
+
+/** Those of `words` that are none, for people to read. */
+function notAddresses(words: readonly string[]): string {
+  return words.filter((word) => !isAddress(word)).join(" ");
 }
 
 // Letters of any alphabet: what a server does with them is for it to say.
