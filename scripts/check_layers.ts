@@ -9,7 +9,7 @@ import { maskSource } from "./source_mask.ts";
 const layers: readonly (readonly [layer: string, files: string])[] = [
   [
     "leaves",
-    "duration go_duration log log_* mail_address network_words secret setting setting_* settings settings_* trouble wait",
+    "duration go_duration log log_* loopback mail_address network_words secret setting setting_* settings settings_* trouble wait",
   ],
   ["services", "access book book_error connection entry feed feed_* frame jump link pulse relay socket_* token"],
   ["core", "alert availability experiment health judgement roster sighting snapshot sources trial"],
@@ -36,17 +36,19 @@ const notTests = /^(?!test\/)/;
 const everywhere = /^/;
 const bans: readonly Ban[] = [
   {
-    banned: /\bDate\.now\(|\bperformance\.now\(|\bnew Date\(\s*\)/,
+    // Also without being called: `const now = Date.now`, `const { now } = Date`, and `new Date` needs no parentheses.
+    banned:
+      /\b(?:Date|performance)\.now\b|\bnew Date(?:\(\s*\)|\b(?!\s*\())|(?<![.\w$])Date\(\s*\)|=\s*(?:Date|performance)\s*;/,
     in: "code",
     where: notTests,
     but: ["src/wait.ts"],
     instead: "take the time as a parameter, or a Clock's nowMs()",
   },
   {
-    banned: /(?<![.\w$])(?:globalThis\.)?set(?:Timeout|Interval)\(/, // a socket's own setTimeout is another thing
+    banned: /(?<![.\w$])(?:globalThis\.)?set(?:Timeout|Interval)\b/, // a socket's own setTimeout is another thing
     in: "code",
     where: notTests,
-    but: ["src/wait.ts", "src/socket_worker.ts"],
+    but: ["src/wait.ts"],
     instead: "wait with a Clock's wait(), which a signal ends and a test holds",
   },
   {
