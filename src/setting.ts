@@ -55,7 +55,7 @@ export function follows(name: string): Otherwise<never> {
   return { kind: "follows", name };
 }
 
-/** A feature of a later version: its settings are read and checked, and whoever asks for it is told. */
+/** A feature of a later version: its settings are read and checked, and whoever asks for it is told that, and no more. */
 export function notYet<T>(kind: Kind<T>, isAsked: (value: T) => boolean): Kind<T> {
   return { ...kind, warning: (value) => isAsked(value) ? "is not in this version" : null };
 }

@@ -3,6 +3,7 @@
  * it, and what follows from several of them together. Each setting documents itself in `settings_list`; how they are shown
  * is for `settings_shown`. No text made here repeats a secret, nor a value that may hold one.
  */
+import { isLoopback } from "./loopback.ts";
 import { notAllowed, type Setting } from "./setting.ts";
 import { allSettings, type SettingName, settingsList, type Values } from "./settings_list.ts";
 import { unknownNames } from "./settings_shown.ts";
@@ -148,9 +149,6 @@ function mailFaults(values: Values, given: Given): string[] {
     faults.push(
       `STATUS_EMAIL_AUTH_TYPE is "${values.EMAIL_AUTH_TYPE}", and must be none without STATUS_EMAIL_PASSWORD`,
     );
-  } else if (given.has("EMAIL_USER")) {
-    const unless = "unless STATUS_EMAIL_AUTH_TYPE is none";
-    faults.push(`STATUS_EMAIL_USER is set, and must not be without STATUS_EMAIL_PASSWORD, ${unless}`);
   }
   return faults;
 }
@@ -164,10 +162,12 @@ function mailLogin(values: Values, given: Given): Pick<Values, "EMAIL_AUTH_TYPE"
   };
 }
 
-function mailWarnings(settings: Values): string[] {
-  const { EMAIL_HOST, EMAIL_PASSWORD, EMAIL_TLS } = settings;
+function mailWarnings({ EMAIL_HOST, EMAIL_PASSWORD, EMAIL_TLS, given }: Settings): string[] {
   if (EMAIL_HOST === null) return ["STATUS_EMAIL_HOST is not set, so no mail is sent: alerts are logged"];
-  const isLoopback = /^(localhost|127\.[\d.]+|::1)$/i.test(EMAIL_HOST);
-  if (EMAIL_TLS !== "none" || EMAIL_PASSWORD === null || isLoopback) return [];
+  if (EMAIL_PASSWORD === null) {
+    if (!given.has("EMAIL_USER") || given.has("EMAIL_AUTH_TYPE")) return []; // which is none then
+    return ["STATUS_EMAIL_USER is set without STATUS_EMAIL_PASSWORD, so there is no login"];
+  }
+  if (EMAIL_TLS !== "none" || isLoopback(EMAIL_HOST)) return [];
   return ["STATUS_EMAIL_TLS is none, so STATUS_EMAIL_PASSWORD goes over the network unencrypted"];
 }

@@ -24,6 +24,7 @@ import { basePath, host, link, secretUrl, serviceHost } from "./setting_place.ts
 const positive = duration({ min: "above 0s" });
 const scheme = oneOf("http", "https");
 const port = wholeNumber({ min: 1, max: 65_535 });
+const profilePort = 6061;
 const inARow = wholeNumber({ min: 1, max: 1_000 });
 
 /** By the variable's name without `STATUS_`, in the order of the README. What follows another comes after it. */
@@ -131,7 +132,11 @@ export const settingsList = {
     "warn",
   ),
   PROFILE: setting("a later version: a CPU profile on request, on localhost", notYet(yesOrNo, (isOn) => isOn), "false"),
-  PORT_PROFILE: setting("a later version: the port for it", port, "6061"),
+  PORT_PROFILE: setting(
+    "a later version: the port for it",
+    notYet(port, (given) => given !== profilePort), // environment files of the program before this one have it as it is
+    String(profilePort),
+  ),
   PROBE_STREAMS: setting(
     "a later version: whether streams are listened to; auto does where relay sends no statistics",
     notYet(oneOf("auto", "always", "off"), (when) => when !== "off"),
@@ -142,13 +147,17 @@ export const settingsList = {
     notYet(secretUrl, () => true),
     unset("none", null),
   ),
-  HEARTBEAT_EVERY: setting("a later version: how often it is", positive, "1m"),
+  HEARTBEAT_EVERY: setting("a later version: how often it is", notYet(positive, () => true), "1m"),
   WEBHOOK_URL: setting(
     "a later version: where events go as signed JSON",
     notYet(secretUrl, () => true),
     unset("none", null),
   ),
-  SECRET_WEBHOOK: setting("a later version: what they are signed with", secret, unset("none", null)),
+  SECRET_WEBHOOK: setting(
+    "a later version: what they are signed with",
+    notYet(secret, () => true),
+    unset("none", null),
+  ),
 };
 
 export type SettingName = keyof typeof settingsList;

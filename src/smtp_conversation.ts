@@ -8,6 +8,7 @@
 import net from "node:net";
 import tls from "node:tls";
 import type SMTPConnection from "nodemailer/lib/smtp-connection";
+import { isLoopback } from "./loopback.ts";
 import type { MailAddress } from "./mail_address.ts";
 import type { Secret } from "./secret.ts";
 
@@ -163,8 +164,4 @@ export function called<T>(start: (done: (error?: Error | null, result?: T) => vo
 
 export function bareHost(host: string): string {
   return host.replace(/^\[(.*)\]$/, "$1");
-}
-
-function isLoopback(host: string): boolean {
-  return /^(?:localhost|.*\.localhost|127(?:\.\d+){3}|::1)$/i.test(bareHost(host));
 }

@@ -464,13 +464,15 @@ Deno.test("a way to log in without a password is a fault", () => {
   ]);
 });
 
-Deno.test("a name to log in with is a fault without a password, unless there is no login", () => {
+Deno.test("a name to log in with is a warning without a password, unless no login was asked for", () => {
   const named = { ...mailEnvironment, STATUS_EMAIL_USER: "ann" };
 
-  assert.deepEqual(faultsOf(named), [
-    "STATUS_EMAIL_USER is set, and must not be without STATUS_EMAIL_PASSWORD, unless STATUS_EMAIL_AUTH_TYPE is none",
+  assert.equal(settingsOf(named).EMAIL_AUTH_TYPE, "none");
+  assert.deepEqual(read(named).warnings, [
+    "STATUS_EMAIL_USER is set without STATUS_EMAIL_PASSWORD, so there is no login",
   ]);
-  assert.deepEqual(faultsOf({ ...named, STATUS_EMAIL_AUTH_TYPE: "none" }), []);
+  assert.deepEqual(read({ ...named, STATUS_EMAIL_AUTH_TYPE: "none" }).warnings, []);
+  assert.deepEqual(read({ ...named, STATUS_EMAIL_PASSWORD: "x" }).warnings, []);
 });
 
 Deno.test("a mail server by IPv6 address has no brackets", () => {
@@ -484,6 +486,7 @@ Deno.test("a password that would go unencrypted over a network is warned about",
     "STATUS_EMAIL_TLS is none, so STATUS_EMAIL_PASSWORD goes over the network unencrypted",
   ]);
   assert.deepEqual(read({ ...open, STATUS_EMAIL_HOST: "localhost" }).warnings, []);
+  assert.deepEqual(read({ ...open, STATUS_EMAIL_HOST: "mail.localhost" }).warnings, []);
   assert.deepEqual(read({ ...open, STATUS_EMAIL_PASSWORD: undefined }).warnings, []);
 });
 
@@ -529,13 +532,18 @@ const warned: Record<string, [Environment, string[]]> = {
   ]],
   "a profile is not in this version": [{ STATUS_PROFILE: "true" }, ["STATUS_PROFILE is not in this version"]],
   "no profile is all right": [{ STATUS_PROFILE: "false", STATUS_PORT_PROFILE: "6061" }, []],
+  "another port for a profile is not in this version": [{ STATUS_PORT_PROFILE: "6062" }, [
+    "STATUS_PORT_PROFILE is not in this version",
+  ]],
   "probes are not in this version": [{ STATUS_PROBE_STREAMS: "auto" }, ["STATUS_PROBE_STREAMS is not in this version"]],
   "no probes are all right": [{ STATUS_PROBE_STREAMS: "off" }, []],
   "a heartbeat is not in this version": [{ STATUS_HEARTBEAT_URL: "https://h/x", STATUS_HEARTBEAT_EVERY: "1m" }, [
     "STATUS_HEARTBEAT_URL is not in this version",
+    "STATUS_HEARTBEAT_EVERY is not in this version",
   ]],
   "a webhook is not in this version": [{ STATUS_WEBHOOK_URL: "https://h/x", STATUS_SECRET_WEBHOOK: "x" }, [
     "STATUS_WEBHOOK_URL is not in this version",
+    "STATUS_SECRET_WEBHOOK is not in this version",
   ]],
 };
 for (const [name, [environment, want]] of Object.entries(warned)) {
