@@ -52,6 +52,15 @@ Deno.test("the unit's folders are where store and log are by default", () => {
   assert.match(read("deploy/status.logrotate"), /^\/var\/log\/status\/status\.log \{$/m);
 });
 
+Deno.test("a secret's file that the unit would hand over is where status.env says", () => {
+  const [, id, path] = /^#LoadCredential=(\w+):(\S+)$/m.exec(unit) ?? [];
+
+  assert.deepEqual([id, path], ["book", "/etc/status/book.secret"]);
+  assert.ok(unit.includes(`STATUS_SECRET_BOOK_FILE=/run/credentials/status.service/${id}`));
+  assert.ok(environmentFile.includes(`STATUS_SECRET_BOOK_FILE=/run/credentials/status.service/${id}`));
+  assert.doesNotMatch(unit, /^LoadCredential/m);
+});
+
 Deno.test("the unit lets the JavaScript engine write the code that it runs", () => {
   assert.doesNotMatch(unit, /^MemoryDenyWriteExecute/m);
 });
