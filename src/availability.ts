@@ -48,11 +48,12 @@ export function decide(state: ResourceState, wish: Wish, rules: AvailabilityRule
   return { kind: rules.writes ? "write" : "trial", available };
 }
 
-/** Why a person took the resource off, in that person's words; null where nobody did, or holds are overridden. */
+/** Why a person took the resource off, in that person's words if there are any; null: nobody did, or it is overridden. */
 export function heldReason(state: ResourceState, rules: Pick<AvailabilityRules, "holds">): string | null {
   if (rules.holds === "override" || state.kind !== "said" || state.available) return null;
   const reason = state.reason.startsWith(booksWords) ? state.reason.slice(booksWords.length) : state.reason;
-  return reason.startsWith(ourWords) ? null : reason;
+  if (reason.startsWith(ourWords)) return null;
+  return reason.trim() === "" ? "no reason given" : reason;
 }
 
 // Book puts its words before the reason of every resource that is unavailable; the Go program's reasons began as ours do.

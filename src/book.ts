@@ -65,11 +65,11 @@ export function createBook(source: BookSource, ports: BookPorts): Book {
   return {
     async resources(signal) {
       const attempt = { tried: "list the resources", url: listUrl };
-      return readList(await ask(source, ports, { ...attempt, method: "GET" }, signal), attempt);
+      return readList(await ask(source, ports, { ...attempt, method: "GET" }, signal));
     },
     async availability(name, signal) {
       const attempt = { tried: `read the availability of ${name}`, url: resourceUrl(listUrl, name) };
-      return readAvailability(await ask(source, ports, { ...attempt, method: "GET", resource: name }, signal), attempt);
+      return readAvailability(await ask(source, ports, { ...attempt, method: "GET", resource: name }, signal));
     },
     async setAvailability(name, wanted, signal) {
       const url = resourceUrl(listUrl, name);
@@ -87,6 +87,13 @@ interface Call extends Attempt {
   readonly resource?: string;
 }
 
+/** A success. */
+interface Answer {
+  readonly call: Call;
+  readonly status: number;
+  readonly text: string;
+}
+
 // Long enough for a clock that is behind book's by more than is tolerable elsewhere.
 const tokenLifeMs = 120_000;
 // In characters. A manifest of 20,000 resources has about 5 million.
@@ -94,8 +101,7 @@ const answerLengthMax = 64 * 1024 * 1024;
 // Of an error only the first words are shown.
 const errorLengthMax = 64 * 1024;
 
-/** The body of a success. */
-async function ask(source: BookSource, { clock, fetch }: BookPorts, call: Call, signal: AbortSignal): Promise<string> {
+async function ask(source: BookSource, { clock, fetch }: BookPorts, call: Call, signal: AbortSignal): Promise<Answer> {
   const limit = timeLimit(source.timeoutMs, clock, signal);
   let hasAnswered = false;
   try {
@@ -106,7 +112,7 @@ async function ask(source: BookSource, { clock, fetch }: BookPorts, call: Call, 
     const response = await fetch(call.url, { method: call.method, headers, redirect: "manual", signal: limit.signal });
     hasAnswered = true;
     if (!response.ok) throw await refusal(response, call);
-    return await readWhole(response, call);
+    return { call, status: response.status, text: await readWhole(response, call) };
   } catch (error) {
     signal.throwIfAborted();
     if (isBookError(error)) throw error;
@@ -139,11 +145,14 @@ async function refusal(response: Response, call: Call): Promise<BookRefused | Bo
   if (status >= 300 && status < 400 && URL.canParse(location, call.url)) {
     return new BookRefused(call, status, `and points to ${new URL(location, call.url).host}, which is not followed`);
   }
-  const quoted = words === "" ? "without a word" : `"${words}"`;
   if (status === 404 && call.resource !== undefined) {
-    return new BookUnknownResource(call, `book answered 404 ${quoted}`);
+    return new BookUnknownResource(call, `book answered 404 ${quoted(words)}`);
   }
-  return new BookRefused(call, status, quoted);
+  return new BookRefused(call, status, quoted(words));
+}
+
+function quoted(words: string): string {
+  return words === "" ? "without a word" : `"${words}"`;
 }
 
 async function firstWords(response: Response): Promise<string> {
@@ -164,7 +173,9 @@ async function readWhole(response: Response, call: Call): Promise<string> {
   let length = 0;
   for await (const part of textOf(response)) {
     length += part.length;
-    if (length > answerLengthMax) throw new BookGarbled(call, `the answer is longer than ${answerLengthMax >> 20} MB`);
+    if (length > answerLengthMax) {
+      throw new BookGarbled(call, response.status, `with more than ${answerLengthMax >> 20} MB`);
+    }
     parts.push(part);
   }
   return parts.join("");
@@ -195,9 +206,9 @@ const topicPart = z.string().min(1).max(256).regex(/^[^\p{Cc}\p{Cs}]*$/u);
 const resourceSchema = z.object({ topic_stub: topicPart, streams: z.array(topicPart).nullish() });
 const availabilitySchema = z.object({ available: z.boolean(), reason: z.string().nullish() });
 
-function readList(text: string, attempt: Attempt): BookList {
-  const list = parseJson(text, attempt);
-  if (typeof list !== "object" || list === null || Array.isArray(list)) throw unexpected(text, attempt);
+function readList(answer: Answer): BookList {
+  const list = parseJson(answer);
+  if (typeof list !== "object" || list === null || Array.isArray(list)) throw garbled(answer);
   const entries = Object.entries(list);
   const resources = entries.flatMap(([name, wire]) => readResource(name, wire) ?? []);
   resources.sort((a, b) => a.name < b.name ? -1 : 1);
@@ -211,20 +222,20 @@ function readResource(name: string, wire: unknown): Resource | null {
   return { name, stub, required: [...new Set(streams?.map((stream) => `${stub}-${stream}`))].sort() };
 }
 
-function readAvailability(text: string, attempt: Attempt): Availability {
-  const parsed = availabilitySchema.safeParse(parseJson(text, attempt));
-  if (!parsed.success) throw unexpected(text, attempt);
+function readAvailability(answer: Answer): Availability {
+  const parsed = availabilitySchema.safeParse(parseJson(answer));
+  if (!parsed.success) throw garbled(answer);
   return { available: parsed.data.available, reason: parsed.data.reason ?? "" };
 }
 
-function parseJson(text: string, attempt: Attempt): unknown {
+function parseJson(answer: Answer): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(answer.text);
   } catch {
-    throw unexpected(text, attempt);
+    throw garbled(answer);
   }
 }
 
-function unexpected(text: string, attempt: Attempt): BookGarbled {
-  return new BookGarbled(attempt, `the answer is not what book says: "${answerWords(text.slice(0, errorLengthMax))}"`);
+function garbled({ call, status, text }: Answer): BookGarbled {
+  return new BookGarbled(call, status, quoted(answerWords(text.slice(0, errorLengthMax))));
 }

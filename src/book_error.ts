@@ -50,8 +50,8 @@ export class BookGarbled extends Error {
   readonly code = "BOOK_GARBLED";
   readonly retryable = true;
 
-  constructor(attempt: Attempt, why: string) {
-    super(`${cannot(attempt)}: ${why}`);
+  constructor(attempt: Attempt, status: number, words: string) {
+    super(`${cannot(attempt)}: book answered ${status} ${words}, which is not what book says`);
   }
 }
 

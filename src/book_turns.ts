@@ -1,6 +1,7 @@
 /**
  * Whose turn is it to ask book: at most 4 requests at a time, and after a failure a pause for everyone, then one at a time
- * until something succeeds. What fails while others succeed waits by itself, so that it does not hold them up.
+ * until something succeeds. What fails while others succeed waits by itself, so that it does not hold them up, and is no
+ * failure of book.
  * Pure but for the random number; what is asked, and what an answer means, is for `bookkeeper`.
  */
 import { backoffMs, serviceBackoff } from "./wait.ts";
@@ -16,9 +17,7 @@ export interface Turn<Job> {
 }
 
 interface Failing {
-  /** In a row, of this job. */
-  readonly failures: number;
-  /** How often something else has succeeded since it began to fail. */
+  /** How often in a row it has failed by itself. */
   readonly alone: number;
   readonly lastMs: number;
   /** `all`: it may be book itself, so it waits as all do. A number: it waits by itself, until then. */
@@ -38,16 +37,14 @@ export class Turns<Job> {
     this.#random = random;
   }
 
-  /** Failures in a row, whatever was asked. */
+  /** Failures in a row of everything: what fails while others succeed does not count. */
   get failuresInARow(): number {
     return this.#failuresInARow;
   }
 
-  /** The same, or those of the one job that has failed most often in a row, if that is more. 0: nothing is failing. */
-  get failures(): number {
-    let most = this.#failuresInARow;
-    for (const { failures } of this.#failing.values()) most = Math.max(most, failures);
-    return most;
+  /** Whether anything is, be it by itself. */
+  get isFailing(): boolean {
+    return this.#failing.size > 0;
   }
 
   /** Gives the turn to the first of `jobs` that may be asked for now; null where none may. */
@@ -86,24 +83,28 @@ export class Turns<Job> {
     this.#taken--;
     this.#failing.delete(job);
     if (this.#failuresInARow === 0) return;
-    for (const [each, failing] of this.#failing) {
-      if (failing.untilMs !== "all") continue;
-      const alone = failing.alone + 1;
-      const untilMs = failing.lastMs + backoffMs(alone, this.#random(), serviceBackoff);
-      this.#failing.set(each, { ...failing, alone, untilMs });
-    }
+    const waiting = [...this.#failing].filter(([_, { untilMs }]) => untilMs === "all");
+    // Of several, each may have failed only because book did.
+    const failures = waiting.length === 1 ? this.#failuresInARow : 1;
+    for (const [each, { alone, lastMs }] of waiting) this.#waitAlone(each, alone + failures, lastMs);
     this.#failuresInARow = 0;
     this.#pausedUntilMs = -Infinity;
   }
 
   failed({ job, round }: Turn<Job>, nowMs: number): void {
     this.#taken--;
-    const { failures, alone } = this.#failing.get(job) ?? { failures: 0, alone: 0 };
-    this.#failing.set(job, { failures: failures + 1, alone, lastMs: nowMs, untilMs: "all" });
+    const alone = this.#failing.get(job)?.alone ?? 0;
+    if (alone > 0 && this.#failuresInARow === 0) return this.#waitAlone(job, alone + 1, nowMs);
+    this.#failing.set(job, { alone, lastMs: nowMs, untilMs: "all" });
     if (round !== this.#round && this.#failuresInARow > 0) return;
     this.#round++;
     this.#failuresInARow++;
     this.#pausedUntilMs = nowMs + backoffMs(this.#failuresInARow, this.#random(), serviceBackoff);
+  }
+
+  #waitAlone(job: Job, alone: number, lastMs: number): void {
+    const untilMs = lastMs + backoffMs(alone, this.#random(), serviceBackoff);
+    this.#failing.set(job, { alone, lastMs, untilMs });
   }
 
   /** Ends a turn that says nothing of how book is. */

@@ -31,13 +31,10 @@ export interface BookListener {
   /** Book was asked about a resource that it lists, and this is what it said. */
   state(resource: string, state: ResourceState): void;
   /** A change was made, and book was seen to hold it. */
-  written(
-    resource: string,
-    what: { readonly available: boolean; readonly reason: string; readonly atMs: number },
-  ): void;
-  /** `failuresInARow`: of everything, or of the one resource that fails most. 0: book answers, and refused this for good. */
+  written(resource: string, what: Availability & { readonly atMs: number }): void;
+  /** `failuresInARow`: of everything; 1 for what fails while others succeed. 0: book answers, and refused this for good. */
   trouble(trouble: Trouble, failuresInARow: number): void;
-  /** Something succeeded, and nothing is failing. */
+  /** Something succeeded after everything had failed (one resource may go on failing), or nothing is failing. */
   answers(): void;
 }
 
@@ -67,6 +64,8 @@ export function runBookkeeper(
 const rereadMs = 10_000;
 // As many failures in a row as make book count as lost: it may have been restarted.
 const outageFailures = 3;
+// While something fails by itself: an outage in which book answered once looks the same.
+const doubtMs = 60_000;
 // A change that is on its way at a stop. If it is not answered by then, the next start sees what became of it.
 const partingMs = 2_000;
 
@@ -204,10 +203,10 @@ class Keeper implements Bookkeeper {
   }
 
   #answered(turn: Turn<Job>): void {
-    const wasAway = this.#turns.failuresInARow >= outageFailures;
+    const { failuresInARow } = this.#turns;
     this.#turns.succeeded(turn);
-    if (wasAway && turn.job !== "manifest") this.#listSoon();
-    if (this.#turns.failures === 0) this.#listener.answers();
+    if (failuresInARow >= outageFailures && turn.job !== "manifest") this.#listSoon();
+    if (failuresInARow > 0 || !this.#turns.isFailing) this.#listener.answers();
   }
 
   /** Whether book's answer is known all the same. Throws what is no failure of book. */
@@ -228,14 +227,17 @@ class Keeper implements Bookkeeper {
       return true;
     }
     this.#turns.failed(turn, this.#ports.clock.nowMs());
-    this.#listener.trouble(bookTrouble(error), this.#turns.failures);
+    const { failuresInARow } = this.#turns;
+    // One resource, or all of book? If the manifest can be read before book counts as lost, it is not all of it.
+    if (failuresInARow === outageFailures - 1) this.#listSoon(0);
+    if (failuresInARow === 0) this.#listSoon(doubtMs);
+    this.#listener.trouble(bookTrouble(error), Math.max(failuresInARow, 1));
     return false;
   }
 
-  /** The manifest may be another than the last that was read. */
-  #listSoon(): void {
-    const soonMs = Math.max(this.#ports.clock.nowMs(), this.#listedMs + rereadMs);
-    this.#nextListMs = Math.min(this.#nextListMs, soonMs);
+  /** The manifest may be another than the last that was read, or tell how book is. `distanceMs`: from the last. */
+  #listSoon(distanceMs = rereadMs): void {
+    this.#nextListMs = Math.min(this.#nextListMs, Math.max(this.#ports.clock.nowMs(), this.#listedMs + distanceMs));
   }
 
   #learn(entry: Entry, state: ResourceState): void {

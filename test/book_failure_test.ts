@@ -89,17 +89,17 @@ Deno.test("a manifest that book has no address for is refused, not a resource un
 });
 
 const garbage: Record<string, [string, string]> = {
-  "is HTML": ["<h1>Welcome</h1>", "Welcome"],
-  "is empty": ["", ""],
-  "breaks off": [`{"available":tr`, `{"available":tr`],
-  "is null": ["null", "null"],
-  "is a list": ["[]", "[]"],
-  "is a text": [`"fine"`, "fine"],
+  "is HTML": ["<h1>Welcome</h1>", `"Welcome"`],
+  "is empty": ["", "without a word"],
+  "breaks off": [`{"available":tr`, `"{"available":tr"`],
+  "is null": ["null", `"null"`],
+  "is a list": ["[]", `"[]"`],
+  "is a text": [`"fine"`, `"fine"`],
 };
 for (const [name, [body, words]] of Object.entries(garbage)) {
   Deno.test(`a success that ${name} is garbled, as a list and as an availability`, async () => {
-    await using server = new AnsweringBook(() => new Response(body));
-    const what = `the answer is not what book says: "${words}"`;
+    await using server = new AnsweringBook(() => new Response(body, { status: 203 }));
+    const what = `book answered 203 ${words}, which is not what book says`;
 
     assert.deepEqual(await server.failure(server.book.resources(never)), {
       code: "BOOK_GARBLED",
@@ -116,7 +116,12 @@ for (const [name, [body, words]] of Object.entries(garbage)) {
 
 Deno.test("an availability that is neither true nor false is garbled", async () => {
   await using server = new AnsweringBook(() => Response.json({ available: "maybe", reason: "x" }));
-  assert.equal((await server.failure(server.book.availability("r", never))).code, "BOOK_GARBLED");
+  assert.deepEqual(await server.failure(server.book.availability("r", never)), {
+    code: "BOOK_GARBLED",
+    retryable: true,
+    message: `Cannot read the availability of r at HOST${listPath}/r: ` +
+      `book answered 200 "{"available":"maybe","reason":"x"}", which is not what book says`,
+  });
 });
 
 Deno.test("an answer that does not end within 64 MB is garbled, and not kept", async () => {
@@ -127,7 +132,8 @@ Deno.test("an answer that does not end within 64 MB is garbled, and not kept", a
   assert.deepEqual(await server.failure(server.book.resources(never)), {
     code: "BOOK_GARBLED",
     retryable: true,
-    message: `Cannot list the resources at HOST${listPath}: the answer is longer than 64 MB`,
+    message:
+      `Cannot list the resources at HOST${listPath}: book answered 200 with more than 64 MB, which is not what book says`,
   });
 });
 

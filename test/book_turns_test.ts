@@ -55,22 +55,74 @@ Deno.test("a success of a request that was on its way when another failed ends t
 
   assert.equal(take(turns, "c", 0).job, "c");
   assert.equal(turns.failuresInARow, 0);
-  assert.equal(turns.failures, 1);
+  assert.equal(turns.isFailing, true);
 });
 
-Deno.test("who fails while others succeed waits alone, the longer the more often, and the others do not", () => {
+/** `a` fails, and then `b` succeeds. */
+function turnsWithOneThatFailsAlone(): Turns<string> {
   const turns = newTurns();
-  const fail = (nowMs: number) => turns.failed(take(turns, "a", nowMs), nowMs);
-  const othersSucceed = (nowMs: number) => turns.succeeded(take(turns, "b", nowMs));
+  turns.failed(take(turns, "a", 0), 0);
+  turns.succeeded(take(turns, "b", 750));
+  return turns;
+}
 
-  fail(0);
-  othersSucceed(750);
-  fail(2_000);
-  othersSucceed(3_000);
-  assert.equal(turns.take("a", 3_499), null);
-  assert.equal(turns.nextMs(3_000), 3_500);
-  assert.equal(take(turns, "ab", 3_499).job, "b");
-  assert.equal(take(turns, "ab", 3_500).job, "a");
+Deno.test("who fails while others succeed waits alone, twice as long each time", () => {
+  const turns = turnsWithOneThatFailsAlone();
+  const waitsMs = [1_000, 10_000, 20_000, 30_000, 40_000].map((nowMs) => {
+    turns.failed(take(turns, "a", nowMs), nowMs);
+    return turns.nextMs(nowMs) - nowMs;
+  });
+
+  assert.deepEqual(waitsMs, [1_500, 3_000, 6_000, 7_500, 7_500]);
+});
+
+Deno.test("who fails while others succeed makes nobody else wait, and is no failure of everything", () => {
+  const turns = turnsWithOneThatFailsAlone();
+  turns.failed(take(turns, "a", 1_000), 1_000);
+
+  assert.equal(turns.failuresInARow, 0);
+  assert.equal(turns.take("a", 2_499), null);
+  assert.deepEqual(["abcde", "acde", "ade", "ae"].map((jobs) => take(turns, jobs, 1_000).job), ["b", "c", "d", "e"]);
+});
+
+Deno.test("who fails alone goes on doubling whatever else succeeds meanwhile", () => {
+  const turns = turnsWithOneThatFailsAlone();
+  turns.failed(take(turns, "a", 1_000), 1_000);
+  turns.succeeded(take(turns, "b", 1_100));
+
+  assert.equal(turns.nextMs(1_100), 2_500);
+});
+
+Deno.test("who alone has failed several times when something else succeeds waits as long as that makes", () => {
+  const turns = newTurns();
+  for (const nowMs of [0, 1_000, 3_000]) turns.failed(take(turns, "a", nowMs), nowMs);
+  turns.succeeded(take(turns, "b", 6_000));
+
+  turns.failed(take(turns, "a", 6_000), 6_000);
+
+  assert.equal(turns.nextMs(6_000), 12_000);
+});
+
+Deno.test("who failed with others, for book's sake, starts with the shortest wait", () => {
+  const turns = newTurns();
+  for (const nowMs of [0, 10_000, 20_000, 30_000]) turns.failed(take(turns, "ab", nowMs), nowMs);
+  turns.succeeded(take(turns, "c", 40_000));
+
+  assert.equal(take(turns, "a", 40_000).job, "a");
+  const turn = take(turns, "b", 40_000);
+  turns.failed(turn, 40_000);
+
+  assert.equal(turns.nextMs(40_000), 41_500);
+});
+
+Deno.test("who fails alone waits with the others, and counts, when everything fails", () => {
+  const turns = turnsWithOneThatFailsAlone();
+  turns.failed(take(turns, "c", 1_000), 1_000);
+  turns.failed(take(turns, "a", 2_000), 2_000);
+
+  assert.equal(turns.failuresInARow, 2);
+  assert.equal(turns.take("abcde", 3_499), null);
+  assert.equal(turns.nextMs(2_000), 3_500);
 });
 
 Deno.test("who succeeds after failing is as good as new", () => {
@@ -81,7 +133,7 @@ Deno.test("who succeeds after failing is as good as new", () => {
   turns.failed(take(turns, "a", 750), 750);
 
   assert.equal(turns.nextMs(750), 1_500);
-  assert.equal(turns.failures, 1);
+  assert.equal(turns.failuresInARow, 1);
 });
 
 Deno.test("a turn that says nothing of book ends no pause, but makes room for the next", () => {

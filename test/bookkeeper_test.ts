@@ -177,6 +177,8 @@ Deno.test("a change that does not hold is made again, at a growing distance", as
   assert.deepEqual(desk.told.filter((what) => !what.startsWith("state")), [
     `trouble 1 book took it, and still says available "no"`,
     `trouble 2 book took it, and still says available "no"`,
+    "manifest 1",
+    "answers",
     "written r-1 U",
     "answers",
   ]);
