@@ -41,6 +41,7 @@ export type AlertCode =
   | "jump-lost"
   | "relay-lost"
   | "book-lost"
+  | "book-stuck"
   | "book-empty"
   | "store-damaged"
   | "store-failing"
@@ -59,6 +60,7 @@ const raisedText: Record<AlertCode, string> = {
   "jump-lost": "jump has no fresh reports so may be down",
   "relay-lost": "relay has no fresh reports so may be down",
   "book-lost": "book does not answer so availability may be out of date",
+  "book-stuck": "book does not take a change so availability may be out of date",
   "book-empty": "book lists no resources",
   "store-damaged": "the store was damaged and a new one has been begun",
   "store-failing": "the store cannot be written so a restart may repeat or lose alerts",
@@ -69,6 +71,7 @@ const clearedText: Record<AlertCode, string> = {
   "jump-lost": "jump reports again",
   "relay-lost": "relay reports again",
   "book-lost": "book answers again",
+  "book-stuck": "book takes all changes again",
   "book-empty": "book lists resources again",
   "store-damaged": "", // never ends: it is said once
   "store-failing": "the store can be written again",

@@ -115,9 +115,9 @@ export class Monitor implements BookListener {
   }
 
   answers(): void {
-    const wasLost = this.#sources.book.state === "lost" || this.#known.has("book-lost");
+    const isToldOf = this.#known.has("book-lost") || this.#known.has("book-stuck");
     this.#setBook(sources.afterAnswer(this.#sources.book, this.#ports.clock.nowMs()));
-    if (wasLost) this.#judge();
+    if (isToldOf) this.#judge();
     else this.#changed();
   }
 

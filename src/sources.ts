@@ -28,6 +28,8 @@ export interface BookSource {
   readonly sinceMs: number;
   readonly states: ReadonlyMap<string, ResourceState>;
   readonly failures: number;
+  /** Failures since nothing was failing: of everything, or of one resource while book answers the rest. */
+  readonly stuck: number;
   /** The newest list of this run. `gone`: nothing in it, after one that held something. */
   readonly list: "unread" | "some" | "none" | "gone";
   /** Since when it has been `gone`; null while it is not. */
@@ -70,6 +72,7 @@ function newBookSource(startedMs: number): BookSource {
     sinceMs: startedMs,
     states: new Map(),
     failures: 0,
+    stuck: 0,
     list: "unread",
     goneMs: null,
     lastSuccessMs: null,
@@ -146,12 +149,12 @@ export function afterList(
 
 export function afterAnswer(source: BookSource, nowMs: number): BookSource {
   const state = isFailing(source) ? settledState(source) : source.state;
-  return { ...inState(source, state, nowMs), failures: 0, lastSuccessMs: nowMs };
+  return { ...inState(source, state, nowMs), failures: 0, stuck: 0, lastSuccessMs: nowMs };
 }
 
 export function afterTrouble(source: BookSource, trouble: Trouble, failures: number, nowMs: number): BookSource {
   const state = failures === 0 ? source.state : failures >= bookFailuresMax ? "lost" : "failing";
-  return { ...inState(source, state, nowMs), trouble, failures };
+  return { ...inState(source, state, nowMs), trouble, failures, stuck: source.stuck + Math.min(failures, 1) };
 }
 
 export function afterState(source: BookSource, resource: string, state: ResourceState): BookSource {
@@ -182,6 +185,7 @@ export function alertTurns(
       book.state === "lost" || (book.lastSuccessMs === null && known.has("book-lost")),
       book.trouble?.message ?? "",
     ],
+    ["book-stuck", book.state === "failing" && book.stuck >= bookFailuresMax, book.trouble?.message ?? ""],
     ["book-empty", book.list === "gone" || (book.list !== "some" && known.has("book-empty")), ""],
     ["store-failing", now.storeError !== null, now.storeError ?? ""],
     ["too-many", lab.refused.size > 0, `${lab.refused.size} left out`],

@@ -17,6 +17,7 @@ const alertCodes: Record<AlertCode, AlertCode> = {
   "jump-lost": "jump-lost",
   "relay-lost": "relay-lost",
   "book-lost": "book-lost",
+  "book-stuck": "book-stuck",
   "book-empty": "book-empty",
   "store-damaged": "store-damaged",
   "store-failing": "store-failing",

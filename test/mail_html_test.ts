@@ -39,13 +39,14 @@ const alertDetails: Record<AlertCode, string> = {
   "jump-lost": "connected but silent: it may need a restart",
   "relay-lost": 'Cannot get access at relay.example.org/t/relay: it answered 500 "token invalid"',
   "book-lost": 'Cannot read the manifest at book.example.org/t/book: book answered 502 "Bad Gateway"',
+  "book-stuck": 'book answered 500 "no"',
   "book-empty": "",
   "store-damaged": "the old one is kept as status.db.damaged-20261122T203114Z",
   "store-failing": "disk I/O error",
   "too-many": "20003 of 20000",
 };
 
-/** Whole mails, kept in test/fixtures/mail. After a change that is meant: `deno test -A test/mail_test.ts -- --update`. */
+/** Whole mails, kept in test/fixtures/mail. After a change that is meant: `deno test -A test/mail_html_test.ts -- --update`. */
 const wholeMails: Record<string, MailText> = {
   "events_and_alert": mailOf(contractLetter, contractLab),
   "reminder": mailOf({ reminder: true }, contractLab),

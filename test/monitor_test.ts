@@ -235,6 +235,20 @@ Deno.test("a lost feed is told once, with the cause, and its return once", async
   await end();
 });
 
+Deno.test("a change that book refuses again and again is told once, and its end once", async () => {
+  const { clock, monitor, done, end } = setUp();
+  manifest(monitor, clock.nowMs());
+  for (let tries = 0; tries < 5; tries++) monitor.trouble({ kind: "refused", message: "book answered 500" }, 1);
+  monitor.answers();
+  monitor.answers();
+  await monitor.settled();
+  assert.deepEqual(done.filter((each) => each.startsWith("owed")), [
+    "owed book does not take a change so availability may be out of date: book answered 500",
+    "owed book takes all changes again",
+  ]);
+  await end();
+});
+
 Deno.test("that the store was damaged is told once, and not kept as something that holds", async () => {
   const alert: SystemAlert = { code: "store-damaged", turn: "raised", atMs: 0, detail: "kept as x" };
   const { monitor, done, end } = setUp({ alerts: [alert] });

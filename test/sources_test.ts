@@ -66,6 +66,15 @@ const cases: Record<string, [lines: string[], want: string[]]> = {
   ],
   "book's answer is a line": [told({ book: afterAnswer(bookDown, t0) }, ["book-lost"]), ["book answers again"]],
   "after a restart book is not back before it has answered": [told({}, ["book-lost"]), []],
+  "one resource that book refuses three times while it answers the rest": [
+    told({ book: [1, 1, 1].reduce((book, failures) => afterTrouble(book, refused, failures, t0), start.book) }),
+    ['book does not take a change so availability may be out of date: relay answered 500 "token invalid"'],
+  ],
+  "two such failures are none": [
+    told({ book: [1, 1].reduce((book, failures) => afterTrouble(book, refused, failures, t0), start.book) }),
+    [],
+  ],
+  "its end is a line": [told({ book: afterAnswer(bookDown, t0) }, ["book-stuck"]), ["book takes all changes again"]],
   "an empty list after one that was not": [
     told({ book: afterList(start.book, { isEmpty: true, hadResources: true, atMs: t0 }) }),
     ["book lists no resources"],
