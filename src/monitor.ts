@@ -36,7 +36,6 @@ const forgetEveryMsMax = 60_000;
 export class Monitor implements BookListener {
   readonly #options: MonitorOptions;
   readonly #ports: ConsequencePorts;
-  readonly #startedMs: number;
   #lab: Lab;
   #conditions: Conditions;
   #sources: sources.Sources;
@@ -58,7 +57,6 @@ export class Monitor implements BookListener {
     const nowMs = ports.clock.nowMs();
     this.#options = options;
     this.#ports = ports;
-    this.#startedMs = nowMs;
     this.#forgotMs = nowMs;
     this.#lab = restored(emptyLab(nowMs), start.saved);
     this.#conditions = conditionsOf(this.#lab, options.health, nowMs);
@@ -155,7 +153,6 @@ export class Monitor implements BookListener {
     const { keeper, outbox } = this.#consequences.hands;
     return this.#snapshot ??= snapshotOf({
       atMs: this.#ports.clock.nowMs(),
-      startedMs: this.#startedMs,
       version: this.#options.version,
       lab: this.#lab,
       conditions: this.#conditions,

@@ -105,7 +105,6 @@ export interface StoreView extends PartView<"ok" | "memory" | "failing"> {
 /** All that a Snapshot is made of. */
 export interface Known {
   readonly atMs: number;
-  readonly startedMs: number;
   readonly version: string;
   readonly lab: Lab;
   readonly conditions: Conditions;
@@ -126,7 +125,7 @@ export function snapshotOf(known: Known): Snapshot {
   for (const { state } of experiments) counts[state]++;
   return {
     atMs: known.atMs,
-    startedMs: known.startedMs,
+    startedMs: known.lab.startedMs,
     version: known.version,
     experiments,
     counts,
