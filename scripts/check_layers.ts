@@ -12,12 +12,15 @@ const layers: readonly (readonly [layer: string, files: string])[] = [
     "duration go_duration log log_* loopback mail_address network_words secret setting setting_* settings settings_* trouble wait",
   ],
   ["services", "access book book_error connection entry feed feed_* frame jump link pulse relay socket_* token"],
-  ["core", "alert availability experiment health judgement roster sighting snapshot sources trial"],
+  [
+    "core",
+    "alert availability experiment health history judgement revision roster sighting snapshot sources standing trial",
+  ],
   [
     "loop",
-    "book_* bookkeeper consequence letter letter_* mail mail_* mailing monitor outbox outbox_* recorder saved smtp smtp_* store store_*",
+    "book_* bookkeeper consequence letter letter_* mail mail_* mailing monitor outbox outbox_* recorder saved smtp smtp_* store store_* timeline",
   ],
-  ["readers", "api healthcheck metrics page server"],
+  ["readers", "api api_* assets healthcheck live live_* metrics metrics_* page page_* profile server"],
   ["wiring", "check check_* opening parts serve"],
 ];
 

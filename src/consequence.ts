@@ -47,15 +47,19 @@ export class Consequences {
     this.hands.outbox.recorded(this.#within(booked));
   }
 
-  follow(judged: { lab: Lab; events: readonly HealthEvent[]; alerts: readonly SystemAlert[] }, nowMs: number): void {
-    const { lab, events, alerts } = judged;
+  /** `turns`: what is to be recorded for history. */
+  follow(
+    judged: { lab: Lab; events: readonly HealthEvent[]; alerts: readonly SystemAlert[]; turns: readonly Change[] },
+    nowMs: number,
+  ): void {
+    const { lab, events, alerts, turns } = judged;
     const reshaped = reshapedSince(this.#followed, lab);
     this.#followed = lab;
     for (const event of events) this.#logEvent(event);
     for (const alert of alerts) this.#ports.log[alert.turn === "raised" ? "error" : "warn"](alertText(alert));
     const hasNews = events.length + alerts.length > 0;
-    if (!hasNews && reshaped.length === 0 && !isWishDue(lab, this.#wished)) return;
-    const changes: Change[] = events.map((event) => ({ kind: "event", event }));
+    if (!hasNews && reshaped.length + turns.length === 0 && !isWishDue(lab, this.#wished)) return;
+    const changes: Change[] = [...turns, ...events.map((event) => ({ kind: "event", event } as const))];
     const changed = new Set([...events.map(({ experiment }) => experiment), ...reshaped]);
     changes.push(...[...changed].flatMap((name) => experimentChange(name, lab, nowMs)));
     for (const alert of alerts) if (alert.code !== "store-damaged") changes.push({ kind: "alert", alert });

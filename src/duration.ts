@@ -1,6 +1,6 @@
 /**
  * How a person writes a duration: `500ms`, `10s`, `1h30m`, `1.5h`, `1d`, `2w`, as in Go with days and weeks besides.
- * Durations are milliseconds inside. How a mail words one ("3 s", "4 min") is for the mail. Leaf.
+ * And how one is said to a person: `4 min`. Durations are milliseconds inside. Leaf.
  */
 
 const unitMs = {
@@ -36,6 +36,17 @@ export function parseDuration(text: string): number | null {
 export function formatDuration(ms: number): string {
   const text = inUnits(Math.floor(ms), ["d", "h", "m", "s", "ms"]) + belowMs(ms - Math.floor(ms));
   return text === "" ? "0s" : text;
+}
+
+/** A duration as people say it, of two units at most: `3 s`, `4 min`, `2 h 5 min`, `3 d 4 h`. */
+export function durationWords(ms: number): string {
+  const seconds = Math.max(Math.round(ms / 1_000), 0);
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return `${hours} h` + (minutes % 60 > 0 ? ` ${minutes % 60} min` : "");
+  return `${Math.floor(hours / 24)} d` + (hours % 24 > 0 ? ` ${hours % 24} h` : "");
 }
 
 function inUnits(ms: number, units: readonly (keyof typeof unitMs)[]): string {

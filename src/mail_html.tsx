@@ -3,22 +3,12 @@
  * what the codes mean. Pure. Inline styles, as mail clients drop others; no colour of text or background, so that a dark
  * screen stays dark; every state is said in words. The JSX runtime escapes whatever stands between braces.
  */
+import { durationWords } from "./duration.ts";
 import { eventsTitle, type Listed, type MailContent, type MailLine, timeText } from "./mail_content.ts";
 
 /** A whole document. */
 export function mailHtml(content: MailContent): string {
   return `<!DOCTYPE html>${<Mail {...content} />}`;
-}
-
-/** A duration as people say it, of two units at most: `3 s`, `4 min`, `2 h 5 min`, `3 d 4 h`. */
-export function lastedText(ms: number): string {
-  const seconds = Math.max(Math.round(ms / 1_000), 0);
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min`;
-  const hours = Math.floor(minutes / 60);
-  if (hours < 24) return `${hours} h` + (minutes % 60 > 0 ? ` ${minutes % 60} min` : "");
-  return `${Math.floor(hours / 24)} d` + (hours % 24 > 0 ? ` ${hours % 24} h` : "");
 }
 
 const bodyStyle = "margin:0;padding:16px;font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;" +
@@ -86,7 +76,7 @@ function Lines({ title, lines }: { title: string; lines: Listed<MailLine> }) {
 }
 
 function lineItem({ name, healthy, issues, available, held, sinceMs, lastedMs }: MailLine) {
-  const lasted = healthy && lastedMs !== null ? `, after ${lastedText(lastedMs)} of issues` : "";
+  const lasted = healthy && lastedMs !== null ? `, after ${durationWords(lastedMs)} of issues` : "";
   return (
     <li style={itemStyle(healthy ? colours.ok : colours.issues)}>
       <strong>{name}</strong> <code style={codeStyle}>{codeOf(healthy, available)}</code> · {healthy ? "ok" : "issues"},

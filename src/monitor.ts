@@ -12,10 +12,12 @@ import { type ConsequencePorts, Consequences, type Hands } from "./consequence.t
 import { emptyLab, forget, type Lab, observe, withManifest } from "./experiment.ts";
 import { type Conditions, conditionsOf, type HealthRules } from "./health.ts";
 import { judge, nextLimitMs } from "./judgement.ts";
+import { Revision } from "./revision.ts";
 import { restored } from "./saved.ts";
 import { type Snapshot, snapshotOf } from "./snapshot.ts";
 import * as sources from "./sources.ts";
 import type { Saved } from "./store.ts";
+import { Timeline } from "./timeline.ts";
 import { trialsOf } from "./trial.ts";
 import type { Trouble } from "./trouble.ts";
 
@@ -24,6 +26,11 @@ export interface MonitorOptions {
   readonly health: HealthRules;
   readonly availability: AvailabilityRules;
   readonly forgetMs: number;
+}
+
+export interface MonitorPorts extends ConsequencePorts {
+  /** Readers would be shown something else now, if only a time: called often, so it must cost nothing. */
+  changed(): void;
 }
 
 export interface Start {
@@ -35,13 +42,15 @@ const forgetEveryMsMax = 60_000;
 
 export class Monitor implements BookListener {
   readonly #options: MonitorOptions;
-  readonly #ports: ConsequencePorts;
+  readonly #ports: MonitorPorts;
   #lab: Lab;
   #conditions: Conditions;
   #sources: sources.Sources;
   /** System alerts that people have been told of and that still hold. */
   #known: ReadonlyMap<AlertCode, SystemAlert>;
   readonly #consequences: Consequences;
+  readonly #timeline: Timeline;
+  readonly #revision = new Revision();
   /** Alerts of this program's own start, to be told with the first judgement. */
   #owed: SystemAlert[];
   #snapshot: Snapshot | null = null;
@@ -53,7 +62,7 @@ export class Monitor implements BookListener {
   #forgotMs: number;
 
   /** `start`: what the last run left, and what is to be told of how this one began. `hands` are made with the monitor. */
-  constructor(options: MonitorOptions, ports: ConsequencePorts, start: Start, hands: (monitor: Monitor) => Hands) {
+  constructor(options: MonitorOptions, ports: MonitorPorts, start: Start, hands: (monitor: Monitor) => Hands) {
     const nowMs = ports.clock.nowMs();
     this.#options = options;
     this.#ports = ports;
@@ -62,6 +71,7 @@ export class Monitor implements BookListener {
     this.#conditions = conditionsOf(this.#lab, options.health, nowMs);
     this.#sources = sources.newSources(nowMs);
     this.#known = start.saved.alerts;
+    this.#timeline = new Timeline(start.saved, this.#lab);
     this.#owed = [...start.alerts];
     this.#consequences = new Consequences(ports, hands(this));
   }
@@ -79,7 +89,7 @@ export class Monitor implements BookListener {
   news(feed: FeedName, news: FeedNews): void {
     this.#sources = { ...this.#sources, [feed]: sources.afterNews(this.#sources[feed], news) };
     if (news.kind === "trouble") this.#ports.log.warn(`${feed}: ${news.trouble.message}`, { kind: news.trouble.kind });
-    this.#changed();
+    this.readersChanged();
   }
 
   manifest(list: { resources: readonly Resource[]; skipped: number; atMs: number }): void {
@@ -95,7 +105,7 @@ export class Monitor implements BookListener {
     this.#setBook(sources.afterState(this.#sources.book, resource, state));
     if (this.#sources.book.states.size >= this.#lab.resources.length) this.#booked.resolve();
     this.#logTrials(this.#ports.clock.nowMs());
-    this.#changed();
+    this.readersChanged();
   }
 
   written(resource: string, what: { available: boolean; reason: string }): void {
@@ -103,7 +113,7 @@ export class Monitor implements BookListener {
     this.#ports.log.info(`book: ${resource} is now ${what.available ? "available" : "unavailable"}`, {
       reason: what.reason,
     });
-    this.#changed();
+    this.readersChanged();
   }
 
   trouble(trouble: Trouble, failuresInARow: number): void {
@@ -116,15 +126,10 @@ export class Monitor implements BookListener {
     const isToldOf = this.#known.has("book-lost") || this.#known.has("book-stuck");
     this.#setBook(sources.afterAnswer(this.#sources.book, this.#ports.clock.nowMs()));
     if (isToldOf) this.#judge();
-    else this.#changed();
+    else this.readersChanged();
   }
 
-  /** Something that readers see, but that nothing is judged by, changed elsewhere: the mails, the store. */
-  readersChanged(): void {
-    this.#changed();
-  }
-
-  /** Judges at every limit that passes without a report. Resolves when `signal` is aborted. */
+  /** Judges at every limit that passes without a report. Resolves when `signal` is aborted and all is recorded. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#ports;
     this.#consequences.begin(this.#booked.promise);
@@ -133,7 +138,7 @@ export class Monitor implements BookListener {
       this.#woken = Promise.withResolvers();
       const nowMs = clock.nowMs();
       const limitMs = nextLimitMs(this.#lab, this.#options.health, nowMs) ?? Infinity;
-      const dueMs = Math.min(limitMs, this.#forgetDueMs());
+      const dueMs = Math.min(limitMs, this.#forgetDueMs(), this.#timeline.dueMs);
       const timer = new AbortController();
       const passed = clock.wait(Math.max(dueMs - nowMs, 1), AbortSignal.any([signal, timer.signal])).catch(() => {}); // a stop ends the loop
       await Promise.race([passed, this.#woken.promise]);
@@ -142,6 +147,8 @@ export class Monitor implements BookListener {
       if (clock.nowMs() >= this.#forgetDueMs()) this.#forget();
       this.#judge();
     }
+    this.#consequences.record(this.#timeline.alive(clock.nowMs()));
+    await this.settled();
   }
 
   /** Resolves when all that has been judged so far is recorded and handed on. */
@@ -150,20 +157,27 @@ export class Monitor implements BookListener {
   }
 
   snapshot(): Snapshot {
+    return this.#snapshot ??= this.#newSnapshot();
+  }
+
+  #newSnapshot(): Snapshot {
     const { keeper, outbox } = this.#consequences.hands;
-    return this.#snapshot ??= snapshotOf({
+    const known = {
       atMs: this.#ports.clock.nowMs(),
       version: this.#options.version,
       lab: this.#lab,
       conditions: this.#conditions,
       rules: this.#options,
       sources: this.#sources,
+      timeline: this.#timeline,
       alerts: this.#known,
       waitingForBook: keeper.waiting,
       mail: outbox.view(),
       store: this.#ports.recorder.view(),
-    });
+    };
+    return snapshotOf({ ...known, revision: this.#revision.of(known) });
   }
+
   #judge(): void {
     const nowMs = this.#ports.clock.nowMs();
     const { lab, events, conditions } = judge(this.#lab, this.#options.health, nowMs);
@@ -172,9 +186,10 @@ export class Monitor implements BookListener {
     this.#sources = sources.inConditions(this.#sources, conditions, nowMs);
     const alerts = [...this.#owed.splice(0), ...this.#alertTurns(nowMs)];
     this.#logTrials(nowMs);
-    this.#changed();
+    this.readersChanged();
     this.#woken.resolve();
-    this.#consequences.follow({ lab, events, alerts }, nowMs);
+    const known = { lab, conditions, health: this.#options.health, states: this.#sources.book.states };
+    this.#consequences.follow({ lab, events, alerts, turns: this.#timeline.follow(known, nowMs) }, nowMs);
   }
 
   #alertTurns(nowMs: number): readonly SystemAlert[] {
@@ -205,7 +220,10 @@ export class Monitor implements BookListener {
     const { lab, forgotten } = forget(this.#lab, forgetMs, nowMs);
     this.#lab = lab;
     for (const name of forgotten) this.#ports.log.info(`${name}: forgotten, as nothing has named it for so long`);
-    this.#consequences.record(forgotten.map((name) => ({ kind: "forgotten", name })));
+    this.#consequences.record([
+      ...forgotten.map((name) => ({ kind: "forgotten", name } as const)),
+      ...this.#timeline.forget(forgotten, nowMs),
+    ]);
   }
 
   #setBook(book: sources.BookSource): void {
@@ -223,7 +241,9 @@ export class Monitor implements BookListener {
     this.#trials = new Map([...trials].map(([name, { available }]) => [name, available]));
   }
 
-  #changed(): void {
+  /** Something that readers see is another, here or elsewhere: in the mails, in the store. */
+  readersChanged(): void {
     this.#snapshot = null;
+    this.#ports.changed();
   }
 }

@@ -5,9 +5,10 @@
 import type { SystemAlert } from "./alert.ts";
 import { type Log, startLog } from "./log.ts";
 import type { Settings } from "./settings.ts";
-import { type Saved, type Store, StoreFailed } from "./store.ts";
+import { runsMax, type Saved, type Store, StoreFailed } from "./store.ts";
 import { createMemoryStore } from "./store_memory.ts";
 import { openSqliteStore } from "./store_sqlite.ts";
+import { turnsMax } from "./timeline.ts";
 import type { Clock } from "./wait.ts";
 
 export interface Opened {
@@ -24,7 +25,7 @@ export async function open(settings: Settings, clock: Clock): Promise<Opened> {
   const log = await openLog(settings, clock);
   try {
     const { store, alerts, warnings } = await openStore(settings, clock.nowMs());
-    const saved = await store.load(settings.HEALTH_EVENTS);
+    const saved = await store.load({ events: settings.HEALTH_EVENTS, turns: turnsMax, runs: runsMax });
     return { log, store, saved, alerts, warnings: [...log.warnings, ...warnings] };
   } catch (error) {
     await log.close();

@@ -6,7 +6,7 @@ import type { StoreView } from "./snapshot.ts";
 import type { Change, Store } from "./store.ts";
 import { type BackoffLimits, backoffMs, type Clock } from "./wait.ts";
 
-/** Events that wait for a store that can't be written; older ones are let go, and counted. */
+/** Events and turns that wait for a store that can't be written; older ones are let go, and counted. */
 export const waitingEventsMax = 50_000;
 const storeBackoff: BackoffLimits = { firstMs: 1_000, maxMs: 60_000 };
 
@@ -94,14 +94,14 @@ export function compacted(changes: readonly Change[]): { changes: readonly Chang
   let events = 0;
   let lost = 0;
   const kept = changes.toReversed().filter((change) => {
-    if (change.kind === "event") return ++events <= waitingEventsMax || (lost++, false);
+    if (change.kind === "event" || change.kind === "turn") return ++events <= waitingEventsMax || (lost++, false);
     const key = keyOf(change);
     return !seen.has(key) && Boolean(seen.add(key));
   });
   return { changes: kept.reverse(), lost };
 }
 
-function keyOf(change: Exclude<Change, { kind: "event" }>): string {
+function keyOf(change: Exclude<Change, { kind: "event" | "turn" }>): string {
   switch (change.kind) {
     case "experiment":
       return `experiment ${change.experiment.name}`;
@@ -113,6 +113,8 @@ function keyOf(change: Exclude<Change, { kind: "event" }>): string {
       return `letter ${change.id}`;
     case "alert":
       return `alert ${change.alert.code}`;
+    case "run":
+      return `run ${change.run.startedMs}`;
     case "manifest":
       return "manifest";
   }

@@ -45,9 +45,14 @@ export async function serve(settings: Settings, warnings: readonly string[], ver
     settings.HOST_SERVE,
     settings.PORT_SERVE,
   );
-  const monitor = new Monitor(monitorOptions(settings, version), { clock, log, recorder }, opened, (monitor) => {
-    return hands(settings, { monitor, recorder, opened }, { signal, ends });
-  });
+  const monitor = new Monitor(
+    monitorOptions(settings, version),
+    { clock, log, recorder, changed() {} },
+    opened,
+    (monitor) => {
+      return hands(settings, { monitor, recorder, opened }, { signal, ends });
+    },
+  );
   ends.push(watchFeeds(settings, monitor, signal), monitor.run(signal), recorder.run(signal));
   ends.push(monitor.hands.outbox.run(signal));
   const prune = () => recorder.prune(clock.nowMs() - settings.STORE_KEEP);

@@ -6,16 +6,21 @@ import type { AlertCode, HealthEvent, Issue, SystemAlert } from "./alert.ts";
 import { type AvailabilityRules, heldReason } from "./availability.ts";
 import type { Connection, FeedCounts } from "./connection.ts";
 import type { Experiment, Lab } from "./experiment.ts";
-import type { Conditions, HealthRules, Verdict } from "./health.ts";
-import { lostAfterMs } from "./pulse.ts";
+import { type Conditions, type HealthRules, type Verdict, wishFor } from "./health.ts";
+import type { Run, Turn } from "./history.ts";
 import { type Feed, lastSeen } from "./sighting.ts";
 import type { BookSource, FeedSource, Sources } from "./sources.ts";
+import { type ExperimentState, standingOf } from "./standing.ts";
 import { trialsOf } from "./trial.ts";
 
 export interface Snapshot {
   readonly atMs: number;
+  /** Greater than before where anything but times and statistics has changed since; counts from 1 in each run. */
+  readonly revision: number;
   readonly startedMs: number;
   readonly version: string;
+  /** When the monitor ran, oldest first, this run included. */
+  readonly runs: readonly Run[];
   /** Sorted by name. */
   readonly experiments: readonly ExperimentView[];
   readonly counts: Readonly<Record<ExperimentState, number>>;
@@ -26,8 +31,6 @@ export interface Snapshot {
   /** System alerts that hold now, oldest first. */
   readonly alerts: readonly SystemAlert[];
 }
-
-export type ExperimentState = "healthy" | "unhealthy" | "starting" | "unknown";
 
 export interface ExperimentView {
   readonly name: string;
@@ -40,14 +43,18 @@ export interface ExperimentView {
   /** As last judged; a state of `unknown` or `starting` leaves them as they were. */
   readonly healthy: boolean;
   readonly issues: readonly Issue[];
-  /** What book last said of all its resources together; false if it never said. */
+  /** What book last said of all its resources together, in this run or before; false if it never said. */
   readonly available: boolean;
+  /** What the rule wants all its resources to be; null while that is not decided, and where book lists none. */
+  readonly wanted: boolean | null;
   /** The reason of the person who took it off, without book's own words; null when nobody did. */
   readonly held: string | null;
   /** With BOOK_WRITES=off: what would be written, as `RESOURCE: REASON`; null when nothing would. */
   readonly trial: string | null;
   /** Oldest first, HEALTH_EVENTS at most. */
   readonly events: readonly HealthEvent[];
+  /** When it came to stand otherwise since it is watched, oldest first: the newest, `turnsMax` at most. The store has all. */
+  readonly turns: readonly Turn[];
   readonly firstSeenMs: number;
   readonly foundInManifestMs: number | null;
   readonly host: SeenView;
@@ -105,15 +112,25 @@ export interface StoreView extends PartView<"ok" | "memory" | "failing"> {
 /** All that a Snapshot is made of. */
 export interface Known {
   readonly atMs: number;
+  readonly revision: number;
   readonly version: string;
   readonly lab: Lab;
   readonly conditions: Conditions;
   readonly rules: { readonly health: HealthRules; readonly availability: AvailabilityRules };
   readonly sources: Sources;
+  readonly timeline: History;
   readonly alerts: ReadonlyMap<AlertCode, SystemAlert>;
   readonly waitingForBook: number;
   readonly mail: MailView;
   readonly store: StoreView;
+}
+
+/** What `Timeline` has kept. */
+export interface History {
+  readonly revision: number;
+  turnsOf(name: string): readonly Turn[];
+  wasAvailable(name: string): boolean;
+  runs(nowMs: number): readonly Run[];
 }
 
 export function snapshotOf(known: Known): Snapshot {
@@ -125,8 +142,10 @@ export function snapshotOf(known: Known): Snapshot {
   for (const { state } of experiments) counts[state]++;
   return {
     atMs: known.atMs,
+    revision: known.revision,
     startedMs: known.lab.startedMs,
     version: known.version,
+    runs: known.timeline.runs(known.atMs),
     experiments,
     counts,
     feeds: { jump: feedView(sources.jump, known.lab.jump), relay: feedView(sources.relay, known.lab.relay) },
@@ -138,7 +157,7 @@ export function snapshotOf(known: Known): Snapshot {
 }
 
 function experimentView(experiment: Experiment, known: Known): ExperimentView {
-  const { lab, sources: { book }, rules: { availability } } = known;
+  const { lab, conditions, sources: { book }, rules: { availability, health }, timeline } = known;
   const { name, judged } = experiment;
   const resources = experiment.resources.map((resource) => resource.name).sort();
   const trials = trialsOf(experiment.resources, { lab, states: book.states, rules: availability }, known.atMs);
@@ -147,14 +166,15 @@ function experimentView(experiment: Experiment, known: Known): ExperimentView {
   return {
     name,
     resources,
-    ...stateOf(experiment, known),
+    ...standingOf(experiment, { lab, conditions, health, states: book.states }, timeline.wasAvailable(name)),
     judged: judged.kind === "judged",
     healthy: judged.kind === "judged" && judged.issues.length === 0,
     issues: judged.kind === "judged" ? judged.issues : [],
-    available: states.length > 0 && states.every((state) => state.kind === "said" && state.available),
+    wanted: wantedOf(experiment, lab),
     held: states.map((state) => heldReason(state, availability)).find((reason) => reason !== null) ?? null,
     trial: trial.length > 0 ? trial.join("; ") : null,
     events: experiment.events,
+    turns: timeline.turnsOf(name),
     firstSeenMs: experiment.firstSeenMs,
     foundInManifestMs: experiment.foundInManifestMs,
     host: seenView(name, lab.jump),
@@ -162,26 +182,10 @@ function experimentView(experiment: Experiment, known: Known): ExperimentView {
   };
 }
 
-/** `unknown` while a feed that could tell is lost, whatever the other tells; `starting` until this run has judged it. */
-function stateOf(
-  { judged, isStarting, firstSeenMs }: Experiment,
-  known: Known,
-): Pick<ExperimentView, "state" | "sinceMs"> {
-  const { lab, conditions, rules: { health } } = known;
-  const lost = ([lab.jump, lab.relay] as const).filter((feed) =>
-    conditions[feed.name] === "lost" && (feed.name === "jump" || health.feedLoss === "hold")
-  );
-  if (lost.length > 0) {
-    return { state: "unknown", sinceMs: Math.min(...lost.map((feed) => lostSinceMs(feed, health))) };
-  }
-  if (isStarting || judged.kind === "never") return { state: "starting", sinceMs: firstSeenMs };
-  return { state: judged.issues.length === 0 ? "healthy" : "unhealthy", sinceMs: judged.sinceMs };
-}
-
-function lostSinceMs({ newest, intervalMs, startedMs }: Feed, { lastCheckedMs }: HealthRules): number {
-  return newest.kind === "none"
-    ? startedMs + lostAfterMs(null, lastCheckedMs)
-    : newest.atMs + lostAfterMs(intervalMs, lastCheckedMs);
+function wantedOf({ resources }: Experiment, lab: Lab): boolean | null {
+  const wishes = resources.map((resource) => wishFor(resource, lab).kind);
+  if (wishes.includes("unavailable")) return false;
+  return wishes.length === 0 || wishes.includes("undecided") ? null : true;
 }
 
 function seenView(topic: string, feed: Feed): SeenView {

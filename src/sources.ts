@@ -158,7 +158,13 @@ export function afterTrouble(source: BookSource, trouble: Trouble, failures: num
 }
 
 export function afterState(source: BookSource, resource: string, state: ResourceState): BookSource {
+  if (isSame(source.states.get(resource), state)) return source; // most of what book says, it has said before
   return { ...source, states: new Map(source.states).set(resource, state) };
+}
+
+function isSame(was: ResourceState | undefined, now: ResourceState): boolean {
+  if (was?.kind !== "said" || now.kind !== "said") return was?.kind === now.kind;
+  return was.available === now.available && was.reason === now.reason;
 }
 
 function isFailing({ state }: BookSource): boolean {

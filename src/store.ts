@@ -5,6 +5,7 @@
 import type { AlertCode, HealthEvent, Issue, Letter, SystemAlert } from "./alert.ts";
 import type { Verdict } from "./health.ts";
 import type { Resource } from "./book.ts";
+import type { Run, Turn } from "./history.ts";
 
 /** An experiment as it was last judged. */
 export interface SavedExperiment {
@@ -25,6 +26,9 @@ export interface SavedVerdict {
   readonly seenMs: number | null;
 }
 
+/** Runs that are kept: whoever restarts more often has other worries. */
+export const runsMax = 2_000;
+
 /** One thing to keep. Several in one `record` are one transaction. */
 export type Change =
   /** A new event, kept for history (pruned by age). */
@@ -33,6 +37,10 @@ export type Change =
   | { readonly kind: "experiment"; readonly experiment: SavedExperiment }
   /** The experiment is no longer watched. Its events stay until they are pruned. */
   | { readonly kind: "forgotten"; readonly name: string }
+  /** The experiment came to stand otherwise; kept for history (pruned by age, but for the newest). */
+  | { readonly kind: "turn"; readonly experiment: string; readonly turn: Turn }
+  /** The monitor has run until now; replaces what was saved of the run that started then. */
+  | { readonly kind: "run"; readonly run: Run }
   /** A mail is owed; replaces the letter of the same id. */
   | { readonly kind: "letter"; readonly letter: Letter }
   /** The server took it: nothing is owed for it any more. */
@@ -52,6 +60,10 @@ export interface Saved {
   readonly experiments: readonly SavedExperiment[];
   /** The newest events of each experiment, by its name, oldest first. */
   readonly events: ReadonlyMap<string, readonly HealthEvent[]>;
+  /** The newest turns of each experiment whose last is not `not_watched`, by its name, oldest first. */
+  readonly turns: ReadonlyMap<string, readonly Turn[]>;
+  /** The newest, oldest first. */
+  readonly runs: readonly Run[];
   /** Oldest first. */
   readonly letters: readonly Letter[];
   readonly alerts: ReadonlyMap<AlertCode, SystemAlert>;
@@ -63,11 +75,19 @@ export interface Saved {
 export interface Store {
   /** `memory` stores keep nothing beyond the run. */
   readonly kind: "durable" | "memory";
-  /** What an earlier run left. `eventsMax`: events per experiment. Throws StoreFailed. */
-  load(eventsMax: number): Promise<Saved>;
+  /** What an earlier run left. `events`, `turns`: the most of each experiment; `runs`: of all. Throws StoreFailed. */
+  load(max: { readonly events: number; readonly turns: number; readonly runs: number }): Promise<Saved>;
+  /**
+   * How one experiment stood from `sinceMs` on, oldest first: its turns since, and the one before them. Of more than `max`
+   * the newest. Throws StoreFailed.
+   */
+  turns(experiment: string, range: { readonly sinceMs: number; readonly max: number }): Promise<readonly Turn[]>;
   /** All of `changes`, or none. Resolves when they would survive a power cut. Throws StoreFailed. */
   record(changes: readonly Change[]): Promise<void>;
-  /** Deletes events older than `beforeMs`. Throws StoreFailed. */
+  /**
+   * Deletes events, turns and runs older than `beforeMs`. Of each experiment the newest of the older turns stays, since it
+   * tells how it stood then, unless that is `not_watched`. Of the runs `runsMax` stay at most. Throws StoreFailed.
+   */
   prune(beforeMs: number): Promise<void>;
   close(): Promise<void>;
 }

@@ -3,16 +3,21 @@
  * gives what the durable one does; one suite of tests holds for both.
  */
 import type { AlertCode, HealthEvent, Letter, SystemAlert } from "./alert.ts";
-import type { Change, Saved, SavedExperiment, SavedManifest, Store } from "./store.ts";
+import type { Run, Turn } from "./history.ts";
+import { type Change, runsMax, type Saved, type SavedExperiment, type SavedManifest, type Store } from "./store.ts";
 import { checked } from "./store_values.ts";
 
 /** What limits the history here besides its age, since it takes memory (some 25 MB): the first recorded go first. */
 export const memoryEventsMax = 50_000;
+/** The same of turns (some 5 MB): the oldest go first, as if by their age. */
+export const memoryTurnsMax = 50_000;
 
 export function createMemoryStore(): Store {
   const kept: Kept = {
     experiments: new Map(),
     events: [],
+    turns: [],
+    runs: new Map(),
     letters: new Map(),
     alerts: new Map(),
     manifest: null,
@@ -20,24 +25,43 @@ export function createMemoryStore(): Store {
   };
   return {
     kind: "memory",
-    load: (eventsMax) => Promise.try(() => savedOf(kept, eventsMax)),
+    load: (max) => Promise.try(() => savedOf(kept, max)),
+    turns: (experiment, { sinceMs, max }) =>
+      Promise.try(() => {
+        const own = byTime(kept.turns.filter((each) => each.experiment === experiment)).map(({ turn }) => turn);
+        const since = own.findLast(({ atMs }) => atMs <= sinceMs)?.atMs ?? -Infinity;
+        return own.filter(({ atMs }) => atMs >= since).slice(-max);
+      }),
     record: (changes) =>
       Promise.try(() => {
         for (const change of checked(changes)) apply(change, kept);
         if (kept.events.length > memoryEventsMax) kept.events = kept.events.slice(-memoryEventsMax);
+        const excess = kept.turns.length - memoryTurnsMax;
+        if (excess > 0) kept.turns = turnsAfter(kept.turns, byTime(kept.turns)[excess]?.turn.atMs ?? 0);
       }),
     prune: (beforeMs) =>
       Promise.try(() => {
         kept.events = kept.events.filter(({ atMs }) => atMs >= beforeMs);
+        kept.turns = turnsAfter(kept.turns, beforeMs);
+        const runs = newestRuns(kept, runsMax).filter(({ aliveMs }) => aliveMs >= beforeMs);
+        kept.runs.clear();
+        for (const run of runs) kept.runs.set(run.startedMs, run);
       }),
     close: () => Promise.resolve(),
   };
+}
+
+interface Turned {
+  readonly experiment: string;
+  readonly turn: Turn;
 }
 
 /** Members of maps stand in the order in which they were first recorded, events in that of their recording. */
 interface Kept {
   readonly experiments: Map<string, SavedExperiment>;
   events: HealthEvent[];
+  turns: Turned[];
+  readonly runs: Map<number, Run>;
   readonly letters: Map<string, Letter>;
   readonly alerts: Map<AlertCode, SystemAlert>;
   manifest: SavedManifest | null;
@@ -54,6 +78,12 @@ function apply(change: Change, kept: Kept): void {
       return;
     case "forgotten":
       kept.experiments.delete(change.name);
+      return;
+    case "turn":
+      kept.turns.push(change);
+      return;
+    case "run":
+      kept.runs.set(change.run.startedMs, change.run);
       return;
     case "letter":
       kept.letters.set(change.letter.id, change.letter);
@@ -72,13 +102,40 @@ function apply(change: Change, kept: Kept): void {
   }
 }
 
-function savedOf(kept: Kept, eventsMax: number): Saved {
+/** Oldest first; those of one time as they were recorded. */
+function byTime(turns: readonly Turned[]): Turned[] {
+  return turns.toSorted((a, b) => a.turn.atMs - b.turn.atMs);
+}
+
+/** Without those from before `beforeMs`, but for the newest of each experiment if that was watched then. */
+function turnsAfter(turns: readonly Turned[], beforeMs: number): Turned[] {
+  const older = byTime(turns).filter(({ turn }) => turn.atMs < beforeMs);
+  const newest = new Map(older.map((each) => [each.experiment, each]));
+  return turns.filter((each) => {
+    return each.turn.atMs >= beforeMs || (newest.get(each.experiment) === each && each.turn.state !== "not_watched");
+  });
+}
+
+/** Of each experiment that was watched last. */
+function newestTurns(kept: Kept, max: number): Saved["turns"] {
+  const byExperiment = Map.groupBy(byTime(kept.turns), ({ experiment }) => experiment);
+  const watched = [...byExperiment].filter(([, own]) => own.at(-1)?.turn.state !== "not_watched");
+  return new Map(watched.map(([name, own]) => [name, own.slice(-max).map(({ turn }) => turn)]));
+}
+
+function newestRuns(kept: Kept, max: number): readonly Run[] {
+  return [...kept.runs.values()].sort((a, b) => a.startedMs - b.startedMs).slice(-max);
+}
+
+function savedOf(kept: Kept, max: Parameters<Store["load"]>[0]): Saved {
   const known = kept.events.filter(({ experiment }) => kept.experiments.has(experiment));
-  const byExperiment = Map.groupBy(known.sort((a, b) => a.atMs - b.atMs), ({ experiment }) => experiment);
-  for (const events of byExperiment.values()) events.splice(0, events.length - eventsMax);
+  const events = Map.groupBy(known.sort((a, b) => a.atMs - b.atMs), ({ experiment }) => experiment);
+  for (const own of events.values()) own.splice(0, own.length - max.events);
   return {
     experiments: [...kept.experiments.values()],
-    events: byExperiment,
+    events,
+    turns: newestTurns(kept, max.turns),
+    runs: newestRuns(kept, max.runs),
     letters: [...kept.letters.values()].sort((a, b) => a.createdMs - b.createdMs),
     alerts: new Map(kept.alerts),
     manifest: kept.manifest,

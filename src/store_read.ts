@@ -5,33 +5,44 @@
 import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
 import { z } from "zod";
 import type { HealthEvent } from "./alert.ts";
-import type { Saved } from "./store.ts";
-import { textOf } from "./store_tables.ts";
+import type { Turn } from "./history.ts";
+import type { Saved, Store } from "./store.ts";
+import { storedText, textOf } from "./store_tables.ts";
 import {
   alertSchema,
   experimentSchema,
   issuesSchema,
   letterSchema,
   manifestSchema,
+  runSchema,
   streamOkSchema,
+  timeMsMax,
+  turnSchema,
 } from "./store_values.ts";
 
 export interface Reader {
-  /** With the newest `eventsMax` events of each experiment. */
-  read(eventsMax: number): Saved;
-  /** Throws if any row can't be decoded. Of all events each different one is decoded once: there may be a million. */
+  read(max: Max): Saved;
+  turns(...asked: Parameters<Store["turns"]>): readonly Turn[];
+  /** Throws if any row can't be decoded. Of events and turns each different one is decoded once: there may be millions. */
   verify(): void;
 }
+
+type Max = Parameters<Store["load"]>[0];
 
 /** Prepares every statement once. Throws if the file has not the tables that they need. */
 export function createReader(db: DatabaseSync): Reader {
   const statements = prepared(db);
   return {
-    read: (eventsMax) => read(statements, eventsMax),
+    read: (max) => read(statements, max),
+    turns: (experiment, { sinceMs, max }) => {
+      const name = storedText(experiment);
+      return statements.turns.all(name, name, sinceMs, max).map(turnOf);
+    },
     verify() {
-      read(statements, 1);
+      read(statements, { events: 1, turns: 1, runs: -1 });
       const eventOf = eventDecoder();
       for (const row of statements.differentEvents.all()) eventOf(row);
+      for (const row of statements.differentTurns.all()) textOf(row.experiment), turnOf(row);
     },
   };
 }
@@ -47,7 +58,23 @@ function prepared(db: DatabaseSync) {
       SELECT events.* FROM experiments JOIN events ON events.id IN (
         SELECT id FROM events WHERE experiment = experiments.name ORDER BY at_ms DESC, id DESC LIMIT ?
       ) ORDER BY experiments.rowid, events.at_ms, events.id`),
+    // Of each name that was watched last: one that has never been judged is not among the experiments.
+    newestTurns: db.prepare(`
+      SELECT turns.* FROM (SELECT DISTINCT experiment AS name FROM turns) JOIN turns ON turns.id IN (
+        SELECT id FROM turns WHERE experiment = name ORDER BY at_ms DESC, id DESC LIMIT ?
+      ) WHERE 'not_watched' <> (
+        SELECT state FROM turns WHERE experiment = name ORDER BY at_ms DESC, id DESC LIMIT 1
+      ) ORDER BY turns.at_ms, turns.id`),
+    // From the newest turn that is not after the given time on.
+    turns: db.prepare(`
+      SELECT * FROM (
+        SELECT * FROM turns WHERE experiment = ? AND at_ms >= coalesce(
+          (SELECT max(at_ms) FROM turns WHERE experiment = ? AND at_ms <= ?), ${-timeMsMax})
+        ORDER BY at_ms DESC, id DESC LIMIT ?
+      ) ORDER BY at_ms, id`),
+    runs: db.prepare("SELECT * FROM (SELECT * FROM runs ORDER BY started_ms DESC LIMIT ?) ORDER BY started_ms"),
     differentEvents: db.prepare("SELECT DISTINCT experiment, issues, stream_ok FROM events"),
+    differentTurns: db.prepare("SELECT DISTINCT experiment, state, 0 AS at_ms, 0 AS available FROM turns"),
     letters: db.prepare("SELECT * FROM letters ORDER BY created_ms, rowid"),
     alerts: db.prepare("SELECT * FROM alerts ORDER BY rowid"),
     manifest: db.prepare("SELECT at_ms, resources FROM manifest"),
@@ -55,13 +82,18 @@ function prepared(db: DatabaseSync) {
   };
 }
 
-function read(from: Statements, eventsMax: number): Saved {
+function read(from: Statements, max: Max): Saved {
   const alerts = from.alerts.all().map(alertOf);
   const manifest = from.manifest.get();
   const lastMail = from.lastMail.get();
   return {
     experiments: from.experiments.all().map(experimentOf),
-    events: Map.groupBy(from.events.all(eventsMax).map(eventDecoder()), ({ experiment }) => experiment),
+    events: Map.groupBy(from.events.all(max.events).map(eventDecoder()), ({ experiment }) => experiment),
+    turns: new Map(
+      [...Map.groupBy(from.newestTurns.all(max.turns), ({ experiment }) => experiment)]
+        .map(([name, rows]) => [textOf(name), rows.map(turnOf)]),
+    ),
+    runs: from.runs.all(max.runs).map(runOf),
     letters: from.letters.all().map(letterOf),
     alerts: new Map(alerts.map((alert) => [alert.code, alert])),
     manifest: manifest ? manifestSchema.parse({ atMs: manifest.at_ms, resources: json(manifest.resources) }) : null,
@@ -87,6 +119,14 @@ function letterOf(row: Row) {
     createdMs: row.created_ms,
     frozen: row.frozen === null ? null : textOf(row.frozen),
   });
+}
+
+function turnOf({ at_ms, state, available }: Row): Turn {
+  return turnSchema.parse({ atMs: at_ms, state, available: available === 1 });
+}
+
+function runOf({ started_ms, alive_ms }: Row) {
+  return runSchema.parse({ startedMs: started_ms, aliveMs: alive_ms });
 }
 
 function alertOf(row: Row) {

@@ -62,7 +62,8 @@ function sqliteStore(file: string, { db, reader, writer }: Opened, lock: StoreLo
 
   return {
     kind: "durable",
-    load: (eventsMax) => attempt("read", () => reader.read(eventsMax)),
+    load: (max) => attempt("read", () => reader.read(max)),
+    turns: (experiment, range) => attempt("read", () => reader.turns(experiment, range)),
     record: (changes) => attempt("write", () => record(checked(changes), db, writer)),
     async prune(beforeMs) {
       const deleted = () => attempt("write", () => writer.prune({ beforeMs, max: prunedAtOnceMax }));

@@ -67,6 +67,21 @@ export const migrations: readonly string[] = [
     ${time("at_ms")} NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE turns (
+    id INTEGER PRIMARY KEY,
+    experiment TEXT NOT NULL,
+    ${time("at_ms")} NOT NULL,
+    state TEXT NOT NULL,
+    available INTEGER NOT NULL CHECK (available IN (0, 1))
+  ) STRICT;
+  CREATE INDEX turns_by_experiment ON turns (experiment, at_ms);
+  CREATE INDEX turns_by_time ON turns (at_ms);
+  CREATE TABLE runs (
+    ${time("started_ms")} NOT NULL PRIMARY KEY,
+    ${time("alive_ms")} NOT NULL
+  ) STRICT;
+  `,
 ];
 
 /** Brings the file to the version of the last step, each step whole or not at all. Throws `versionOf`'s and SQLite's errors. */

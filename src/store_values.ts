@@ -7,6 +7,7 @@
 import { z } from "zod";
 import type { AlertCode } from "./alert.ts";
 import type { Verdict } from "./health.ts";
+import type { SpanState } from "./history.ts";
 import { type Change, StoreFailed } from "./store.ts";
 import { excerpt } from "./trouble.ts";
 
@@ -24,6 +25,13 @@ const alertCodes: Record<AlertCode, AlertCode> = {
   "too-many": "too-many",
 };
 const verdicts: Record<Verdict, Verdict> = { ok: "ok", missing: "missing", unhealthy: "unhealthy" };
+const states: Record<SpanState, SpanState> = {
+  healthy: "healthy",
+  unhealthy: "unhealthy",
+  starting: "starting",
+  unknown: "unknown",
+  not_watched: "not_watched",
+};
 
 const text = z.string();
 // Whole milliseconds: a fraction is rounded (and a rounded -0.4 is 0).
@@ -59,6 +67,9 @@ export const experimentSchema = z.object({
   streams: recordOf(verdictSchema),
 }).readonly();
 
+export const turnSchema = z.object({ atMs: timeSchema, state: z.enum(states), available: z.boolean() }).readonly();
+export const runSchema = z.object({ startedMs: timeSchema, aliveMs: timeSchema }).readonly();
+
 export const alertSchema = z.object({
   code: z.enum(alertCodes),
   turn: z.enum(["raised", "cleared"]),
@@ -85,6 +96,8 @@ const changeSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("event"), event: eventSchema }),
   z.object({ kind: z.literal("experiment"), experiment: experimentSchema }),
   z.object({ kind: z.literal("forgotten"), name: text }),
+  z.object({ kind: z.literal("turn"), experiment: text, turn: turnSchema }),
+  z.object({ kind: z.literal("run"), run: runSchema }),
   z.object({ kind: z.literal("letter"), letter: letterSchema }),
   z.object({ kind: z.literal("letter-sent"), id: text, atMs: timeSchema }),
   z.object({ kind: z.literal("alert"), alert: alertSchema }),

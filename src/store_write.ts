@@ -1,22 +1,24 @@
 /** What each change writes into the tables of `store_tables`. Transactions and errors are for `store_sqlite`. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { HealthEvent, Letter } from "./alert.ts";
-import type { Change, SavedExperiment } from "./store.ts";
+import { type Change, runsMax, type SavedExperiment } from "./store.ts";
 import { storedText } from "./store_tables.ts";
 
 export interface Writer {
   write(change: Change): void;
-  /** Deletes some of the events from before `beforeMs`, `max` at most; says how many. */
+  /** Deletes some of what `Store.prune` does, `max` of each kind at most; says how many of the kind that had most. */
   prune(what: { beforeMs: number; max: number }): number;
 }
 
 /** Prepares every statement once. Throws if the file has not the tables that they need. */
 export function createWriter(db: DatabaseSync): Writer {
   const statements = prepared(db);
-  const { pruned } = statements;
   return {
     write: (change) => write(change, statements),
-    prune: ({ beforeMs, max }) => Number(pruned.run(beforeMs, max).changes),
+    prune: ({ beforeMs, max }) => {
+      const { oldEvents, oldTurns, oldRuns } = statements;
+      return Math.max(...[oldEvents, oldTurns, oldRuns].map((old) => Number(old.run(beforeMs, max).changes)));
+    },
   };
 }
 
@@ -28,13 +30,26 @@ function prepared(db: DatabaseSync) {
       VALUES (?, ?, ?, ?, ?, ?, ?)`),
     experiment: replacing(db, "experiments", ["name", "issues", "since_ms", "named_ms", "host", "streams"]),
     forgotten: db.prepare("DELETE FROM experiments WHERE name = ?"),
+    turn: db.prepare("INSERT INTO turns (experiment, at_ms, state, available) VALUES (?, ?, ?, ?)"),
+    run: replacing(db, "runs", ["started_ms", "alive_ms"]),
     letter: replacing(db, "letters", ["id", "created_ms", "body", "frozen"]),
     letterSent: db.prepare("DELETE FROM letters WHERE id = ?"),
     meta: replacing(db, "meta", ["name", "at_ms"]),
     alertRaised: replacing(db, "alerts", ["code", "at_ms", "detail"]),
     alertCleared: db.prepare("DELETE FROM alerts WHERE code = ?"),
     manifest: replacing(db, "manifest", ["one", "at_ms", "resources"]),
-    pruned: db.prepare("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at_ms < ? LIMIT ?)"),
+    oldEvents: db.prepare("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at_ms < ? LIMIT ?)"),
+    // Oldest first, so that none is spared because what came after it has just been deleted.
+    oldTurns: db.prepare(`
+      DELETE FROM turns WHERE id IN (
+        SELECT id FROM turns AS old WHERE at_ms < ?1 AND (state = 'not_watched' OR EXISTS (
+          SELECT 1 FROM turns WHERE experiment = old.experiment AND at_ms < ?1 AND (at_ms, id) > (old.at_ms, old.id)
+        )) ORDER BY at_ms, id LIMIT ?2)`),
+    oldRuns: db.prepare(`
+      DELETE FROM runs WHERE started_ms IN (
+        SELECT started_ms FROM runs WHERE alive_ms < ?
+          OR started_ms NOT IN (SELECT started_ms FROM runs ORDER BY started_ms DESC LIMIT ${runsMax})
+        LIMIT ?)`),
   };
 }
 
@@ -54,6 +69,14 @@ function write(change: Change, into: Statements): void {
       return writeExperiment(change.experiment, into);
     case "forgotten":
       into.forgotten.run(storedText(change.name));
+      return;
+    case "turn": {
+      const { atMs, state, available } = change.turn;
+      into.turn.run(storedText(change.experiment), atMs, state, Number(available));
+      return;
+    }
+    case "run":
+      into.run.run(change.run.startedMs, change.run.aliveMs);
       return;
     case "letter":
       return writeLetter(change.letter, into);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { formatDuration, parseDuration } from "../src/duration.ts";
+import { durationWords, formatDuration, parseDuration } from "../src/duration.ts";
 
 const second = 1_000;
 const minute = 60 * second;
@@ -77,3 +77,18 @@ Deno.test("what formatDuration writes, parseDuration reads as the same duration"
     fc.property(fc.integer({ min: 0, max: 3650 * day }), (ms) => assert.equal(parseDuration(formatDuration(ms)), ms)),
   );
 });
+
+const words: Record<string, [ms: number, want: string]> = {
+  "nothing": [0, "0 s"],
+  "seconds": [3_400, "3 s"],
+  "just under a minute": [59_400, "59 s"],
+  "a minute": [60_000, "1 min"],
+  "minutes": [4 * 60_000 + 59_000, "4 min"],
+  "a whole hour": [3_600_000, "1 h"],
+  "hours and minutes": [125 * 60_000, "2 h 5 min"],
+  "a whole day": [86_400_000, "1 d"],
+  "days and hours": [76 * 3_600_000 + 59 * 60_000, "3 d 4 h"],
+};
+for (const [name, [ms, want]] of Object.entries(words)) {
+  Deno.test(`durationWords: ${name}`, () => assert.equal(durationWords(ms), want));
+}

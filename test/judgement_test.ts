@@ -279,7 +279,16 @@ function restarted(bench: Bench, changes: Partial<typeof rules> = {}): Bench {
   );
   const manifest = { atMs: startMs, resources: bench.lab.resources };
   const events = new Map([...bench.lab.experiments].map(([name, each]) => [name, each.events]));
-  const saved = { experiments, events, letters: [], alerts: new Map(), manifest, lastMailMs: null };
+  const saved = {
+    experiments,
+    events,
+    letters: [],
+    alerts: new Map(),
+    manifest,
+    turns: new Map(),
+    runs: [],
+    lastMailMs: null,
+  };
   const next = new Bench([], changes, restored(emptyLab(bench.nowMs), saved));
   next.nowMs = bench.nowMs;
   return next;

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import type { AlertCode, Letter } from "../src/alert.ts";
 import { composeMail, type MailText } from "../src/mail.ts";
-import { lastedText } from "../src/mail_html.tsx";
 import type { ExperimentView } from "../src/snapshot.ts";
 import {
   alert,
@@ -18,21 +17,6 @@ import {
 function mailOf(owed: Partial<Letter>, experiments: readonly ExperimentView[]): MailText {
   const style = { subject: "app.example.org/t", link: "https://app.example.org/t/status" };
   return composeMail(letter(owed), snapshot(experiments), style, nowMs);
-}
-
-const durations: Record<string, [ms: number, want: string]> = {
-  "nothing": [0, "0 s"],
-  "seconds": [3_400, "3 s"],
-  "just under a minute": [59_400, "59 s"],
-  "a minute": [60_000, "1 min"],
-  "minutes": [4 * 60_000 + 59_000, "4 min"],
-  "a whole hour": [3_600_000, "1 h"],
-  "hours and minutes": [125 * 60_000, "2 h 5 min"],
-  "a whole day": [86_400_000, "1 d"],
-  "days and hours": [76 * 3_600_000 + 59 * 60_000, "3 d 4 h"],
-};
-for (const [name, [ms, want]] of Object.entries(durations)) {
-  Deno.test(`how long it lasted: ${name}`, () => assert.equal(lastedText(ms), want));
 }
 
 const alertDetails: Record<AlertCode, string> = {

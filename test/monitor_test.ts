@@ -29,7 +29,8 @@ function setUp(has: { saved?: Saved; alerts?: SystemAlert[]; store?: Store; star
   const done: string[] = [];
   const record = async (changes: readonly Change[]) => {
     await store.record(changes);
-    done.push(`recorded ${changes.map(({ kind }) => kind).join(" ")}`);
+    const kinds = changes.map(({ kind }) => kind).filter((kind) => kind !== "run" && kind !== "turn");
+    if (kinds.length > 0) done.push(`recorded ${kinds.join(" ")}`); // history has tests of its own
   };
   const recorder = createRecorder({ ...store, record }, {
     clock,
@@ -64,7 +65,7 @@ function setUp(has: { saved?: Saved; alerts?: SystemAlert[]; store?: Store; star
     forgetMs: 3_600_000,
   } as const;
   const start = { saved: has.saved ?? nothing, alerts: has.alerts ?? [] };
-  const monitor = new Monitor(options, { clock, log: silence, recorder }, start, () => hands);
+  const monitor = new Monitor(options, { clock, log: silence, recorder, changed() {} }, start, () => hands);
   const stop = new AbortController();
   const running = monitor.run(stop.signal);
   const report = (feed: FeedName, ...connections: Connection[]) =>

@@ -14,6 +14,7 @@ function disk(kind: Store["kind"] = "durable") {
   const disk = { isFull: false, written: [] as string[][] };
   const store: Store = {
     kind,
+    turns: () => Promise.resolve([]),
     load: () => Promise.reject(new Error("not asked for here")),
     record(changes) {
       if (disk.isFull) return Promise.reject(new StoreFailed("Cannot write the store: the disk is full"));

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import type { Issue, Letter } from "../src/alert.ts";
 import { type Change, type Saved, type Store, StoreFailed } from "../src/store.ts";
-import { event, experiment, letter, noonMs, nothing, saying } from "./fixtures/store_samples.ts";
+import { atMost, event, experiment, letter, noonMs, nothing, saying, turn } from "./fixtures/store_samples.ts";
 
 /** A store to test. `reopen` gives it as it is after a restart of the program. */
 export interface StoreSubject {
@@ -153,8 +153,8 @@ export function storeContract(name: string, begin: () => Promise<StoreSubject>):
   for (const [says, [records, loaded]] of Object.entries(cases)) {
     test(says, async (subject) => {
       for (const changes of records) await subject.store.record(changes);
-      assert.deepEqual(await subject.store.load(100), { ...nothing, ...loaded });
-      assert.deepEqual(await (await subject.reopen()).store.load(100), { ...nothing, ...loaded });
+      assert.deepEqual(await subject.store.load(atMost(100)), { ...nothing, ...loaded });
+      assert.deepEqual(await (await subject.reopen()).store.load(atMost(100)), { ...nothing, ...loaded });
     });
   }
 
@@ -165,10 +165,10 @@ export function storeContract(name: string, begin: () => Promise<StoreSubject>):
   for (const [what, bad] of Object.entries(refused)) {
     test(`keeps all of a record or nothing: ${what}`, async ({ store }) => {
       await assert.rejects(store.record([saying.letter(letter("a")), pend00, bad, pend00]), StoreFailed);
-      assert.deepEqual(await store.load(100), nothing);
+      assert.deepEqual(await store.load(atMost(100)), nothing);
 
       await store.record([pend00]);
-      assert.deepEqual(await store.load(100), { ...nothing, experiments: [experiment("pend00")] });
+      assert.deepEqual(await store.load(atMost(100)), { ...nothing, experiments: [experiment("pend00")] });
     });
   }
 
@@ -186,12 +186,13 @@ async function keepsName(odd: string, subject: StoreSubject): Promise<void> {
     saying.experiment(experiment(`${odd}2`)),
     saying.event(event(odd, noonMs, { streamOk: { [odd]: true }, issues: [{ code: "missing", topic: odd }] })),
     saying.letter(letter(odd, { frozen: odd })),
+    saying.turn(odd, turn(1)),
     { kind: "alert", alert: { ...bookLost, detail: odd } },
     { kind: "manifest", manifest: { atMs: 1, resources: [{ name: odd, stub: odd, required: [odd] }] } },
   ];
   await subject.store.record(changes);
 
-  const saved = await (await subject.reopen()).store.load(1);
+  const saved = await (await subject.reopen()).store.load(atMost(1));
 
   assert.deepEqual(saved, {
     experiments: [
@@ -204,10 +205,13 @@ async function keepsName(odd: string, subject: StoreSubject): Promise<void> {
     letters: [letter(odd, { frozen: odd })],
     alerts: new Map([["book-lost", { ...bookLost, detail: odd }]]),
     manifest: { atMs: 1, resources: [{ name: odd, stub: odd, required: [odd] }] },
+    turns: new Map([[odd, [turn(1)]]]),
+    runs: [],
     lastMailMs: null,
   });
+  assert.deepEqual(await subject.store.turns(odd, { sinceMs: 1, max: 1 }), [turn(1)]);
   await subject.store.record([{ kind: "forgotten", name: odd }, { kind: "letter-sent", id: odd, atMs: 2 }]);
-  const later = await subject.store.load(1);
+  const later = await subject.store.load(atMost(1));
   assert.deepEqual([later.experiments, later.letters], [[experiment(`${odd}2`)], []]);
 }
 
@@ -216,7 +220,7 @@ async function givesNewest({ store }: StoreSubject): Promise<void> {
   const events = [5, 1, 4, 2, 3].map((second) => saying.event(event("pend00", noonMs + second)));
   await store.record([pend00, turn04, ...events, saying.event(event("turn04"))]);
 
-  const { events: newest } = await store.load(2);
+  const { events: newest } = await store.load(atMost(2));
 
   assert.deepEqual(
     newest,
@@ -234,7 +238,7 @@ async function prunes(subject: StoreSubject): Promise<void> {
 
   await subject.store.prune(noonMs);
 
-  assert.deepEqual(await (await subject.reopen()).store.load(100), {
+  assert.deepEqual(await (await subject.reopen()).store.load(atMost(100)), {
     ...nothing,
     experiments: [experiment("pend00")],
     events: new Map([["pend00", [event("pend00")]]]),
@@ -248,7 +252,7 @@ async function prunesLongHistory({ store }: StoreSubject): Promise<void> {
 
   await store.prune(noonMs + 5_000);
 
-  const { events } = await store.load(100);
+  const { events } = await store.load(atMost(100));
   assert.deepEqual(events, new Map([["pend00", [event("pend00", noonMs + 5_000)]]]));
 }
 
@@ -256,7 +260,7 @@ async function keepsGreatLetter(subject: StoreSubject): Promise<void> {
   const frozen = `Subject: great\r\n\r\n${'é😀\u0000\\"'.repeat(200_000)}`;
   await subject.store.record([saying.letter(letter("a", { frozen }))]);
 
-  const { letters } = await (await subject.reopen()).store.load(1);
+  const { letters } = await (await subject.reopen()).store.load(atMost(1));
 
   assert.equal(letters[0]?.frozen === frozen, true);
 }
@@ -266,14 +270,14 @@ async function keepsItsOwn({ store }: StoreSubject): Promise<void> {
   await store.record([saying.experiment(experiment("pend00", { issues })), saying.letter(letter("a"))]);
   issues.push({ code: "missing-jump" });
 
-  const first = await store.load(1);
+  const first = await store.load(atMost(1));
   assert.deepEqual(first.experiments[0]?.issues, [{ code: "missing-jump" }]);
   for (const part of [first.experiments[0], first.experiments[0]?.streams, first.letters[0]?.events[0]?.issues[0]]) {
     assert.equal(Object.isFrozen(part), true);
   }
   (first.letters as Letter[]).pop();
   (first.events as Map<string, unknown>).set("turn04", []);
-  const second = await store.load(1);
+  const second = await store.load(atMost(1));
   assert.deepEqual([second.letters, second.events], [[letter("a")], new Map()]);
 }
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { openSqliteStore } from "../src/store_sqlite.ts";
 import { withFolder } from "./fixtures/folder.ts";
 import { alterStore, fillStore } from "./fixtures/store_files.ts";
-import { event, experiment, noonMs, nothing, saying } from "./fixtures/store_samples.ts";
+import { atMost, event, experiment, noonMs, nothing, saying } from "./fixtures/store_samples.ts";
 
 const nowMs = Date.UTC(2026, 10, 22, 20, 31, 14, 120);
 
@@ -46,12 +46,12 @@ for (const [what, damage] of Object.entries(damages)) {
 
       assert.equal(damaged, `${path}.damaged-20261122T203114Z`);
       assert.deepEqual(await Deno.readFile(damaged), bytes);
-      assert.deepEqual(await store.load(10), nothing);
+      assert.deepEqual(await store.load(atMost(10)), nothing);
       await store.record([saying.experiment(experiment("turn04"))]);
       await store.close();
       const again = await openSqliteStore(path, { nowMs });
       assert.equal(again.damaged, null);
-      assert.deepEqual((await again.store.load(10)).experiments, [experiment("turn04")]);
+      assert.deepEqual((await again.store.load(atMost(10))).experiments, [experiment("turn04")]);
       await again.store.close();
     }));
 }
@@ -103,10 +103,10 @@ Deno.test("whichever bytes are garbled, a store opens as it is or begun anew, an
         const { store } = await openSqliteStore(path, { nowMs });
 
         try {
-          await store.load(100);
+          await store.load(atMost(100));
           await store.record([saying.experiment(experiment("turn04")), saying.event(event("turn04"))]);
           await store.prune(noonMs + 1);
-          const { experiments, events } = await store.load(100);
+          const { experiments, events } = await store.load(atMost(100));
           assert.deepEqual(experiments.find(({ name }) => name === "turn04"), experiment("turn04"));
           assert.equal(events.has("turn04"), false);
         } finally {

@@ -5,7 +5,7 @@ import { StoreLocked } from "../src/store.ts";
 import { openSqliteStore } from "../src/store_sqlite.ts";
 import { withFolder } from "./fixtures/folder.ts";
 import { fillStore } from "./fixtures/store_files.ts";
-import { event, noonMs } from "./fixtures/store_samples.ts";
+import { atMost, event, noonMs } from "./fixtures/store_samples.ts";
 
 const script = new URL("./fixtures/store_process.ts", import.meta.url).pathname;
 
@@ -48,7 +48,7 @@ for (const count of [1, 10, 40]) {
       const last = await holder.kill();
 
       const { store, damaged } = await openSqliteStore(path, { nowMs: noonMs });
-      const events = (await store.load(100_000)).events.get("pend00") ?? [];
+      const events = (await store.load(atMost(100_000))).events.get("pend00") ?? [];
       await store.close();
 
       assert.equal(damaged, null);

@@ -4,7 +4,7 @@ import type { HealthEvent, Letter, SystemAlert } from "../src/alert.ts";
 import type { Change, SavedExperiment, SavedVerdict } from "../src/store.ts";
 import { createMemoryStore, memoryEventsMax } from "../src/store_memory.ts";
 import { openSqliteStore } from "../src/store_sqlite.ts";
-import { event, experiment, noonMs, saying } from "./fixtures/store_samples.ts";
+import { atMost, event, experiment, noonMs, saying } from "./fixtures/store_samples.ts";
 import { storeContract, type StoreSubject } from "./store_contract.ts";
 
 storeContract("a store in memory", () => Promise.resolve(memorySubject()));
@@ -47,7 +47,7 @@ Deno.test("a store in memory lets the events go that were recorded first, beyond
 
   await store.record(more);
 
-  const { events } = await store.load(memoryEventsMax + 1);
+  const { events } = await store.load(atMost(memoryEventsMax + 1));
   assert.deepEqual([events.get("pend00")?.length, events.get("pend00")?.[0]?.atMs], [memoryEventsMax, 2]);
 });
 
@@ -130,7 +130,7 @@ Deno.test("a store in a file gives what a store in memory gives, whatever is rec
       const subjects = [memorySubject(), await sqliteSubject()] as const;
       try {
         for (const step of steps) await Promise.all(subjects.map((subject) => take(step, subject)));
-        const [inMemory, inFile] = await Promise.all(subjects.map(({ store }) => store.load(eventsMax)));
+        const [inMemory, inFile] = await Promise.all(subjects.map(({ store }) => store.load(atMost(eventsMax))));
         assert.deepEqual(inFile, inMemory);
       } finally {
         await Promise.all(subjects.map((subject) => subject.end()));

@@ -1,0 +1,89 @@
+/**
+ * How an experiment has stood over time: spans made from the moments at which something changed, and what share of the time
+ * it was well. Time in which nobody watched is said to be that, and counts neither for nor against. Pure.
+ * What the moments are is for `timeline`, where they are kept for `store`.
+ */
+import type { ExperimentState } from "./standing.ts";
+
+/** From `atMs` on, until the next turn, the experiment stood so. `not_watched`: it had been forgotten. */
+export interface Turn {
+  readonly atMs: number;
+  readonly state: SpanState;
+  readonly available: boolean;
+}
+
+/** A stretch of time in which the monitor ran. `aliveMs`: when it was last known to. */
+export interface Run {
+  readonly startedMs: number;
+  readonly aliveMs: number;
+}
+
+export type SpanState = ExperimentState | "not_watched";
+
+export interface Window {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** Never empty, never overlapping; `available` is null where nobody watched. */
+export interface Span extends Window {
+  readonly state: SpanState;
+  readonly available: boolean | null;
+}
+
+/** Parts of 1. Null where there is no time to take a part of. */
+export interface Shares {
+  /** Of the whole window. */
+  readonly watched: number;
+  /** Of the time in which it was known to be healthy or not. */
+  readonly healthy: number | null;
+  /** Of the time in which it was watched. */
+  readonly available: number | null;
+}
+
+/**
+ * The window without a gap, oldest first; neighbours differ. `turns` and `runs` oldest first; what stands before the first
+ * turn, after the last run and between two runs was not watched.
+ */
+export function spansOf(
+  { turns, runs }: { turns: readonly Turn[]; runs: readonly Run[] },
+  window: Window,
+): readonly Span[] {
+  const spans: Span[] = [];
+  let atMs = window.fromMs;
+  const add = (untilMs: number, state: SpanState, available: boolean | null) => {
+    const toMs = Math.min(untilMs, window.toMs);
+    if (toMs <= atMs) return;
+    const last = spans.at(-1);
+    if (last?.state === state && last.available === available) spans[spans.length - 1] = { ...last, toMs };
+    else spans.push({ fromMs: atMs, toMs, state, available });
+    atMs = toMs;
+  };
+  let next = 0; // of the turns, the first that is still to come
+  for (const run of runs) {
+    add(run.startedMs, "not_watched", null);
+    while (atMs < Math.min(run.aliveMs, window.toMs)) {
+      while ((turns[next]?.atMs ?? Infinity) <= atMs) next++;
+      const { state, available } = turns[next - 1] ?? { state: "not_watched", available: null };
+      const untilMs = Math.min(turns[next]?.atMs ?? Infinity, run.aliveMs);
+      add(untilMs, state, state === "not_watched" ? null : available);
+    }
+  }
+  add(window.toMs, "not_watched", null);
+  return spans;
+}
+
+/** What part of the spans' time it was watched, healthy and available. */
+export function sharesOf(spans: readonly Span[]): Shares {
+  const msOf = (chosen: (span: Span) => boolean) =>
+    spans.reduce((sum, span) => sum + (chosen(span) ? span.toMs - span.fromMs : 0), 0);
+  const watchedMs = msOf(({ state }) => state !== "not_watched");
+  const healthyMs = msOf(({ state }) => state === "healthy");
+  const judgedMs = healthyMs + msOf(({ state }) => state === "unhealthy");
+  const share = (ms: number, ofMs: number) => ofMs === 0 ? null : ms / ofMs;
+  return {
+    watched: share(watchedMs, msOf(() => true)) ?? 0,
+    healthy: share(healthyMs, judgedMs),
+    available: share(msOf(({ available }) => available === true), watchedMs),
+  };
+}

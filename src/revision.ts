@@ -1,0 +1,51 @@
+/**
+ * Has anything changed but times and statistics, which every report brings anew? Readers who are told of changes ask this
+ * first, so that a laboratory in which nothing happens costs them nothing. What has changed is for them to find.
+ */
+import type { Experiment, Lab } from "./experiment.ts";
+import type { Known } from "./snapshot.ts";
+
+export class Revision {
+  #number = 0;
+  #experiments: Lab["experiments"] = new Map();
+  #substance: readonly unknown[] = [];
+
+  /** That of `known`: one more than the last if anything has changed since. */
+  of(known: Omit<Known, "revision">): number {
+    const { experiments } = known.lab;
+    const substance = substanceOf(known);
+    const isSame = sameExperiments(this.#experiments, experiments) &&
+      substance.length === this.#substance.length && substance.every((each, at) => each === this.#substance[at]);
+    if (!isSame) this.#number++;
+    this.#experiments = experiments;
+    this.#substance = substance;
+    return this.#number;
+  }
+}
+
+/** Values, and objects that are made anew only when something in them changes. */
+function substanceOf(
+  { lab, conditions, sources, timeline, alerts, waitingForBook, mail, store }: Omit<Known, "revision">,
+) {
+  const { jump, relay, book } = sources;
+  return [
+    ...[lab.jump.verdicts, lab.relay.verdicts, conditions.jump, conditions.relay, timeline.revision, alerts],
+    ...[jump.state, jump.lastError, jump.generation, relay.state, relay.lastError, relay.generation],
+    ...[book.state, book.states, book.trouble?.message, book.writes, waitingForBook],
+    ...[mail.state, mail.lastError, mail.waiting, mail.sent, mail.failed],
+    ...[store.state, store.lastError, store.waiting],
+  ];
+}
+
+/** Every reading of the manifest makes them all anew, with when they were found in it. */
+function sameExperiments(was: Lab["experiments"], now: Lab["experiments"]): boolean {
+  if (was === now) return true;
+  return was.size === now.size && [...now.values()].every((each) => isSame(was.get(each.name), each));
+}
+
+function isSame(was: Experiment | undefined, now: Experiment): boolean {
+  return was !== undefined && was.isStarting === now.isStarting && was.judged === now.judged &&
+    was.events === now.events && was.streams === now.streams && was.firstSeenMs === now.firstSeenMs &&
+    was.resources.length === now.resources.length &&
+    was.resources.every(({ name }, at) => name === now.resources[at]?.name);
+}

@@ -1,0 +1,133 @@
+/**
+ * The history as it happens: at which moments an experiment came to stand otherwise, and while when the monitor ran. Says
+ * what is to be recorded of it, and does nothing else. What can be read from it is for `history`.
+ * It never goes back: while the clock is behind what it showed before, what happens is put at the end.
+ */
+import type { Experiment, Lab } from "./experiment.ts";
+import type { Run, Turn } from "./history.ts";
+import { type Known, standingOf } from "./standing.ts";
+import { type Change, runsMax, type Saved } from "./store.ts";
+
+/** Turns of each experiment that are kept in memory, for the page; the store has all. */
+export const turnsMax = 500;
+
+// How often it is written that the monitor is alive: after a crash, as much is taken for not watched.
+const beatEveryMs = 60_000;
+// A longer time without a sign of life, of a machine that slept, was not watched.
+const gapMs = 3 * beatEveryMs;
+
+export class Timeline {
+  /** By experiment, oldest first; none is empty. */
+  readonly #turns: Map<string, readonly Turn[]>;
+  #before: readonly Run[];
+  #run: Run;
+  /** Until when this run is recorded to have lasted. */
+  #beatMs = -Infinity;
+  /** What is to be recorded of how the last run ended. */
+  #owed: readonly Change[];
+  /** What the last standings were read from. */
+  #followed: Pick<Known, "states"> & { experiments: Lab["experiments"]; conditions: string } | null = null;
+  #revision = 0;
+
+  /** `saved`: what earlier runs left. `lab`: as it is restored from that. */
+  constructor(
+    saved: Pick<Saved, "turns" | "runs">,
+    { startedMs, experiments }: Pick<Lab, "startedMs" | "experiments">,
+  ) {
+    // The clock may have been put back: what is still to come according to an earlier run is no past of this one.
+    const past = [...saved.turns].map(([name, turns]) =>
+      [name, turns.filter(({ atMs }) => atMs <= startedMs)] as const
+    );
+    const watched = past.filter(([, turns]) => turns.length > 0);
+    this.#turns = new Map(watched);
+    this.#before = saved.runs.filter((run) => run.startedMs <= startedMs).slice(-runsMax)
+      .map((run) => ({ ...run, aliveMs: Math.min(run.aliveMs, startedMs) }));
+    this.#run = { startedMs, aliveMs: startedMs };
+    // What was never judged is not restored: it is watched again when something names it.
+    this.#owed = this.forget(watched.map(([name]) => name).filter((name) => !experiments.has(name)), startedMs);
+  }
+
+  /** How each experiment stands now, and that the monitor is alive: what is to be recorded of it, mostly nothing. */
+  follow(known: Known, nowMs: number): readonly Change[] {
+    const changes = [...this.#owed, ...this.#live(nowMs)];
+    this.#owed = [];
+    const { lab: { experiments }, states } = known;
+    const conditions = `${known.conditions.jump} ${known.conditions.relay}`;
+    const was = this.#followed;
+    // Nothing else bears on a standing, and these are other values only when something is otherwise.
+    if (was?.experiments === experiments && was.states === states && was.conditions === conditions) return changes;
+    this.#followed = { experiments, states, conditions };
+    for (const experiment of experiments.values()) changes.push(...this.#turned(experiment, known));
+    return changes;
+  }
+
+  /** They are no longer watched: what is to be recorded of it. */
+  forget(names: readonly string[], nowMs: number): readonly Change[] {
+    const turn: Turn = { atMs: Math.max(nowMs, this.#run.aliveMs), state: "not_watched", available: false };
+    return names.filter((name) => this.#turns.delete(name)).map((experiment) => {
+      this.#revision++;
+      return { kind: "turn", experiment, turn };
+    });
+  }
+
+  /** That this run has lasted until now: to be recorded when it ends. */
+  alive(nowMs: number): readonly Change[] {
+    this.#beatMs = -Infinity;
+    return this.#live(nowMs);
+  }
+
+  /** When a sign of life is to be recorded next: `follow` has to be called then, though nothing has happened. */
+  get dueMs(): number {
+    return this.#beatMs + beatEveryMs;
+  }
+
+  /** Greater than before if a turn was taken or time was missed since. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Whether book last said that it is available, in this run or before; false if it never said. */
+  wasAvailable(name: string): boolean {
+    return this.#turns.get(name)?.at(-1)?.available ?? false;
+  }
+
+  /** The newest turns of one experiment since it was last forgotten, oldest first, `turnsMax` at most. */
+  turnsOf(name: string): readonly Turn[] {
+    return this.#turns.get(name) ?? [];
+  }
+
+  /** When the monitor ran, oldest first, this run included: until `nowMs`, unless it is only just waking up. */
+  runs(nowMs: number): readonly Run[] {
+    const { startedMs, aliveMs } = this.#run;
+    return [...this.#before, { startedMs, aliveMs: nowMs - aliveMs > gapMs ? aliveMs : Math.max(aliveMs, nowMs) }];
+  }
+
+  #live(nowMs: number): Change[] {
+    const was = this.#run;
+    if (nowMs - was.aliveMs <= gapMs) {
+      this.#run = { ...was, aliveMs: Math.max(was.aliveMs, nowMs) };
+      return this.#run.aliveMs < this.dueMs ? [] : [this.#beat()];
+    }
+    const ended: Change = { kind: "run", run: was };
+    this.#before = [...this.#before, was].slice(-runsMax);
+    this.#run = { startedMs: nowMs, aliveMs: nowMs };
+    this.#revision++;
+    return [ended, this.#beat()];
+  }
+
+  #beat(): Change {
+    this.#beatMs = this.#run.aliveMs;
+    return { kind: "run", run: this.#run };
+  }
+
+  #turned(experiment: Experiment, known: Known): readonly Change[] {
+    const turns = this.turnsOf(experiment.name);
+    const last = turns.at(-1);
+    const { state, available } = standingOf(experiment, known, last?.available ?? false);
+    if (last?.state === state && last.available === available) return [];
+    const turn = { atMs: this.#run.aliveMs, state, available };
+    this.#turns.set(experiment.name, [...turns, turn].slice(-turnsMax));
+    this.#revision++;
+    return [{ kind: "turn", experiment: experiment.name, turn }];
+  }
+}
