@@ -25,6 +25,12 @@ export interface Window {
   readonly toMs: number;
 }
 
+/** All that is known of an experiment's past, oldest first. */
+export interface Past {
+  readonly turns: readonly Turn[];
+  readonly runs: readonly Run[];
+}
+
 /** Never empty, never overlapping; `available` is null where nobody watched. */
 export interface Span extends Window {
   readonly state: SpanState;
@@ -42,13 +48,20 @@ export interface Shares {
 }
 
 /**
- * The window without a gap, oldest first; neighbours differ. `turns` and `runs` oldest first; what stands before the first
- * turn, after the last run and between two runs was not watched.
+ * What of the window can be told: all of it, unless the past holds as many turns or runs as were asked for. What there was
+ * before the first of them is then not known, which is not the same as not watched.
  */
-export function spansOf(
-  { turns, runs }: { turns: readonly Turn[]; runs: readonly Run[] },
-  window: Window,
-): readonly Span[] {
+export function toldOf({ turns, runs }: Past, max: { turns: number; runs: number }, window: Window): Window {
+  const turnsFromMs = turns.length < max.turns ? -Infinity : turns[0]?.atMs ?? -Infinity;
+  const runsFromMs = runs.length < max.runs ? -Infinity : runs[0]?.startedMs ?? -Infinity;
+  return { ...window, fromMs: Math.max(window.fromMs, Math.min(Math.max(turnsFromMs, runsFromMs), window.toMs)) };
+}
+
+/**
+ * The window without a gap, oldest first; neighbours differ. What stands before the first turn, after the last run and
+ * between two runs was not watched. Of turns at one moment the last counts.
+ */
+export function spansOf({ turns, runs }: Past, window: Window): readonly Span[] {
   const spans: Span[] = [];
   let atMs = window.fromMs;
   const add = (untilMs: number, state: SpanState, available: boolean | null) => {

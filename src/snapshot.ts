@@ -53,7 +53,7 @@ export interface ExperimentView {
   readonly trial: string | null;
   /** Oldest first, HEALTH_EVENTS at most. */
   readonly events: readonly HealthEvent[];
-  /** When it came to stand otherwise since it is watched, oldest first: the newest, `turnsMax` at most. The store has all. */
+  /** When it came to stand otherwise since it is watched, oldest first: the newest, `turnsMax` at most (see `toldOf`). */
   readonly turns: readonly Turn[];
   readonly firstSeenMs: number;
   readonly foundInManifestMs: number | null;
