@@ -18,11 +18,17 @@ export function readArguments(args: readonly string[]): Wish {
   return { out: values.out, target: values.target ?? null };
 }
 
+/** All that Deno knows by name of the system, from 2.6 on, but for the profiler. */
+const systemFacts =
+  "cpus getPriority getegid gid homedir hostname loadavg networkInterfaces osRelease osUptime setPriority statfs systemMemoryInfo uid userInfo username"
+    .split(" ");
+
 /**
  * What it may do. Network: any host, since the settings name them. Environment: `STATUS_*`; all else reads as absent, since
  * libraries ask for what they don't need and a refusal would end them. Files: any, since store, log and secrets are where
- * the settings say. No sys: it is for the profiler, which is of a later version. Nothing is run or loaded, neither from the
- * network (which Deno would otherwise allow for some hosts) nor as a library, and nobody is asked to allow more.
+ * the settings say. Of the system nothing but its own CPU profile (`profile`): that has no name that Deno 2.9 takes, so all
+ * is allowed and what has a name is taken away again. Nothing is run or loaded, neither from the network (which Deno would
+ * otherwise allow for some hosts) nor as a library, and nobody is asked to allow more.
  */
 export const permissions: readonly string[] = [
   "--allow-net",
@@ -30,6 +36,8 @@ export const permissions: readonly string[] = [
   "--ignore-env",
   "--allow-read",
   "--allow-write",
+  "--allow-sys",
+  `--deny-sys=${systemFacts.join(",")}`,
   "--deny-import",
   "--no-prompt",
 ];

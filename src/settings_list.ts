@@ -24,7 +24,6 @@ import { basePath, host, link, secretUrl, serviceHost } from "./setting_place.ts
 const positive = duration({ min: "above 0s" });
 const scheme = oneOf("http", "https");
 const port = wholeNumber({ min: 1, max: 65_535 });
-const profilePort = 6061;
 const inARow = wholeNumber({ min: 1, max: 1_000 });
 
 /** By the variable's name without `STATUS_`, in the order of the README. What follows another comes after it. */
@@ -131,12 +130,8 @@ export const settingsList = {
     oneOf("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"),
     "warn",
   ),
-  PROFILE: setting("a later version: a CPU profile on request, on localhost", notYet(yesOrNo, (isOn) => isOn), "false"),
-  PORT_PROFILE: setting(
-    "a later version: the port for it",
-    notYet(port, (given) => given !== profilePort), // environment files of the program before this one have it as it is
-    String(profilePort),
-  ),
+  PROFILE: setting("whether a CPU profile can be asked for, on localhost", yesOrNo, "false"),
+  PORT_PROFILE: setting("the port for that", port, "6061"),
   PROBE_STREAMS: setting(
     "a later version: whether streams are listened to; auto does where relay sends no statistics",
     notYet(oneOf("auto", "always", "off"), (when) => when !== "off"),

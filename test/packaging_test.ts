@@ -33,6 +33,8 @@ Deno.test("compileArguments: Deno 2.9 leaves out what the program does not impor
     "--ignore-env",
     "--allow-read",
     "--allow-write",
+    "--allow-sys",
+    "--deny-sys=cpus,getPriority,getegid,gid,homedir,hostname,loadavg,networkInterfaces,osRelease,osUptime,setPriority,statfs,systemMemoryInfo,uid,userInfo,username",
     "--deny-import",
     "--no-prompt",
     "--no-code-cache",
@@ -63,8 +65,25 @@ Deno.test("compileArguments: another machine is named to the compiler", () => {
   assert.deepEqual(args.slice(-5), ["--target", "x86_64-apple-darwin", "--output", "build/status", "main.ts"]);
 });
 
-Deno.test("the executable may run nothing, load no library, import nothing and learn nothing of the system", () => {
-  assert.deepEqual(permissions.filter((each) => /-A|allow-(all|run|ffi|sys|import)|env$/.test(each)), ["--ignore-env"]);
+Deno.test("the executable may run nothing, load no library and import nothing", () => {
+  assert.deepEqual(permissions.filter((each) => /-A|allow-(all|run|ffi|import)|env$/.test(each)), ["--ignore-env"]);
+});
+
+Deno.test("the executable learns nothing of the system but its own profile", async () => {
+  const facts = `import os from "node:os";
+    const asked = [Deno.hostname, Deno.loadavg, Deno.networkInterfaces, Deno.osRelease, Deno.osUptime, Deno.systemMemoryInfo,
+      Deno.uid, Deno.gid, os.cpus, os.homedir, os.userInfo, os.getPriority, () => Deno.statfs?.("/") ?? os.hostname()];
+    const told = asked.filter((ask) => { try { return ask(), true } catch { return false } });
+    const { Session } = await import("node:inspector/promises");
+    const session = new Session();
+    session.connect();
+    session.disconnect();
+    console.log(asked.length, told.map(String));`;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", ...permissions, `data:text/javascript,${encodeURIComponent(facts)}`],
+    env: { NO_COLOR: "1" },
+  }).output();
+  assert.equal(new TextDecoder().decode(stdout), "13 []\n");
 });
 
 Deno.test("what the compiler is told to include is there", () => {

@@ -530,11 +530,6 @@ const warned: Record<string, [Environment, string[]]> = {
   "a base path with the API's is cut": [{ STATUS_BASEPATH_BOOK: "/t/book/api/v1/" }, [
     "STATUS_BASEPATH_BOOK ends in /api/v1, which is not part of it: taken as /t/book",
   ]],
-  "a profile is not in this version": [{ STATUS_PROFILE: "true" }, ["STATUS_PROFILE is not in this version"]],
-  "no profile is all right": [{ STATUS_PROFILE: "false", STATUS_PORT_PROFILE: "6061" }, []],
-  "another port for a profile is not in this version": [{ STATUS_PORT_PROFILE: "6062" }, [
-    "STATUS_PORT_PROFILE is not in this version",
-  ]],
   "probes are not in this version": [{ STATUS_PROBE_STREAMS: "auto" }, ["STATUS_PROBE_STREAMS is not in this version"]],
   "no probes are all right": [{ STATUS_PROBE_STREAMS: "off" }, []],
   "a heartbeat is not in this version": [{ STATUS_HEARTBEAT_URL: "https://h/x", STATUS_HEARTBEAT_EVERY: "1m" }, [
