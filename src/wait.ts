@@ -42,6 +42,11 @@ export const systemClock: Clock = {
   },
 };
 
+/** Milliseconds that only go forwards, whatever is done to the clock: for how long something took. */
+export function steadyMs(): number {
+  return performance.now();
+}
+
 function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);

@@ -62,6 +62,22 @@ Deno.test("an experiment is available if book said so of all its resources, and 
   assert.deepEqual(views[0]?.resources, ["r-other", "r-pend00"]);
 });
 
+Deno.test("what is wanted is what the rule wants of all its resources, and nothing while that is undecided", () => {
+  const both: Parameters<typeof resource>[] = [["pend00", ["st-data", "st-video"], "r-other"]];
+  const wantedOf = (bench: Bench) => first(snapshot(bench))?.wanted;
+  const bench = pend({}, both);
+  const wanted = [wantedOf(bench)];
+  bench.relay({ "pend00-st-data": 0, "pend00-st-video": 0 });
+  wanted.push(wantedOf(bench));
+  bench.relay({ "pend00-st-data": 0, "pend00-st-video": "silent" });
+  wanted.push(wantedOf(bench));
+  const extra = new Bench([]);
+  extra.relay({ "pend00-st-data": 0 });
+
+  assert.deepEqual(wanted, [null, true, false]);
+  assert.equal(wantedOf(extra), null);
+});
+
 Deno.test("with BOOK_WRITES=off it shows what would be written", () => {
   const bench = pend();
   bench.jump(["pend00"]);

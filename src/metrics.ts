@@ -1,0 +1,133 @@
+/**
+ * `GET /metrics`: what the monitor has to say to Prometheus, written by prom-client. Gauges and the Snapshot's counters are
+ * made anew at each scrape; only what is measured as it happens is kept. Which metrics there are is in `metrics_list`, what
+ * a Snapshot says in `metrics_snapshot`, where it is measured in `metrics_taps`.
+ */
+import process from "node:process";
+import type { BookOperation, BookResult, MailFailure, Measures, StoreOperation, StoreResult } from "./measures.ts";
+import { Counter, Gauge, Histogram, Registry } from "./metrics_client.ts";
+import { measuredMetrics, type Metric, shownMetrics, type ShownName } from "./metrics_list.ts";
+import { type ProcessFigures, type Sample, samplesOf } from "./metrics_snapshot.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+export interface MetricsOptions {
+  /** What the process has to show now, but for the live readers. */
+  process(): Omit<ProcessFigures, "liveReaders">;
+  /** How many read the live events now. */
+  liveReaders(): number;
+}
+
+export interface Metrics {
+  readonly measures: Measures;
+  /** All metrics, in Prometheus' text format (version 0.0.4). */
+  text(snapshot: Snapshot): Promise<string>;
+}
+
+export function createMetrics(options: MetricsOptions): Metrics {
+  const measured = new Measured();
+  return {
+    measures: measured,
+    text(snapshot) {
+      const registry = new Registry();
+      const samples = samplesOf(snapshot, { ...options.process(), liveReaders: options.liveReaders() });
+      for (const name of Object.keys(shownMetrics) as ShownName[]) show(registry, name, samples.get(name) ?? []);
+      for (const metric of measured.metrics) registry.registerMetric(metric);
+      return registry.metrics();
+    },
+  };
+}
+
+/** Of this process. Needs no permission. */
+export function processFigures(): Omit<ProcessFigures, "liveReaders"> {
+  const { user, system } = process.cpuUsage(); // microseconds
+  return {
+    deno: Deno.version.deno,
+    residentBytes: Deno.memoryUsage().rss,
+    cpuSeconds: (user + system) / 1e6,
+  };
+}
+
+/** Nothing at all where nothing is known: a gauge without labels would be 0. */
+function show(registry: InstanceType<typeof Registry>, name: ShownName, samples: readonly Sample[]): void {
+  if (samples.length === 0) return;
+  const metric: Metric = shownMetrics[name];
+  const config = { name, help: metric.help, labelNames: metric.labels, registers: [registry] };
+  const labelled = ({ labels }: Sample) =>
+    Object.fromEntries(metric.labels.map((label, at) => [label, labels[at] ?? ""]));
+  if (metric.kind === "counter") {
+    const counter = new Counter(config);
+    for (const sample of samples) counter.inc(labelled(sample), sample.value);
+  } else {
+    const gauge = new Gauge(config);
+    for (const sample of samples) gauge.set(labelled(sample), sample.value);
+  }
+}
+
+class Measured implements Measures {
+  readonly #judgements = histogram("status_judgement_duration_seconds");
+  readonly #entries = histogram("status_judgement_entries");
+  readonly #bookRequests = counter("status_book_requests_total");
+  readonly #bookTimes = histogram("status_book_request_duration_seconds");
+  readonly #mailFailures = counter("status_mail_failures_total");
+  readonly #mailDelays = histogram("status_mail_delay_seconds");
+  readonly #storeOperations = counter("status_store_operations_total");
+  readonly #storeTimes = histogram("status_store_operation_duration_seconds");
+  readonly metrics = [
+    ...[this.#judgements, this.#entries, this.#bookRequests, this.#bookTimes],
+    ...[this.#mailFailures, this.#mailDelays, this.#storeOperations, this.#storeTimes],
+  ];
+
+  /** Every series begins at 0: Prometheus takes no first value for an increase. */
+  constructor() {
+    for (const feed of ["jump", "relay"]) this.#judgements.zero({ feed }), this.#entries.zero({ feed });
+    for (const operation of bookOperations) {
+      this.#bookTimes.zero({ operation });
+      for (const result of bookResults) this.#bookRequests.inc({ operation, result }, 0);
+    }
+    for (const reason of mailFailures) this.#mailFailures.inc({ reason }, 0);
+    for (const operation of storeOperations) {
+      this.#storeTimes.zero({ operation });
+      for (const result of storeResults) this.#storeOperations.inc({ operation, result }, 0);
+    }
+  }
+
+  book({ operation, result, tookMs }: Parameters<Measures["book"]>[0]): void {
+    this.#bookRequests.inc({ operation, result });
+    this.#bookTimes.observe({ operation }, tookMs / 1_000);
+  }
+
+  store({ operation, result, tookMs }: Parameters<Measures["store"]>[0]): void {
+    this.#storeOperations.inc({ operation, result });
+    this.#storeTimes.observe({ operation }, tookMs / 1_000);
+  }
+
+  judged({ feed, entries, tookMs }: Parameters<Measures["judged"]>[0]): void {
+    this.#judgements.observe({ feed }, tookMs / 1_000);
+    this.#entries.observe({ feed }, entries);
+  }
+
+  mailed(waitedMs: readonly number[]): void {
+    // A clock that was put back must not make it negative.
+    for (const each of waitedMs) this.#mailDelays.observe(Math.max(each, 0) / 1_000);
+  }
+
+  mailFailed(reason: MailFailure): void {
+    this.#mailFailures.inc({ reason });
+  }
+}
+
+function counter(name: keyof typeof measuredMetrics) {
+  const { help, labels }: Metric = measuredMetrics[name];
+  return new Counter({ name, help, labelNames: labels, registers: [] });
+}
+
+function histogram(name: keyof typeof measuredMetrics) {
+  const { help, labels, buckets }: Metric = measuredMetrics[name];
+  return new Histogram({ name, help, labelNames: labels, buckets: [...buckets ?? []], registers: [] });
+}
+
+const bookOperations: readonly BookOperation[] = ["list", "read", "write"];
+const bookResults: readonly BookResult[] = ["ok", "unreachable", "refused", "unknown", "garbled", "failed"];
+const mailFailures: readonly MailFailure[] = ["deferred", "refused", "in-doubt"];
+const storeOperations: readonly StoreOperation[] = ["record", "prune", "turns"];
+const storeResults: readonly StoreResult[] = ["ok", "failed"];

@@ -1,0 +1,196 @@
+/**
+ * Which metrics there are: name, kind, labels and what each means, in the order in which they are served. One entry makes the
+ * series, its HELP and its row in docs/metrics.md. Names and units by the Prometheus conventions: base units, `_total` for
+ * what only grows, and the three `process_` ones as every client calls them. Where their values come from is for
+ * `metrics_snapshot` and `metrics`.
+ */
+
+export type MetricKind = "gauge" | "counter" | "histogram";
+
+export interface Metric {
+  readonly kind: MetricKind;
+  readonly labels: readonly string[];
+  readonly help: string;
+  /** Of a histogram: upper bounds, ascending. */
+  readonly buckets?: readonly number[];
+}
+
+const requestBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const storeBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
+const judgementBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
+const entriesBuckets = [1, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000];
+const mailBuckets = [1, 2, 5, 10, 30, 60, 120, 300, 900, 3_600, 14_400, 86_400];
+
+/** Read from the Snapshot at each scrape. What is not known has no series, rather than a number that means nothing. */
+export const shownMetrics = {
+  status_build_info: gauge("1, with the versions of status and Deno as labels.", "version", "deno"),
+  process_start_time_seconds: gauge("When the monitor was started, in seconds since 1970."),
+  process_resident_memory_bytes: gauge("Resident memory of the process, in bytes."),
+  process_cpu_seconds_total: counter("Processor time that the process has used, user and system, in seconds."),
+
+  status_experiments: gauge("Experiments that are watched, by state.", "state"),
+  status_experiment_state: gauge(
+    "1 for the state that the experiment is in, 0 for the others: healthy, unhealthy, starting (not judged yet in this " +
+      "run), unknown (a feed that could tell is lost).",
+    "experiment",
+    "state",
+  ),
+  status_experiment_healthy: gauge(
+    "Whether the experiment was healthy when it was last judged (1) or not (0). Absent until it is judged; stays while a " +
+      "feed is lost, when its state is unknown.",
+    "experiment",
+  ),
+  status_experiment_available: gauge(
+    "Whether book last said that all resources of the experiment are available (1) or not (0). Absent where book lists none.",
+    "experiment",
+  ),
+  status_experiment_wanted: gauge(
+    "Whether the rule wants the experiment to be available in book (1) or not (0). Absent while that is undecided, and " +
+      "where book lists none of its resources.",
+    "experiment",
+  ),
+  status_experiment_held: gauge(
+    "Whether a person took the experiment off book, so that it is left alone (1), or not (0). Absent where book lists none " +
+      "of its resources.",
+    "experiment",
+  ),
+  status_experiment_jump_ok: gauge(
+    "Whether jump reports a host of the experiment (1) or not (0). Absent until that is judged.",
+    "experiment",
+  ),
+
+  status_stream_ok: gauge(
+    "Whether the stream is reported and sends (1) or not (0), as last judged. Absent until it is judged; stays while relay " +
+      "is lost.",
+    "experiment",
+    "stream",
+  ),
+  status_stream_required: gauge("Whether book requires the stream (1) or not (0).", "experiment", "stream"),
+  status_stream_idle_seconds: gauge(
+    "How long ago the stream had last sent when relay made its newest report, in seconds. Absent where relay gives no " +
+      "statistics, where the stream never sent or was not seen in this run, and while relay is lost.",
+    "experiment",
+    "stream",
+  ),
+
+  status_feed_up: gauge(
+    "Whether the feed reports (1: its state is live or late) or not (0: connecting or lost).",
+    "feed",
+  ),
+  status_feed_state: gauge(
+    "1 for the state that the feed is in, 0 for the others: connecting, live, late, lost.",
+    "feed",
+    "state",
+  ),
+  status_feed_last_report_timestamp_seconds: gauge(
+    "When the feed last reported, in seconds since 1970. Absent until it has, in this run.",
+    "feed",
+  ),
+  status_feed_interval_seconds: gauge(
+    "The interval at which the feed has been reporting, in seconds. Absent until it is known.",
+    "feed",
+  ),
+  status_feed_token_expiry_timestamp_seconds: gauge(
+    "When the token of the feed's newest connection expires, in seconds since 1970. Absent until there is one. It is " +
+      "renewed after 70 % of its life.",
+    "feed",
+  ),
+  status_feed_reports_total: counter("Reports of the feed that could be read.", "feed"),
+  status_feed_entries_total: counter("Entries in those reports, those of users and of the service included.", "feed"),
+  status_feed_skipped_entries_total: counter("Entries that could not be read and were left out.", "feed"),
+  status_feed_bad_frames_total: counter("Frames that could not be read and were dropped.", "feed"),
+  status_feed_connects_total: counter("Connections made to the feed, the first and the renewals included.", "feed"),
+
+  status_book_state: gauge(
+    "1 for the state that book is in, 0 for the others: unread, ok, failing, lost, empty.",
+    "state",
+  ),
+  status_book_last_success_timestamp_seconds: gauge(
+    "When book last answered as it should, in seconds since 1970. Absent until it has, in this run.",
+  ),
+  status_book_resources: gauge("Resources in the manifest that is in use."),
+  status_book_changes_waiting: gauge("Changes of availability that wait for book."),
+  status_book_writes_total: counter("Changes of availability that were made, and that book was seen to hold."),
+
+  status_mail_state: gauge(
+    "1 for the state that the mail is in, 0 for the others: off, idle, waiting, failing.",
+    "state",
+  ),
+  status_mail_last_success_timestamp_seconds: gauge(
+    "When the mail server last took a mail, in seconds since 1970. Absent if it never did.",
+  ),
+  status_mail_waiting: gauge("Mails that are owed."),
+  status_mail_oldest_timestamp_seconds: gauge(
+    "Since when the oldest of the mails that are owed has been, in seconds since 1970. Absent while none is.",
+  ),
+  status_mail_sent_total: counter("Mails that the mail server took."),
+
+  status_store_state: gauge("1 for the state that the store is in, 0 for the others: ok, memory, failing.", "state"),
+  status_store_last_success_timestamp_seconds: gauge(
+    "When something was last written to the store, in seconds since 1970. Absent until it was, in this run.",
+  ),
+  status_store_changes_waiting: gauge("Changes that could not be written to the store yet."),
+
+  status_alert_active: gauge("Whether the system alert holds (1) or not (0).", "code"),
+  status_live_readers: gauge("Readers of the live events, pages included."),
+} as const satisfies Record<string, Metric>;
+
+/** Counted as it happens, from the start of the program. */
+export const measuredMetrics = {
+  status_judgement_duration_seconds: histogram(
+    "How long it took to take in a report, judge everything by it and hand on what follows, in seconds.",
+    judgementBuckets,
+    "feed",
+  ),
+  status_judgement_entries: histogram("Entries in the reports that were judged.", entriesBuckets, "feed"),
+  status_book_requests_total: counter(
+    "Requests to book: list is the manifest, read and write the availability of one resource. Result: ok, unreachable, " +
+      "refused, unknown (no resource of that name), garbled (not what book says), failed (in here).",
+    "operation",
+    "result",
+  ),
+  status_book_request_duration_seconds: histogram(
+    "How long requests to book took, the failed ones included, in seconds.",
+    requestBuckets,
+    "operation",
+  ),
+  status_mail_failures_total: counter(
+    "Tries to send a mail that failed: deferred (not taken for now, or no conversation), refused (not taken for good), " +
+      "in-doubt (handed over, and no answer came).",
+    "reason",
+  ),
+  status_mail_delay_seconds: histogram(
+    "From each event and system alert to when the mail server took the mail that tells of it, in seconds.",
+    mailBuckets,
+  ),
+  status_store_operations_total: counter(
+    "What the store was asked to do: record (write changes), prune (delete what is old), turns (read a history). Result: " +
+      "ok or failed.",
+    "operation",
+    "result",
+  ),
+  status_store_operation_duration_seconds: histogram(
+    "How long that took, the failed ones included, in seconds.",
+    storeBuckets,
+    "operation",
+  ),
+} as const satisfies Record<string, Metric>;
+
+export type ShownName = keyof typeof shownMetrics;
+export type MeasuredName = keyof typeof measuredMetrics;
+
+function gauge<const Labels extends readonly string[]>(help: string, ...labels: Labels) {
+  return { kind: "gauge", labels, help } as const;
+}
+
+function counter<const Labels extends readonly string[]>(help: string, ...labels: Labels) {
+  return { kind: "counter", labels, help } as const;
+}
+
+function histogram<const Labels extends readonly string[]>(
+  help: string,
+  buckets: readonly number[],
+  ...labels: Labels
+) {
+  return { kind: "histogram", labels, help, buckets } as const;
+}

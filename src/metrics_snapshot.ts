@@ -1,0 +1,163 @@
+/**
+ * What a Snapshot says in numbers: the series of `shownMetrics` that are made anew at each scrape, so that what is forgotten
+ * is gone from them. Pure. How they are written is for `metrics`.
+ */
+import type { AlertCode } from "./alert.ts";
+import type { shownMetrics, ShownName } from "./metrics_list.ts";
+import type { BookView, ExperimentView, FeedView, MailView, PartView, Snapshot, StoreView } from "./snapshot.ts";
+import type { ExperimentState } from "./standing.ts";
+
+/** One series; `labels`: the values of the metric's labels, in their order. */
+export interface Sample {
+  readonly labels: readonly string[];
+  readonly value: number;
+}
+
+/** What the process, and not the laboratory, has to show. */
+export interface ProcessFigures {
+  readonly deno: string;
+  readonly residentBytes: number;
+  readonly cpuSeconds: number;
+  readonly liveReaders: number;
+}
+
+/** The series of each metric; one that has none is not in it. */
+export function samplesOf(snapshot: Snapshot, figures: ProcessFigures): ReadonlyMap<ShownName, readonly Sample[]> {
+  const sheet = new Sheet();
+  addProcess(sheet, snapshot, figures);
+  addStates(sheet, "status_experiments", experimentStates, (state) => snapshot.counts[state]);
+  const relay = snapshot.feeds.relay;
+  for (const view of snapshot.experiments) addExperiment(sheet, view, relay);
+  for (const name of ["jump", "relay"] as const) addFeed(sheet, name, snapshot.feeds[name]);
+  addBook(sheet, snapshot.book);
+  addMail(sheet, snapshot.mail);
+  addStore(sheet, snapshot.store);
+  const active = new Set(snapshot.alerts.map(({ code }) => code));
+  for (const code of keysOf(alertCodes)) sheet.add("status_alert_active", active.has(code), code);
+  return sheet.samples;
+}
+
+/** As many values as the metric has labels. */
+type LabelValues<Name extends ShownName> = TextFor<(typeof shownMetrics)[Name]["labels"]>;
+type TextFor<Labels extends readonly string[]> = { [At in keyof Labels]: string };
+
+class Sheet {
+  readonly samples = new Map<ShownName, Sample[]>();
+
+  /** Null: not known, so there is no series. */
+  add<Name extends ShownName>(name: Name, value: number | boolean | null, ...labels: LabelValues<Name>): void {
+    if (value === null) return;
+    const sample = { labels, value: Number(value) };
+    const samples = this.samples.get(name);
+    if (samples) samples.push(sample);
+    else this.samples.set(name, [sample]);
+  }
+}
+
+function addProcess(sheet: Sheet, { version, startedMs }: Snapshot, figures: ProcessFigures): void {
+  sheet.add("status_build_info", 1, version, figures.deno);
+  sheet.add("process_start_time_seconds", seconds(startedMs));
+  sheet.add("process_resident_memory_bytes", figures.residentBytes);
+  sheet.add("process_cpu_seconds_total", figures.cpuSeconds);
+  sheet.add("status_live_readers", figures.liveReaders);
+}
+
+function addExperiment(sheet: Sheet, view: ExperimentView, relay: FeedView): void {
+  const { name, host, streams } = view;
+  const isListed = view.resources.length > 0;
+  for (const state of experimentStates) sheet.add("status_experiment_state", view.state === state, name, state);
+  sheet.add("status_experiment_healthy", view.judged ? view.healthy : null, name);
+  sheet.add("status_experiment_available", isListed ? view.available : null, name);
+  sheet.add("status_experiment_wanted", view.wanted, name);
+  sheet.add("status_experiment_held", isListed ? view.held !== null : null, name);
+  sheet.add("status_experiment_jump_ok", host.verdict && host.verdict === "ok", name);
+  for (const stream of streams) {
+    sheet.add("status_stream_ok", stream.verdict && stream.verdict === "ok", name, stream.topic);
+    sheet.add("status_stream_required", stream.required, name, stream.topic);
+    sheet.add("status_stream_idle_seconds", seconds(idleMs(stream, relay)), name, stream.topic);
+  }
+}
+
+/**
+ * What has left the reports goes on getting older, report by report. To count up to now would add an age of the report that
+ * says nothing of the stream: a camera that sends all the time would seem to pause, and with relay late all would.
+ */
+function idleMs({ connection, seenMs }: ExperimentView["streams"][number], relay: FeedView): number | null {
+  const idle = connection?.stats?.tx.idle;
+  if (idle?.kind !== "for" || seenMs === null || relay.lastSuccessMs === null || relay.state === "lost") return null;
+  return idle.ms + Math.max(relay.lastSuccessMs - seenMs, 0);
+}
+
+function addFeed(sheet: Sheet, name: "jump" | "relay", feed: FeedView): void {
+  sheet.add("status_feed_up", feed.state === "live" || feed.state === "late", name);
+  for (const state of keysOf(feedStates)) sheet.add("status_feed_state", feed.state === state, name, state);
+  sheet.add("status_feed_last_report_timestamp_seconds", seconds(feed.lastSuccessMs), name);
+  sheet.add("status_feed_interval_seconds", seconds(feed.intervalMs), name);
+  sheet.add("status_feed_token_expiry_timestamp_seconds", seconds(feed.tokenExpiresMs), name);
+  sheet.add("status_feed_reports_total", feed.counts.reports, name);
+  sheet.add("status_feed_entries_total", feed.counts.entries, name);
+  sheet.add("status_feed_skipped_entries_total", feed.counts.skipped, name);
+  sheet.add("status_feed_bad_frames_total", feed.counts.badFrames, name);
+  sheet.add("status_feed_connects_total", feed.counts.connects, name);
+}
+
+function addBook(sheet: Sheet, book: BookView): void {
+  addStates(sheet, "status_book_state", keysOf(bookStates), (state) => book.state === state);
+  sheet.add("status_book_last_success_timestamp_seconds", seconds(book.lastSuccessMs));
+  sheet.add("status_book_resources", book.resources);
+  sheet.add("status_book_changes_waiting", book.waiting);
+  sheet.add("status_book_writes_total", book.writes);
+}
+
+function addMail(sheet: Sheet, mail: MailView): void {
+  addStates(sheet, "status_mail_state", keysOf(mailStates), (state) => mail.state === state);
+  sheet.add("status_mail_last_success_timestamp_seconds", seconds(mail.lastSuccessMs));
+  sheet.add("status_mail_waiting", mail.waiting);
+  sheet.add("status_mail_oldest_timestamp_seconds", seconds(mail.oldestMs));
+  sheet.add("status_mail_sent_total", mail.sent);
+}
+
+function addStore(sheet: Sheet, store: StoreView): void {
+  addStates(sheet, "status_store_state", keysOf(storeStates), (state) => store.state === state);
+  sheet.add("status_store_last_success_timestamp_seconds", seconds(store.lastSuccessMs));
+  sheet.add("status_store_changes_waiting", store.waiting);
+}
+
+function addStates<State extends string>(
+  sheet: Sheet,
+  name: "status_experiments" | "status_book_state" | "status_mail_state" | "status_store_state",
+  states: readonly State[],
+  valueOf: (state: State) => number | boolean,
+): void {
+  for (const state of states) sheet.add(name, valueOf(state), state);
+}
+
+function seconds(ms: number): number;
+function seconds(ms: number | null): number | null;
+function seconds(ms: number | null): number | null {
+  return ms === null ? null : ms / 1_000;
+}
+
+// A new member of a union does not compile until it is here, and so in the series.
+type StateOf<Part> = Part extends PartView<infer State> ? State : never;
+const experimentStates: readonly ExperimentState[] = keysOf(
+  { healthy: 0, unhealthy: 0, starting: 0, unknown: 0 } satisfies Record<ExperimentState, 0>,
+);
+const feedStates: Record<StateOf<FeedView>, 0> = { connecting: 0, live: 0, late: 0, lost: 0 };
+const bookStates: Record<StateOf<BookView>, 0> = { unread: 0, ok: 0, failing: 0, lost: 0, empty: 0 };
+const mailStates: Record<StateOf<MailView>, 0> = { off: 0, idle: 0, waiting: 0, failing: 0 };
+const storeStates: Record<StateOf<StoreView>, 0> = { ok: 0, memory: 0, failing: 0 };
+const alertCodes: Record<AlertCode, 0> = {
+  "jump-lost": 0,
+  "relay-lost": 0,
+  "book-lost": 0,
+  "book-stuck": 0,
+  "book-empty": 0,
+  "store-damaged": 0,
+  "store-failing": 0,
+  "too-many": 0,
+};
+
+function keysOf<Key extends string>(table: Readonly<Record<Key, 0>>): readonly Key[] {
+  return Object.keys(table) as Key[];
+}
