@@ -57,7 +57,8 @@ export class Timeline {
     // Nothing else bears on a standing, and these are other values only when something is otherwise.
     if (was?.experiments === experiments && was.states === states && was.conditions === conditions) return changes;
     this.#followed = { experiments, states, conditions };
-    for (const experiment of experiments.values()) changes.push(...this.#turned(experiment, known));
+    const atMs = was === null ? this.#run.startedMs : this.#run.aliveMs; // the first of a run hold from its start
+    for (const experiment of experiments.values()) changes.push(...this.#turned(experiment, known, atMs));
     return changes;
   }
 
@@ -120,12 +121,12 @@ export class Timeline {
     return { kind: "run", run: this.#run };
   }
 
-  #turned(experiment: Experiment, known: Known): readonly Change[] {
+  #turned(experiment: Experiment, known: Known, atMs: number): readonly Change[] {
     const turns = this.turnsOf(experiment.name);
     const last = turns.at(-1);
     const { state, available } = standingOf(experiment, known, last?.available ?? false);
     if (last?.state === state && last.available === available) return [];
-    const turn = { atMs: this.#run.aliveMs, state, available };
+    const turn = { atMs, state, available };
     this.#turns.set(experiment.name, [...turns, turn].slice(-turnsMax));
     this.#revision++;
     return [{ kind: "turn", experiment: experiment.name, turn }];

@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import type { Issue, Letter } from "../src/alert.ts";
-import { type Change, type Saved, type Store, StoreFailed } from "../src/store.ts";
+import type { Turn } from "../src/history.ts";
+import { type Change, runsMax, type Saved, type Store, StoreFailed } from "../src/store.ts";
 import { atMost, event, experiment, letter, noonMs, nothing, saying, turn } from "./fixtures/store_samples.ts";
 
 /** A store to test. `reopen` gives it as it is after a restart of the program. */
@@ -121,6 +122,45 @@ const cases: Record<string, [records: Change[][], loaded: Partial<Saved>]> = {
   ],
 };
 
+const watched = saying.turn("pend00", turn(noonMs));
+const forgotten = saying.turn("pend00", turn(noonMs + 9, "not_watched", false));
+
+/** The same of history. */
+const histories: typeof cases = {
+  "keeps how an experiment stood, each state and what book said of it": [
+    [[
+      saying.turn("pend00", turn(1, "starting", false)),
+      saying.turn("pend00", turn(2, "healthy", true)),
+    ], [
+      saying.turn("pend00", turn(3, "unhealthy", false)),
+      saying.turn("pend00", turn(4, "unknown", true)),
+    ]],
+    {
+      turns: new Map([
+        ["pend00", [turn(1, "starting", false), turn(2, "healthy"), turn(3, "unhealthy", false), turn(4, "unknown")]],
+      ]),
+    },
+  ],
+  "gives turns by their time, and those of one time as they were recorded": [
+    [[saying.turn("pend00", turn(noonMs + 1, "unknown")), watched, saying.turn("pend00", turn(noonMs, "unhealthy"))]],
+    { turns: new Map([["pend00", [turn(noonMs), turn(noonMs, "unhealthy"), turn(noonMs + 1, "unknown")]]]) },
+  ],
+  "has no turns of an experiment that has none": [[[pend00]], { experiments: [experiment("pend00")] }],
+  "gives the turns of a forgotten experiment no more": [[[watched], [forgotten]], {}],
+  "has the turns of a forgotten experiment when it is back": [
+    [[watched], [forgotten], [saying.turn("pend00", turn(noonMs + 10))]],
+    { turns: new Map([["pend00", [turn(noonMs), turn(noonMs + 9, "not_watched", false), turn(noonMs + 10)]]]) },
+  ],
+  "keeps when the monitor ran, in the order of that": [
+    [[saying.run(300, 310)], [saying.run(100, 200)]],
+    { runs: [{ startedMs: 100, aliveMs: 200 }, { startedMs: 300, aliveMs: 310 }] },
+  ],
+  "knows that a run goes on": [
+    [[saying.run(100, 100)], [saying.run(100, 160)], [saying.run(100, 220)]],
+    { runs: [{ startedMs: 100, aliveMs: 220 }] },
+  ],
+};
+
 const oddNames: Record<string, string> = {
   "an empty one": "",
   "quotes": `'"\`; DROP TABLE events; --`,
@@ -136,6 +176,8 @@ const oddNames: Record<string, string> = {
 const refused: Record<string, Change> = {
   "a time that is no number": saying.event(event("pend00", NaN)),
   "a time that no date has": saying.letter(letter("a", { createdMs: 1e300 })),
+  "a turn at a time that is no number": saying.turn("pend00", turn(NaN)),
+  "a run that never ends": saying.run(noonMs, Infinity),
   "an endless duration": saying.event(event("pend00", noonMs, { lastedMs: Infinity })),
 };
 
@@ -150,7 +192,7 @@ export function storeContract(name: string, begin: () => Promise<StoreSubject>):
       }
     });
 
-  for (const [says, [records, loaded]] of Object.entries(cases)) {
+  for (const [says, [records, loaded]] of Object.entries({ ...cases, ...histories })) {
     test(says, async (subject) => {
       for (const changes of records) await subject.store.record(changes);
       assert.deepEqual(await subject.store.load(atMost(100)), { ...nothing, ...loaded });
@@ -175,6 +217,13 @@ export function storeContract(name: string, begin: () => Promise<StoreSubject>):
   test("gives the newest events of each experiment", givesNewest);
   test("deletes events from before a time, and nothing else", prunes);
   test("deletes a long history", prunesLongHistory);
+  for (const [says, [turns, kept]] of Object.entries(prunedTurns)) {
+    test(`deletes old turns: ${says}`, ({ store }) => prunesTurns(turns, kept, store));
+  }
+  test("deletes a long history of turns", prunesLongTurns);
+  test("deletes runs that ended before a time, and the oldest of too many", prunesRuns);
+  test("gives the newest turns of each experiment, and the newest runs", givesNewestTurns);
+  test("gives how an experiment stood from a time on, the turn before that included", givesTurnsSince);
   test("keeps a mail of a megabyte", keepsGreatLetter);
   test("keeps what it was given, not what its caller makes of that", keepsItsOwn);
   test("can be closed twice", closesTwice);
@@ -254,6 +303,86 @@ async function prunesLongHistory({ store }: StoreSubject): Promise<void> {
 
   const { events } = await store.load(atMost(100));
   assert.deepEqual(events, new Map([["pend00", [event("pend00", noonMs + 5_000)]]]));
+}
+
+/** What is left of pend00's turns, as second and state, when those before the tenth second are deleted. */
+const prunedTurns: Record<string, [turns: [second: number, state: Turn["state"]][], kept: number[]]> = {
+  "none": [[], []],
+  "the only one stays, since it tells how it stood then": [[[1, "healthy"]], [1]],
+  "of the old the newest stays": [[[1, "healthy"], [9, "unhealthy"], [10, "healthy"], [11, "unknown"]], [9, 10, 11]],
+  "one at the very time is not old, and makes none superfluous": [[[1, "healthy"], [10, "unhealthy"]], [1, 10]],
+  "the newest of one time": [[[1, "healthy"], [1, "unhealthy"]], [1]],
+  "that it was not watched is said by nothing": [[[1, "healthy"], [2, "not_watched"]], []],
+  "that it was not watched until a later time": [[[1, "healthy"], [2, "not_watched"], [12, "healthy"]], [12]],
+  "that it was forgotten since": [[[1, "healthy"], [12, "not_watched"]], [1, 12]],
+  "that it came back before": [[[1, "not_watched"], [2, "healthy"]], [2]],
+};
+
+async function prunesTurns(
+  turns: readonly [second: number, state: Turn["state"]][],
+  kept: readonly number[],
+  store: Store,
+): Promise<void> {
+  await store.record([
+    ...turns.map(([second, state]) => saying.turn("pend00", turn(second * 1_000, state))),
+    saying.turn("turn04", turn(3_000)),
+    saying.turn("spin31", turn(3_000)),
+  ]);
+
+  await store.prune(10_000);
+
+  const left = await store.turns("pend00", { sinceMs: -1, max: 100 });
+  assert.deepEqual(left.map(({ atMs }) => atMs / 1_000), kept);
+  assert.deepEqual(await store.turns("turn04", { sinceMs: -1, max: 100 }), [turn(3_000)]);
+}
+
+async function prunesLongTurns({ store }: StoreSubject): Promise<void> {
+  const flaps = Array.from({ length: 5_001 }, (_, number) => {
+    return saying.turn("pend00", turn(number, number % 2 === 0 ? "healthy" : "unhealthy"));
+  });
+  await store.record([...flaps, saying.turn("pend00", turn(5_001, "not_watched"))]);
+  await store.record([saying.turn("turn04", turn(0)), saying.run(0, 1)]);
+
+  await store.prune(10_000);
+
+  assert.deepEqual(await store.load(atMost(100)), { ...nothing, turns: new Map([["turn04", [turn(0)]]]) });
+}
+
+async function prunesRuns({ store }: StoreSubject): Promise<void> {
+  await store.record([saying.run(0, 9_999), saying.run(5_000, 10_000)]);
+  await store.prune(10_000);
+  assert.deepEqual((await store.load(atMost(100))).runs, [{ startedMs: 5_000, aliveMs: 10_000 }]);
+
+  await store.record(Array.from({ length: runsMax }, (_, number) => saying.run(20_000 + number, 90_000)));
+  await store.prune(10_000);
+  const { runs } = await store.load(atMost(2 * runsMax));
+  assert.deepEqual([runs.length, runs[0]?.startedMs], [runsMax, 20_000]);
+}
+
+async function givesNewestTurns({ store }: StoreSubject): Promise<void> {
+  const turns = [5, 1, 4, 2, 3].map((second) => saying.turn("pend00", turn(second)));
+  await store.record([...turns, saying.turn("turn04", turn(9)), saying.run(3, 4), saying.run(5, 6), saying.run(1, 2)]);
+
+  const { turns: newest, runs } = await store.load(atMost(2));
+
+  assert.deepEqual(newest, new Map([["pend00", [turn(4), turn(5)]], ["turn04", [turn(9)]]]));
+  assert.deepEqual(runs.map(({ startedMs }) => startedMs), [3, 5]);
+}
+
+async function givesTurnsSince({ store }: StoreSubject): Promise<void> {
+  const turns = [10, 20, 20, 30, 40].map((atMs) => saying.turn("pend00", turn(atMs)));
+  await store.record([...turns, saying.turn("turn04", turn(25))]);
+  const since = async (sinceMs: number, max = 100) => {
+    return (await store.turns("pend00", { sinceMs, max })).map(({ atMs }) => atMs);
+  };
+
+  assert.deepEqual(await since(9), [10, 20, 20, 30, 40]);
+  assert.deepEqual(await since(10), [10, 20, 20, 30, 40]);
+  assert.deepEqual(await since(29), [20, 20, 30, 40]);
+  assert.deepEqual(await since(30), [30, 40]);
+  assert.deepEqual(await since(99), [40]);
+  assert.deepEqual(await since(0, 2), [30, 40]);
+  assert.deepEqual(await store.turns("spin31", { sinceMs: 0, max: 100 }), []);
 }
 
 async function keepsGreatLetter(subject: StoreSubject): Promise<void> {

@@ -20,6 +20,10 @@ const damages: Record<string, (path: string) => void> = {
   "a stream that is neither ok nor not": (path) =>
     alterStore(path, `UPDATE events SET stream_ok = '{"a":1}' WHERE id = 7`),
   "an event of an odd name": (path) => alterStore(path, `UPDATE events SET experiment = '"' WHERE id = 7`),
+  "a turn to a state that is not known": (path) => alterStore(path, "UPDATE turns SET state = '?' WHERE id = 1"),
+  "a turn of an odd name": (path) => alterStore(path, `UPDATE turns SET experiment = '"' WHERE id = 1`),
+  "a run until a time that no date has": (path) =>
+    alterStore(path, "PRAGMA ignore_check_constraints = 1; UPDATE runs SET alive_ms = 1 << 62"),
   "an experiment without streams": (path) => alterStore(path, "UPDATE experiments SET streams = 'null'"),
   "an experiment of an unknown verdict": (path) => alterStore(path, `UPDATE experiments SET host = '{"verdict":"?"}'`),
   "a letter that is no JSON": (path) => alterStore(path, "UPDATE letters SET body = ''"),

@@ -3,8 +3,8 @@ import { DatabaseSync } from "node:sqlite";
 import { openSqliteStore } from "../src/store_sqlite.ts";
 import { migrate, migrations, storedText, textOf, versionOf } from "../src/store_tables.ts";
 import { withFolder } from "./fixtures/folder.ts";
-import { fillStore } from "./fixtures/store_files.ts";
-import { event, experiment, noonMs, saying } from "./fixtures/store_samples.ts";
+import { alterStore, fillStore } from "./fixtures/store_files.ts";
+import { atMost, event, experiment, noonMs, saying, turn } from "./fixtures/store_samples.ts";
 
 for (const version of [...migrations.keys(), migrations.length]) {
   Deno.test(`a store file of version ${version} is opened and made one of version ${migrations.length}`, () =>
@@ -20,6 +20,31 @@ for (const version of [...migrations.keys(), migrations.length]) {
       assert.equal(withDatabase(path, (db) => versionOf(db)), migrations.length);
     }));
 }
+
+Deno.test("a store file of version 1 keeps everything, and has a history from then on", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/status.db`;
+    await fillStore(path);
+    const { store: before } = await openSqliteStore(path, { nowMs: noonMs });
+    const { turns: _turns, runs: _runs, ...kept } = await before.load(atMost(1_000));
+    await before.close();
+    alterStore(path, "DROP TABLE turns; DROP TABLE runs; PRAGMA user_version = 1");
+
+    const { store, damaged } = await openSqliteStore(path, { nowMs: noonMs });
+
+    assert.equal(damaged, null);
+    assert.deepEqual(await store.load(atMost(1_000)), { ...kept, turns: new Map(), runs: [] });
+    assert.equal(kept.events.get("pend00")?.length, 300);
+    await store.record([saying.turn("pend00", turn(noonMs)), saying.run(noonMs, noonMs)]);
+    await store.close();
+    const { store: again } = await openSqliteStore(path, { nowMs: noonMs });
+    assert.deepEqual(await again.load(atMost(1_000)), {
+      ...kept,
+      turns: new Map([["pend00", [turn(noonMs)]]]),
+      runs: [{ startedMs: noonMs, aliveMs: noonMs }],
+    });
+    await again.close();
+  }));
 
 const noted = [
   ...migrations,

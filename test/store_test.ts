@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { HealthEvent, Letter, SystemAlert } from "../src/alert.ts";
+import type { Turn } from "../src/history.ts";
 import type { Change, SavedExperiment, SavedVerdict } from "../src/store.ts";
-import { createMemoryStore, memoryEventsMax } from "../src/store_memory.ts";
+import { createMemoryStore, memoryEventsMax, memoryTurnsMax } from "../src/store_memory.ts";
 import { openSqliteStore } from "../src/store_sqlite.ts";
-import { atMost, event, experiment, noonMs, saying } from "./fixtures/store_samples.ts";
+import { atMost, event, experiment, noonMs, saying, turn as turnAt } from "./fixtures/store_samples.ts";
 import { storeContract, type StoreSubject } from "./store_contract.ts";
 
 storeContract("a store in memory", () => Promise.resolve(memorySubject()));
@@ -51,6 +52,20 @@ Deno.test("a store in memory lets the events go that were recorded first, beyond
   assert.deepEqual([events.get("pend00")?.length, events.get("pend00")?.[0]?.atMs], [memoryEventsMax, 2]);
 });
 
+Deno.test("a store in memory lets the oldest turns go beyond its limit, and still tells how each experiment stands", async () => {
+  const store = createMemoryStore();
+  await store.record([saying.turn("turn04", turnAt(0))]);
+  const flaps = Array.from({ length: memoryTurnsMax }, (_, number) => saying.turn("pend00", turnAt(number + 1)));
+
+  await store.record(flaps);
+  const later = [memoryTurnsMax + 1, memoryTurnsMax + 2].map((atMs) => saying.turn("pend00", turnAt(atMs)));
+  await store.record(later);
+
+  assert.deepEqual(await store.turns("turn04", { sinceMs: 0, max: 10 }), [turnAt(0)]);
+  const held = await store.turns("pend00", { sinceMs: 0, max: 2 * memoryTurnsMax });
+  assert.deepEqual([held[0]?.atMs, held.at(-1)?.atMs], [2, memoryTurnsMax + 2]);
+});
+
 // Few names, so that they meet; and times that are near each other, equal, negative or far off.
 const name = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom("pend00", "turn04", "__proto__", "a'\"\\", "\u0000", "😀") },
@@ -87,6 +102,11 @@ const savedExperiment: fc.Arbitrary<SavedExperiment> = fc.record({
   host: fc.option(verdict),
   streams: fc.dictionary(name, verdict, { maxKeys: 3, noNullPrototype: true }),
 });
+const turn: fc.Arbitrary<Turn> = fc.record({
+  atMs: timeMs,
+  state: fc.constantFrom<Turn["state"][]>("healthy", "unhealthy", "starting", "unknown", "not_watched"),
+  available: fc.boolean(),
+});
 const alert: fc.Arbitrary<SystemAlert> = fc.record({
   code: fc.constantFrom("jump-lost", "relay-lost", "book-lost", "store-damaged"),
   turn: fc.constantFrom("raised", "cleared"),
@@ -106,6 +126,11 @@ const change: fc.Arbitrary<Change> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("event"), event: healthEvent }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("experiment"), experiment: savedExperiment }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("forgotten"), name }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("turn"), experiment: name, turn }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("run"), run: fc.record({ startedMs: timeMs, aliveMs: timeMs }) }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("letter"), letter }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("letter-sent"), id: name, atMs: timeMs }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("alert"), alert }) },
@@ -132,6 +157,11 @@ Deno.test("a store in a file gives what a store in memory gives, whatever is rec
         for (const step of steps) await Promise.all(subjects.map((subject) => take(step, subject)));
         const [inMemory, inFile] = await Promise.all(subjects.map(({ store }) => store.load(atMost(eventsMax))));
         assert.deepEqual(inFile, inMemory);
+        const range = { sinceMs: 5, max: eventsMax };
+        const [heldInMemory, heldInFile] = await Promise.all(
+          subjects.map(({ store }) => Promise.all(namesOf(steps).map((name) => store.turns(name, range)))),
+        );
+        assert.deepEqual(heldInFile, heldInMemory);
       } finally {
         await Promise.all(subjects.map((subject) => subject.end()));
       }
@@ -139,6 +169,11 @@ Deno.test("a store in a file gives what a store in memory gives, whatever is rec
     { numRuns: 60 },
   );
 });
+
+function namesOf(steps: readonly Step[]): string[] {
+  const changes = steps.flatMap((step) => step.kind === "record" ? step.changes : []);
+  return changes.flatMap((each) => each.kind === "turn" ? [each.experiment] : []);
+}
 
 async function take(step: Step, subject: StoreSubject): Promise<void> {
   switch (step.kind) {

@@ -1,0 +1,279 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { ResourceState } from "../src/availability.ts";
+import { emptyLab } from "../src/experiment.ts";
+import { conditionsOf } from "../src/health.ts";
+import { type Run, spansOf, type Turn } from "../src/history.ts";
+import { type Change, runsMax } from "../src/store.ts";
+import { Timeline, turnsMax } from "../src/timeline.ts";
+import { Bench, resource, startMs } from "./fixtures/bench.ts";
+
+const minuteMs = 60_000;
+
+/** A bench whose judgements are followed; what is to be recorded comes out in words, times in seconds since the start. */
+class Followed extends Bench {
+  readonly timeline: Timeline;
+  #book: ReadonlyMap<string, ResourceState> = new Map();
+
+  constructor(stubs: readonly string[], saved: { turns?: Record<string, Turn[]>; runs?: Run[] } = {}) {
+    super(stubs.map((stub) => resource(stub, ["st-data"])));
+    const turns = new Map(Object.entries(saved.turns ?? {}));
+    this.timeline = new Timeline({ turns, runs: saved.runs ?? [] }, this.lab);
+  }
+
+  bookSays(name: string, available: boolean): void {
+    this.#book = new Map(this.#book).set(name, { kind: "said", available, reason: "", atMs: this.nowMs });
+  }
+
+  /** All well for these, as jump and relay report. */
+  well(...names: string[]): void {
+    this.jump(names);
+    this.relay(Object.fromEntries(names.map((name) => [`${name}-st-data`, 0])));
+  }
+
+  follow(): string[] {
+    const conditions = conditionsOf(this.lab, this.rules, this.nowMs);
+    const known = { lab: this.lab, conditions, health: this.rules, states: this.#book };
+    return this.timeline.follow(known, this.nowMs).map(words);
+  }
+}
+
+const second = (atMs: number) => (atMs - startMs) / 1_000;
+
+function words(change: Change): string {
+  if (change.kind === "run") return `ran ${second(change.run.startedMs)} to ${second(change.run.aliveMs)}`;
+  assert.ok(change.kind === "turn");
+  const { atMs, state, available } = change.turn;
+  return `${change.experiment} ${second(atMs)} ${state} ${available ? "A" : "U"}`;
+}
+
+const runText = ({ startedMs, aliveMs }: Run) => `${second(startedMs)} to ${second(aliveMs)}`;
+const turn = (atSecond: number, state: Turn["state"], available = true): Turn => {
+  return { atMs: startMs + atSecond * 1_000, state, available };
+};
+const ran = (fromSecond: number, toSecond: number): Run => {
+  return { startedMs: startMs + fromSecond * 1_000, aliveMs: startMs + toSecond * 1_000 };
+};
+
+Deno.test("what an experiment does is a turn when it comes to stand otherwise, and nothing while it does not", () => {
+  const lab = new Followed(["pend00"]);
+  assert.deepEqual(lab.follow(), ["ran 0 to 0", "pend00 0 starting U"]);
+  lab.well("pend00");
+  lab.bookSays("r-pend00", true);
+  lab.nowMs += 1_000;
+  assert.deepEqual(lab.follow(), ["pend00 1 healthy A"]);
+  lab.well("pend00");
+  lab.nowMs += 1_000;
+  assert.deepEqual(lab.follow(), []);
+  lab.relay({ "pend00-st-data": "silent" });
+  assert.deepEqual(lab.follow(), ["pend00 2 unhealthy A"]);
+  lab.bookSays("r-pend00", false);
+  lab.nowMs += 1_000;
+  assert.deepEqual(lab.follow(), ["pend00 3 unhealthy U"]);
+  assert.deepEqual(lab.timeline.turnsOf("pend00"), [
+    turn(0, "starting", false),
+    turn(1, "healthy"),
+    turn(2, "unhealthy"),
+    turn(3, "unhealthy", false),
+  ]);
+});
+
+Deno.test("other issues of one that is unhealthy anyway are no turn", () => {
+  const lab = new Followed(["pend00"]);
+  lab.jump([]);
+  lab.relay({ "pend00-st-data": 0 });
+  lab.follow();
+  lab.relay({ "pend00-st-data": "silent" });
+  assert.deepEqual(lab.follow(), []);
+});
+
+Deno.test("a feed that is lost makes all unknown, and its return makes them what they were", () => {
+  const lab = new Followed(["pend00", "spin31"]);
+  lab.well("pend00");
+  lab.follow();
+  lab.pass(20_000);
+  assert.deepEqual(lab.follow(), ["pend00 20 unknown U", "spin31 20 unknown U"]);
+  lab.well("pend00");
+  assert.deepEqual(lab.follow(), ["pend00 20 healthy U", "spin31 20 unhealthy U"]);
+});
+
+Deno.test("a sign of life is recorded every minute", () => {
+  const lab = new Followed(["pend00"]);
+  const signs: string[] = [];
+  for (let passed = 0; passed <= 150; passed += 10, lab.nowMs += 10_000) {
+    signs.push(...lab.follow().filter((each) => each.startsWith("ran")));
+  }
+  assert.deepEqual(signs, ["ran 0 to 0", "ran 0 to 60", "ran 0 to 120"]);
+  assert.equal(second(lab.timeline.dueMs), 180);
+});
+
+Deno.test("when it is due a sign of life is recorded, so that whoever waits for that does not wait in vain", () => {
+  const lab = new Followed([]);
+  lab.follow();
+  lab.nowMs = lab.timeline.dueMs - 1;
+  assert.deepEqual(lab.follow(), []);
+  lab.nowMs = lab.timeline.dueMs;
+  assert.deepEqual(lab.follow(), ["ran 0 to 60"]);
+});
+
+Deno.test("when the monitor stops, it is recorded that it ran until then", () => {
+  const lab = new Followed(["pend00"]);
+  lab.follow();
+  assert.deepEqual(lab.timeline.alive(startMs + 7_000).map(words), ["ran 0 to 7"]);
+});
+
+Deno.test("a machine that slept did not watch meanwhile", () => {
+  const lab = new Followed(["pend00"]);
+  lab.well("pend00");
+  lab.follow();
+  lab.nowMs += 30_000;
+  lab.well("pend00");
+  lab.follow();
+  lab.nowMs += 3 * minuteMs + 1;
+  assert.deepEqual(lab.timeline.runs(lab.nowMs).map(runText), ["0 to 30"]); // it is only just waking up
+  assert.deepEqual(lab.follow(), ["ran 0 to 30", "ran 210.001 to 210.001", "pend00 210.001 unknown U"]);
+  lab.nowMs += 1_000;
+  assert.deepEqual(lab.timeline.runs(lab.nowMs).map(runText), ["0 to 30", "210.001 to 211.001"]);
+});
+
+Deno.test("a monitor that was slow for three minutes did watch", () => {
+  const lab = new Followed(["pend00"]);
+  lab.follow();
+  lab.nowMs += 3 * minuteMs;
+  lab.follow();
+  assert.deepEqual(lab.timeline.runs(lab.nowMs).map(runText), ["0 to 180"]);
+});
+
+Deno.test("while the clock is behind, what happens is put at the end of what was", () => {
+  const lab = new Followed(["pend00"]);
+  lab.well("pend00");
+  lab.nowMs += 30_000;
+  lab.well("pend00");
+  lab.follow();
+  lab.nowMs += 1_000;
+  lab.relay({ "pend00-st-data": "silent" });
+  lab.follow();
+  lab.nowMs -= 20_000;
+  lab.relay({ "pend00-st-data": 0 });
+  assert.deepEqual(lab.follow(), ["pend00 31 healthy U"]);
+  assert.deepEqual(lab.timeline.forget(["pend00"], lab.nowMs).map(words), ["pend00 31 not_watched U"]);
+  assert.deepEqual(lab.timeline.runs(lab.nowMs).map(runText), ["0 to 31"]);
+});
+
+Deno.test("one that is forgotten is not watched until it is back", () => {
+  const lab = new Followed(["pend00"]);
+  lab.well("pend00", "spin31");
+  lab.follow();
+  lab.nowMs += 1_000;
+  lab.well("pend00");
+  lab.nowMs += 60_000;
+  lab.well("pend00");
+  const forgotten = lab.forget(30_000);
+  assert.deepEqual(lab.timeline.forget(forgotten, lab.nowMs).map(words), ["spin31 61 not_watched U"]);
+  assert.deepEqual(lab.timeline.turnsOf("spin31"), []);
+  lab.follow();
+  lab.nowMs += 1_000;
+  lab.well("pend00", "spin31");
+  assert.deepEqual(lab.follow(), ["spin31 62 healthy U"]);
+});
+
+Deno.test("one that was never heard of can't be forgotten", () => {
+  assert.deepEqual(new Followed([]).timeline.forget(["pend00"], startMs), []);
+});
+
+Deno.test("after a restart it goes on: what earlier runs left is there, and how it stands holds from the start", () => {
+  const lab = new Followed(["pend00"], { turns: { pend00: [turn(-90, "healthy")] }, runs: [ran(-100, -50)] });
+  assert.deepEqual(lab.follow(), ["ran 0 to 0", "pend00 0 starting A"]);
+  lab.nowMs += 10_000;
+  assert.deepEqual(lab.timeline.runs(lab.nowMs).map(runText), ["-100 to -50", "0 to 10"]);
+  assert.deepEqual(lab.timeline.turnsOf("pend00"), [turn(-90, "healthy"), turn(0, "starting")]);
+});
+
+Deno.test("until book says something after a restart, it holds what it said before", () => {
+  const lab = new Followed(["pend00", "spin31"], {
+    turns: { pend00: [turn(-90, "healthy", false), turn(-80, "healthy")], spin31: [turn(-90, "healthy", false)] },
+  });
+  lab.well("pend00", "spin31");
+  assert.deepEqual(lab.follow().slice(1), []);
+  assert.deepEqual(["pend00", "spin31", "turn04"].map((name) => lab.timeline.wasAvailable(name)), [true, false, false]);
+  lab.bookSays("r-pend00", false);
+  assert.deepEqual(lab.follow(), ["pend00 0 healthy U"]);
+});
+
+Deno.test("one that an earlier run watched and this one does not know is not watched until something names it", () => {
+  const lab = new Followed([], { turns: { spin31: [turn(-9, "starting")] } });
+  lab.nowMs += 5_000;
+  assert.deepEqual(lab.follow(), ["spin31 0 not_watched U", "ran 0 to 5"]);
+  lab.well("spin31");
+  assert.deepEqual(lab.follow(), ["spin31 5 healthy U"]);
+});
+
+Deno.test("what an earlier run took for the past and is still to come, by a clock that was put back, is let go", () => {
+  const lab = new Followed(["pend00", "spin31"], {
+    turns: { pend00: [turn(-9, "starting"), turn(5, "unhealthy", false)], spin31: [turn(5, "unhealthy", false)] },
+    runs: [ran(-100, 50), ran(20, 70)],
+  });
+  assert.deepEqual(lab.timeline.runs(startMs).map(runText), ["-100 to 0", "0 to 0"]);
+  assert.deepEqual(lab.timeline.turnsOf("pend00"), [turn(-9, "starting")]);
+  assert.deepEqual(lab.follow(), ["ran 0 to 0", "spin31 0 starting U"]);
+});
+
+Deno.test("of the turns of one experiment, and of the runs, the newest are kept", () => {
+  const runs = Array.from({ length: runsMax + 5 }, (_, number) => ran(number - 5_000, number - 5_000));
+  const lab = new Followed(["pend00"], { runs });
+  for (let flaps = 0; flaps < turnsMax + 5; flaps++) {
+    lab.bookSays("r-pend00", flaps % 2 === 0);
+    lab.nowMs += 1;
+    lab.follow();
+  }
+  assert.equal(lab.timeline.turnsOf("pend00").length, turnsMax);
+  assert.equal(lab.timeline.turnsOf("pend00").at(-1)?.atMs, lab.nowMs);
+  assert.equal(lab.timeline.runs(lab.nowMs).length, runsMax + 1);
+});
+
+Deno.test("its revision grows with every turn and when time was missed, and with nothing else", () => {
+  const lab = new Followed(["pend00"]);
+  const grown = () => {
+    const before = lab.timeline.revision;
+    lab.follow();
+    return lab.timeline.revision > before;
+  };
+  assert.ok(grown());
+  assert.ok(!grown());
+  lab.nowMs += minuteMs;
+  assert.ok(grown()); // the feeds are lost
+  lab.nowMs += minuteMs;
+  assert.ok(!grown());
+  lab.bookSays("r-pend00", true);
+  assert.ok(grown());
+  lab.nowMs += 4 * minuteMs;
+  assert.ok(grown()); // it slept
+  const before = lab.timeline.revision;
+  lab.timeline.forget(["pend00"], lab.nowMs);
+  assert.ok(lab.timeline.revision > before);
+});
+
+Deno.test("whatever the clock does, what is recorded is in order, and the present is told as it is", () => {
+  const steps = fc.array(
+    fc.tuple(fc.constantFrom(-3_600_000, -minuteMs, -1, 0, 1, 10_000, minuteMs, 5 * minuteMs), fc.boolean()),
+    { maxLength: 20 },
+  );
+  fc.assert(fc.property(steps, (steps) => {
+    const lab = new Followed(["pend00"]);
+    for (const [passed, available] of steps) {
+      lab.nowMs += passed;
+      lab.bookSays("r-pend00", available);
+      lab.follow();
+    }
+    const turns = lab.timeline.turnsOf("pend00");
+    assert.deepEqual(turns, turns.toSorted((a, b) => a.atMs - b.atMs));
+    const toMs = Math.max(lab.nowMs, ...turns.map(({ atMs }) => atMs)) + 1;
+    const spans = spansOf({ turns, runs: lab.timeline.runs(toMs) }, { fromMs: startMs - 1, toMs });
+    assert.equal(spans.at(-1)?.available ?? false, steps.at(-1)?.[1] ?? false);
+  }));
+});
+
+Deno.test("a timeline of nothing has nothing to tell", () => {
+  const timeline = new Timeline({ turns: new Map(), runs: [] }, emptyLab(startMs));
+  assert.deepEqual([timeline.turnsOf("pend00"), timeline.wasAvailable("pend00")], [[], false]);
+});
