@@ -129,8 +129,10 @@ async function endMonitor(monitor: Deno.ChildProcess): Promise<void> {
 
 function controlOn(world: World, monitor: string): Control {
   const links = {
+    "the page": `${monitor}/`,
     "the experiments": `${monitor}/api/v1/experiments`,
     "the monitor's state": `${monitor}/api/v1/status`,
+    "the metrics": `${monitor}/metrics`,
   };
   return startControl(world, { port: freePort(3008), links });
 }
@@ -138,9 +140,10 @@ function controlOn(world: World, monitor: string): Control {
 function greeting(world: World, monitor: string, controls: string): string {
   return `A made-up laboratory of ${world.lab.hosts.size} experiments, and the monitor watching it. Ctrl-C ends it.
 
-  the experiments   ${monitor}/api/v1/experiments
-  the monitor       ${monitor}/api/v1/status
-  the laboratory    ${controls}/   (break it yourself, and read the mail)
+  the page          ${monitor}/
+  the laboratory    ${controls}/   (break it yourself, and watch the page)
+  the API           ${monitor}/api/v1/experiments   ${monitor}/api/v1/status
+  the metrics       ${monitor}/metrics
   the mails         ${controls}/control/mails
 `;
 }

@@ -18,15 +18,17 @@ export interface Expectation {
   met(world: World, mails: readonly ReceivedMail[]): boolean;
 }
 
-const experiments = ["pend00", "pend01", "pend02", "pend03", "spin30", "spin31", "turn04"];
+const experiments = ["pend00", "pend01", "pend02", "pend03", "spin30", "spin31", "spin32", "truss05", "turn04"];
 
-/** Adds the experiments, all of them well. */
+/** Adds the experiments, all of them well; one that a person has taken off book, and one that book does not list. */
 export function furnish(world: World): void {
   for (const name of experiments) world.addExperiment(name);
+  world.addExperiment("truss05", { streams: ["st-data", "st-video", "st-load", "st-strain"], required: ["st-data"] });
   world.addExperiment("turn04", { streams: ["st-data", "st-video", "st-audio"], required: ["st-data", "st-video"] });
   world.addExperiment("test99", { resource: null });
   world.stream("pend00-st-video").users(2);
   world.loadManifest();
+  world.book.takeOff("r-spin32", "waits for a new motor");
 }
 
 /** Before the schedule: the monitor has found everything well. */
