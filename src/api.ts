@@ -3,18 +3,22 @@
  * Pure: how it travels is for `server`.
  */
 import { alertText, type HealthEvent, issueText } from "./alert.ts";
+import type { EventJson, ExperimentJson } from "./api_schema.ts";
+import type { StatusJson } from "./api_schema_status.ts";
 import type { Connection, Traffic } from "./connection.ts";
 import type { ExperimentView, FeedView, PartView, SeenView, Snapshot } from "./snapshot.ts";
+
+type ReportJson = NonNullable<ExperimentJson["jump_report"]>;
 
 export interface ApiOptions {
   /** Whether clients' network addresses are shown (API_ADDRESSES). */
   readonly addresses: boolean;
 }
 
-export type ExperimentJson = ReturnType<typeof experimentJson>;
-
-export function experimentJson(view: ExperimentView, options: ApiOptions) {
-  const reported = view.streams.filter(({ connection }) => connection !== null);
+export function experimentJson(view: ExperimentView, options: ApiOptions): ExperimentJson {
+  const reports = view.streams.flatMap(({ topic, connection }): [string, ReportJson][] => {
+    return connection === null ? [] : [[topic, reportJson(connection, options)]];
+  });
   return {
     topic_name: view.name,
     resource_name: view.resources[0] ?? "",
@@ -31,18 +35,18 @@ export function experimentJson(view: ExperimentView, options: ApiOptions) {
     jump_ok: view.host.verdict === "ok",
     last_checked_jump: time(view.host.seenMs),
     last_checked_streams: time(newestOf(view.streams)),
-    stream_required: record(view.streams.filter(({ required }) => required).map(({ topic }) => [topic, true])),
+    stream_required: record(view.streams.filter(({ required }) => required).map(({ topic }) => [topic, true as const])),
     stream_ok: record(view.streams.map(({ topic, verdict }) => [topic, verdict === "ok"])),
-    stream_reports: record(reported.map(({ topic, connection }) => [topic, reportJson(connection, options)])),
-    jump_report: reportJson(view.host.connection, options),
+    stream_reports: record(reports),
+    jump_report: view.host.connection && reportJson(view.host.connection, options),
   };
 }
 
-export function eventJson({ healthy, issues, jumpOk, streamOk, atMs }: HealthEvent) {
+export function eventJson({ healthy, issues, jumpOk, streamOk, atMs }: HealthEvent): EventJson {
   return { healthy, issues: issues.map(issueText), jump_ok: jumpOk, stream_ok: streamOk, when: time(atMs) };
 }
 
-export function statusJson(snapshot: Snapshot, nowMs: number) {
+export function statusJson(snapshot: Snapshot, nowMs: number): StatusJson {
   const { feeds, book, mail, store } = snapshot;
   return {
     time: time(nowMs),
@@ -73,11 +77,13 @@ export function missingParts({ feeds, book }: Snapshot): readonly string[] {
 }
 
 /** RFC 3339 in UTC; milliseconds only where there are any. Null stands for never. */
+export function time(ms: number): string;
+export function time(ms: number | null): string | null;
 export function time(ms: number | null): string | null {
   return ms === null ? null : new Date(ms).toISOString().replace(".000Z", "Z");
 }
 
-function partJson(part: PartView<string>) {
+function partJson<State extends string>(part: PartView<State>) {
   return {
     state: part.state,
     since: time(part.sinceMs),
@@ -86,7 +92,7 @@ function partJson(part: PartView<string>) {
   };
 }
 
-function feedJson(feed: FeedView) {
+function feedJson(feed: FeedView): StatusJson["feeds"]["jump"] {
   return {
     ...partJson(feed),
     generation: feed.generation,
@@ -100,8 +106,7 @@ function feedJson(feed: FeedView) {
   };
 }
 
-function reportJson(connection: Connection | null, { addresses }: ApiOptions) {
-  if (connection === null) return null;
+function reportJson(connection: Connection, { addresses }: ApiOptions): ReportJson {
   return {
     topic: connection.topic,
     scopes: connection.scopes,

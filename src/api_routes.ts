@@ -1,0 +1,168 @@
+/**
+ * What can be asked for over HTTP, and what may be answered: one table for the server, which answers every path of it, and for
+ * the OpenAPI document, which is made of it. How the answers come about is for `server`.
+ */
+import type { RouteConfig } from "@hono/zod-openapi";
+import { z } from "zod";
+import { eventExample, experimentExample, liveExample } from "./api_example.ts";
+import { errorSchema, eventSchema, experimentSchema, historySchema } from "./api_schema.ts";
+import { aliveSchema, readySchema, statusSchema } from "./api_schema_status.ts";
+
+export type Path = keyof typeof routes;
+
+/** What is found in the path. A name is anything that a path can hold when it is encoded. */
+export const nameParams = z.object({
+  name: z.string().min(1).meta({ description: "`topic_name` of the experiment", examples: ["pend00"] }),
+});
+
+// Exactly what is taken, so that the document does not promise more: parseDuration knows each of these.
+const windowPattern = /^(?:[1-9]\d{0,2}[mhd]|[1-9]\d?w)$/;
+
+/** What may be asked of a history. */
+export const historyQuery = z.object({
+  window: z.string().regex(windowPattern, "a window is written 45m, 24h, 7d or 4w (999m, 999h, 999d, 99w at most)")
+    .default("24h").meta({
+      description: "How far back: a whole number of minutes (m), hours (h), days (d) or weeks (w)",
+      examples: ["7d"],
+    }),
+});
+
+const inside = "Only on the monitor's own port: proxies pass on nothing but /api/";
+const pageQuery = z.object({
+  experiment: z.string().optional().meta({ description: "Show this experiment alone" }),
+  q: z.string().optional().meta({ description: "Show those in which these words are found" }),
+  show: z.string().optional().meta({ description: "all, trouble, unavailable, held or extra" }),
+  order: z.string().optional().meta({ description: "trouble, name or since" }),
+  window: z.string().optional().meta({ description: "Length of the histories: 24h, 7d or 30d" }),
+  view: z.string().optional().meta({ description: "list or wall" }),
+});
+
+export const routes = {
+  "/api/v1/experiments": route({
+    operationId: "listExperiments",
+    summary: "How all experiments stand, sorted by name",
+    responses: { 200: json("All experiments", z.array(experimentSchema), [experimentExample]) },
+  }),
+  "/api/v1/experiments/events/{name}": route({
+    operationId: "listEvents",
+    summary: "What happened to one experiment, oldest first",
+    description: "The newest STATUS_HEALTH_EVENTS (100) of them.",
+    params: nameParams,
+    responses: { 200: json("Its events", z.array(eventSchema), [eventExample]), 404: error("No such experiment") },
+  }),
+  "/api/v1/experiments/{name}/history": route({
+    operationId: "getHistory",
+    summary: "How one experiment stood over time",
+    description:
+      "Made of time, not of counts. What lies further back than STATUS_STORE_KEEP (90 days) was not watched.",
+    params: nameParams,
+    query: historyQuery,
+    responses: {
+      200: json("Its history", historySchema),
+      400: error("No such window"),
+      404: error("No such experiment"),
+      503: error("The store can't be read just now"),
+    },
+  }),
+  "/api/v1/status": route({
+    operationId: "getStatus",
+    summary: "The monitor and its sources",
+    responses: { 200: json("The monitor as a whole", statusSchema) },
+  }),
+  "/api/v1/live": route({
+    operationId: "watch",
+    summary: "Changes as they happen, as server-sent events",
+    description:
+      "At connect one event `status` (a Status) and one event `experiment` (an Experiment) for each experiment; " +
+      "then the same again for what has changed. A comment every 15 s shows that it is alive. A reader that does not keep " +
+      "up is dropped: connect again, and all is told anew.",
+    responses: { 200: text("The events, without end", "text/event-stream", liveExample), 503: tooMany() },
+  }),
+  "/api/v1/openapi.json": route({
+    operationId: "getDocument",
+    summary: "This document",
+    responses: { 200: json("OpenAPI 3.1", z.looseObject({ openapi: z.literal("3.1.0") })), 304: notModified() },
+  }),
+  "/api/": route({
+    operationId: "getPage",
+    summary: "The page for people",
+    query: pageQuery,
+    responses: {
+      200: text("The page", "text/html"),
+      404: { ...error("No such experiment"), content: { ...text("", "text/html").content, ...error("").content } },
+    },
+  }),
+  "/healthz": route({
+    operationId: "isAlive",
+    summary: "Is the monitor alive?",
+    description: inside,
+    responses: { 200: json("It is", aliveSchema, { status: "alive" }) },
+  }),
+  "/readyz": route({
+    operationId: "isReady",
+    summary: "Can the monitor be relied on: has book been read, and do both feeds report?",
+    description: inside,
+    responses: {
+      200: json("It can", readySchema, { status: "ready" }),
+      503: error("Not yet; `message` says what is missing"),
+    },
+  }),
+  "/metrics": route({
+    operationId: "getMetrics",
+    summary: "Everything countable, for Prometheus",
+    description: inside,
+    responses: { 200: text("Prometheus text format", "text/plain") },
+  }),
+};
+
+type Responses = RouteConfig["responses"];
+
+interface Route {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly params?: z.ZodObject;
+  readonly query?: z.ZodObject;
+  readonly responses: Responses;
+}
+
+function route({ params, query, responses, ...about }: Route): Omit<RouteConfig, "path"> {
+  return {
+    method: "get",
+    ...about,
+    request: { ...(params ? { params } : {}), ...(query ? { query } : {}) },
+    responses: {
+      ...responses,
+      405: { ...error("Any method but GET and HEAD"), headers: { Allow: header("The methods there are: GET, HEAD") } },
+      500: error("Something went wrong inside; the monitor's log has more"),
+    },
+  };
+}
+
+function json(description: string, schema: z.ZodType, example?: unknown) {
+  return { description, content: { "application/json": { schema, ...(example === undefined ? {} : { example }) } } };
+}
+
+function text(description: string, type: string, example?: string) {
+  const schema = z.string();
+  return { description, content: { [type]: { schema, ...(example === undefined ? {} : { example }) } } };
+}
+
+function error(description: string) {
+  return json(description, errorSchema);
+}
+
+function notModified() {
+  return { description: "It is still what If-None-Match names" };
+}
+
+function tooMany() {
+  return {
+    ...error("Too many readers already"),
+    headers: { "Retry-After": header("Seconds to wait before trying again") },
+  };
+}
+
+function header(description: string) {
+  return { description, schema: { type: "string" as const } };
+}
