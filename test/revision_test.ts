@@ -1,0 +1,167 @@
+import assert from "node:assert/strict";
+import type { SystemAlert } from "../src/alert.ts";
+import { withManifest } from "../src/experiment.ts";
+import { conditionsOf } from "../src/health.ts";
+import { Revision } from "../src/revision.ts";
+import type { Known } from "../src/snapshot.ts";
+import * as sources from "../src/sources.ts";
+import { Timeline } from "../src/timeline.ts";
+import { Bench, resource, rules, startMs } from "./fixtures/bench.ts";
+
+type Judged = Omit<Known, "revision">;
+
+const resources = [resource("pend00", ["st-data"]), resource("spin31", ["st-data"])];
+const saidAvailable = { kind: "said", available: true, reason: "", atMs: startMs } as const;
+const lost: SystemAlert = { code: "relay-lost", turn: "raised", atMs: startMs, detail: "" };
+const idle = { sinceMs: startMs, lastSuccessMs: null, lastError: null, waiting: 0 };
+
+/** All that is known of a laboratory in which all is well, and the bench on which it is changed. */
+function wellKnown(): { bench: Bench; known: Judged } {
+  const bench = new Bench(resources);
+  well(bench);
+  const known: Judged = {
+    atMs: bench.nowMs,
+    version: "1.2.3",
+    lab: bench.lab,
+    conditions: conditionsOf(bench.lab, rules, bench.nowMs),
+    rules: { health: rules, availability: { holds: "respect", writes: true } },
+    sources: sources.newSources(startMs),
+    timeline: new Timeline({ turns: new Map(), runs: [] }, bench.lab),
+    alerts: new Map(),
+    waitingForBook: 0,
+    mail: { ...idle, state: "idle", sent: 0, failed: 0, oldestMs: null },
+    store: { ...idle, state: "ok" },
+  };
+  return { bench, known };
+}
+
+function well(bench: Bench): void {
+  bench.jump(["pend00", "spin31"]);
+  bench.relay({ "pend00-st-data": 0, "spin31-st-data": 0 });
+}
+
+/** What is known after `play` on the bench. */
+function played(known: Judged, bench: Bench, play: (bench: Bench) => void): Judged {
+  play(bench);
+  return { ...known, atMs: bench.nowMs, lab: bench.lab, conditions: conditionsOf(bench.lab, rules, bench.nowMs) };
+}
+
+const inBook = (change: (book: sources.BookSource) => sources.BookSource) => ({ known }: { known: Judged }): Judged => {
+  return { ...known, sources: { ...known.sources, book: change(known.sources.book) } };
+};
+const inRelay =
+  (change: (feed: sources.FeedSource) => sources.FeedSource) => ({ known }: { known: Judged }): Judged => {
+    return { ...known, sources: { ...known.sources, relay: change(known.sources.relay) } };
+  };
+const onBench = (play: (bench: Bench) => void) => ({ bench, known }: ReturnType<typeof wellKnown>): Judged => {
+  return played(known, bench, play);
+};
+const trouble = { kind: "refused", message: "book answered 500" } as const;
+
+const noHistory = { revision: 0, turnsOf: () => [], wasAvailable: () => false, runs: () => [] };
+
+type Step = (now: ReturnType<typeof wellKnown>) => Judged;
+
+const nothing: Record<string, Step> = {
+  "nothing at all": ({ known }) => known,
+  "time": ({ known }) => ({ ...known, atMs: known.atMs + 1_000 }),
+  "a report that says the same": onBench((bench) => {
+    bench.pass(5_000);
+    well(bench);
+  }),
+  "a report with other statistics": onBench((bench) => {
+    bench.relay({ "pend00-st-data": 3_000, "spin31-st-data": 9_000 });
+  }),
+  "the counts of a feed": inRelay((feed) => ({
+    ...feed,
+    lastReportMs: startMs,
+    counts: { ...feed.counts, reports: 7 },
+  })),
+  "a new token": inRelay((feed) => ({ ...feed, tokenExpiresMs: startMs + 1 })),
+  "the manifest, read again": onBench((bench) => {
+    bench.lab = withManifest(bench.lab, resources.map((each) => ({ ...each })), startMs + 900_000);
+    bench.judge();
+  }),
+  "book's answer that all is as it was": inBook((book) => ({ ...book, lastSuccessMs: startMs })),
+  "a write to the store": ({ known }) => ({ ...known, store: { ...known.store, lastSuccessMs: startMs } }),
+  "a sign of life": ({ known }) => {
+    known.timeline.runs(startMs + 60_000);
+    return known;
+  },
+};
+for (const [what, next] of Object.entries(nothing)) {
+  Deno.test(`the revision stays: ${what}`, () => {
+    const revision = new Revision();
+    const now = wellKnown();
+    const before = revision.of(now.known);
+    assert.equal(revision.of(next(now)), before);
+  });
+}
+
+const something: Record<string, Step> = {
+  "a stream is silent": onBench((bench) => bench.relay({ "pend00-st-data": "silent", "spin31-st-data": 0 })),
+  "a host is missing": onBench((bench) => {
+    bench.jump(["spin31"]);
+    bench.pass(10_001);
+  }),
+  "a stream appears": onBench((bench) => {
+    bench.relay({ "pend00-st-data": 0, "spin31-st-data": 0, "spin31-st-video": 0 });
+  }),
+  "an experiment appears": onBench((bench) => bench.jump(["pend00", "spin31", "turn04"])),
+  "an experiment is no longer listed": onBench((bench) => {
+    bench.lab = withManifest(bench.lab, resources.slice(1), startMs);
+  }),
+  "another resource of an experiment is listed": onBench((bench) => {
+    bench.lab = withManifest(bench.lab, [...resources, resource("pend00", ["st-data"], "r-other")], startMs);
+  }),
+  "another stream is required": onBench((bench) => {
+    const video = resource("pend00", ["st-data", "st-video"]);
+    bench.lab = withManifest(bench.lab, [video, ...resources.slice(1)], startMs);
+  }),
+  "a feed is late": ({ known }) => ({ ...known, conditions: { ...known.conditions, jump: "late" } }),
+  "a feed is lost": ({ known }) => ({ ...known, conditions: { ...known.conditions, relay: "lost" } }),
+  "a feed has trouble": inRelay((feed) => sources.afterNews(feed, { kind: "trouble", trouble })),
+  "a feed is of another generation": inRelay((feed) => ({ ...feed, generation: "unmeasured" })),
+  "a feed is in another state": inRelay((feed) => ({ ...feed, state: "live" })),
+  "book says of a resource": inBook((book) => sources.afterState(book, "r-pend00", saidAvailable)),
+  "book has trouble": inBook((book) => sources.afterTrouble(book, trouble, 1, startMs)),
+  "book is in another state": inBook((book) => ({ ...book, state: "empty" })),
+  "a change was written to book": inBook((book) => ({ ...book, writes: 1 })),
+  "a change waits for book": ({ known }) => ({ ...known, waitingForBook: 1 }),
+  "a system alert is raised": ({ known }) => ({ ...known, alerts: new Map([["relay-lost", lost]]) }),
+  "a mail waits": ({ known }) => ({ ...known, mail: { ...known.mail, state: "waiting", waiting: 1 } }),
+  "a mail was sent": ({ known }) => ({ ...known, mail: { ...known.mail, sent: 1 } }),
+  "a mail could not be sent": ({ known }) => ({ ...known, mail: { ...known.mail, failed: 1, lastError: "450 later" } }),
+  "the store fails": ({ known }) => ({
+    ...known,
+    store: { ...known.store, state: "failing", lastError: "it is full" },
+  }),
+  "more waits for the store": ({ known }) => ({ ...known, store: { ...known.store, waiting: 2 } }),
+  "the history has a turn more": ({ known }) => ({ ...known, timeline: { ...noHistory, revision: 1 } }),
+};
+for (const [what, next] of Object.entries(something)) {
+  Deno.test(`the revision grows by one: ${what}`, () => {
+    const revision = new Revision();
+    const now = wellKnown();
+    const before = revision.of(now.known);
+    const then = next(now);
+    assert.equal(revision.of(then), before + 1);
+    assert.equal(revision.of(then), before + 1);
+  });
+}
+
+Deno.test("the first revision of a run is 1, even of an empty laboratory", () => {
+  const { known } = wellKnown();
+  assert.equal(new Revision().of(known), 1);
+  assert.equal(new Revision().of({ ...known, lab: new Bench([]).lab }), 1);
+});
+
+Deno.test("the revision grows when an experiment is judged for the first time, and well", () => {
+  const bench = new Bench(resources, { startupMs: 1_000 });
+  const { known } = wellKnown();
+  const revision = new Revision();
+  well(bench);
+  const before = revision.of(played(known, bench, () => {}));
+  const judged = played(known, bench, (bench) => bench.pass(1_000));
+  assert.equal(revision.of(judged), before + 1);
+});
