@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { historyJson, historyTurnsMax, historyWindow, readWindow } from "../src/api_history.ts";
+import { runsMax } from "../src/store.ts";
+import { turn } from "./fixtures/store_samples.ts";
+
+const nowMs = Date.UTC(2026, 10, 22, 12);
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+const minute = { ms: 60_000 };
+const fault = { fault: "window is not a duration of at least 1m, such as 45m, 24h, 7d or 4w" };
+
+const asked: Record<string, [text: string, want: ReturnType<typeof readWindow>]> = {
+  "a day": ["24h", { ms: dayMs }],
+  "a week": ["7d", { ms: 7 * dayMs }],
+  "several units": ["1h30m", { ms: 1.5 * hourMs }],
+  "the shortest": ["1m", minute],
+  "the shortest in seconds": ["60s", minute],
+  "a little shorter": ["59.999s", fault],
+  "no time": ["0", fault],
+  "backwards": ["-1h", fault],
+  "no unit": ["24", fault],
+  "nothing": ["", fault],
+  "longer than any setting": ["99999d", fault],
+  "other words": ["yesterday", fault],
+};
+for (const [name, [text, want]] of Object.entries(asked)) {
+  Deno.test(`the window that is asked for: ${name}`, () => assert.deepEqual(readWindow(text), want));
+}
+
+Deno.test("the window ends now, and reaches no further back than history is kept", () => {
+  const times = { keepMs: 30 * dayMs, nowMs };
+  assert.deepEqual(historyWindow({ windowMs: dayMs, ...times }), { fromMs: nowMs - dayMs, toMs: nowMs });
+  assert.deepEqual(historyWindow({ windowMs: 90 * dayMs, ...times }), { fromMs: nowMs - 30 * dayMs, toMs: nowMs });
+});
+
+const day = { fromMs: nowMs - dayMs, toMs: nowMs };
+const runs = [{ startedMs: nowMs - 12 * hourMs, aliveMs: nowMs }];
+
+Deno.test("a history is what there was in the window, with times as the rest of the API has them", () => {
+  const stored = [turn(nowMs - 12 * hourMs, "healthy"), turn(nowMs - 3 * hourMs + 120, "unhealthy", false)];
+  assert.deepEqual(historyJson("pend00", { stored, recent: stored, runs }, day), {
+    topic_name: "pend00",
+    from: "2026-11-21T12:00:00Z",
+    to: "2026-11-22T12:00:00Z",
+    shares: {
+      watched: 0.5,
+      healthy: (9 * hourMs + 120) / (12 * hourMs),
+      available: (9 * hourMs + 120) / (12 * hourMs),
+    },
+    spans: [
+      { from: "2026-11-21T12:00:00Z", to: "2026-11-22T00:00:00Z", state: "not_watched", available: null },
+      { from: "2026-11-22T00:00:00Z", to: "2026-11-22T09:00:00.120Z", state: "healthy", available: true },
+      { from: "2026-11-22T09:00:00.120Z", to: "2026-11-22T12:00:00Z", state: "unhealthy", available: false },
+    ],
+  });
+});
+
+Deno.test("an experiment of which nothing is known was not watched", () => {
+  const { shares, spans } = historyJson("pend00", { stored: [], recent: [], runs: [] }, day);
+  assert.deepEqual(shares, { watched: 0, healthy: null, available: null });
+  assert.deepEqual(spans.map(({ state }) => state), ["not_watched"]);
+});
+
+Deno.test("what is not in the store yet is told from what the monitor has, and no turn twice", () => {
+  const [old, both, since] = [
+    turn(nowMs - 9 * hourMs, "starting", false),
+    turn(nowMs - 6 * hourMs, "healthy"),
+    turn(nowMs - 3 * hourMs, "unhealthy"),
+  ] as const;
+  const { spans } = historyJson("pend00", { stored: [old, both], recent: [both, since], runs }, day);
+  assert.deepEqual(spans.map(({ state }) => state), ["not_watched", "starting", "healthy", "unhealthy"]);
+});
+
+Deno.test("of more turns than are read at once it begins with the first of those: before it nothing is known", () => {
+  const stored = Array.from({ length: historyTurnsMax }, (_, number) => {
+    return turn(nowMs - hourMs + number, number % 2 === 0 ? "healthy" : "unhealthy");
+  });
+  const history = historyJson("pend00", { stored, recent: stored.slice(-500), runs }, day);
+  assert.deepEqual([history.from, history.spans[0]?.from], ["2026-11-22T11:00:00Z", "2026-11-22T11:00:00Z"]);
+  assert.equal(history.shares.watched, 1);
+});
+
+Deno.test("of more runs than are kept it begins with the first of those", () => {
+  const many = Array.from({ length: runsMax }, (_, number) => {
+    return { startedMs: nowMs - hourMs + number, aliveMs: nowMs - hourMs + number };
+  });
+  const history = historyJson("pend00", { stored: [], recent: [], runs: many }, day);
+  assert.equal(history.from, "2026-11-22T11:00:00Z");
+});
