@@ -49,17 +49,11 @@ export class Timeline {
 
   /** How each experiment stands now, and that the monitor is alive: what is to be recorded of it, mostly nothing. */
   follow(known: Known, nowMs: number): readonly Change[] {
-    const changes = [...this.#owed, ...this.#live(nowMs)];
+    const before = [...this.#owed, ...this.#live(nowMs)];
     this.#owed = [];
-    const { lab: { experiments }, states } = known;
-    const conditions = `${known.conditions.jump} ${known.conditions.relay}`;
-    const was = this.#followed;
-    // Nothing else bears on a standing, and these are other values only when something is otherwise.
-    if (was?.experiments === experiments && was.states === states && was.conditions === conditions) return changes;
-    this.#followed = { experiments, states, conditions };
-    const atMs = was === null ? this.#run.startedMs : this.#run.aliveMs; // the first of a run hold from its start
-    for (const experiment of experiments.values()) changes.push(...this.#turned(experiment, known, atMs));
-    return changes;
+    const turned = this.#turnedSince(known);
+    // Where something is written anyway, the sign of life goes with it.
+    return turned.length > 0 || this.#run.aliveMs >= this.dueMs ? [...before, ...turned, this.#beat()] : before;
   }
 
   /** They are no longer watched: what is to be recorded of it. */
@@ -73,8 +67,7 @@ export class Timeline {
 
   /** That this run has lasted until now: to be recorded when it ends. */
   alive(nowMs: number): readonly Change[] {
-    this.#beatMs = -Infinity;
-    return this.#live(nowMs);
+    return [...this.#live(nowMs), this.#beat()];
   }
 
   /** When a sign of life is to be recorded next: `follow` has to be called then, though nothing has happened. */
@@ -103,22 +96,33 @@ export class Timeline {
     return [...this.#before, { startedMs, aliveMs: nowMs - aliveMs > gapMs ? aliveMs : Math.max(aliveMs, nowMs) }];
   }
 
-  #live(nowMs: number): Change[] {
+  /** The run goes on, or another begins: what is to be recorded of one that ended. */
+  #live(nowMs: number): readonly Change[] {
     const was = this.#run;
     if (nowMs - was.aliveMs <= gapMs) {
       this.#run = { ...was, aliveMs: Math.max(was.aliveMs, nowMs) };
-      return this.#run.aliveMs < this.dueMs ? [] : [this.#beat()];
+      return [];
     }
-    const ended: Change = { kind: "run", run: was };
     this.#before = [...this.#before, was].slice(-runsMax);
     this.#run = { startedMs: nowMs, aliveMs: nowMs };
     this.#revision++;
-    return [ended, this.#beat()];
+    return [{ kind: "run", run: was }];
   }
 
   #beat(): Change {
     this.#beatMs = this.#run.aliveMs;
     return { kind: "run", run: this.#run };
+  }
+
+  #turnedSince(known: Known): readonly Change[] {
+    const { lab: { experiments }, states } = known;
+    const conditions = `${known.conditions.jump} ${known.conditions.relay}`;
+    const was = this.#followed;
+    // Nothing else bears on a standing, and these are other values only when something is otherwise.
+    if (was?.experiments === experiments && was.states === states && was.conditions === conditions) return [];
+    this.#followed = { experiments, states, conditions };
+    const atMs = was === null ? this.#run.startedMs : this.#run.aliveMs; // the first of a run hold from its start
+    return [...experiments.values()].flatMap((experiment) => this.#turned(experiment, known, atMs));
   }
 
   #turned(experiment: Experiment, known: Known, atMs: number): readonly Change[] {
