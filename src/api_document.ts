@@ -18,7 +18,12 @@ export async function openapiDocument(version: string): Promise<string> {
   for (const [path, route] of Object.entries(routes)) app.openAPIRegistry.registerPath({ ...route, path });
   const document = app.getOpenAPI31Document({
     openapi: "3.1.0",
-    info: { title: "status", version, description },
+    info: {
+      title: "status",
+      version,
+      description,
+      license: { name: "AGPL-3.0-only", url: "https://spdx.org/licenses/AGPL-3.0-only.html" },
+    },
     // Relative to the document's own address, so it holds behind any proxy.
     servers: [{ url: "../..", description: "The monitor that this document comes from" }],
   });

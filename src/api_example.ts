@@ -62,8 +62,11 @@ export const eventExample = {
 
 /** An extract of an event stream. */
 export const liveExample = `event: experiment
-data: {"topic_name":"pend00","state":"unhealthy",…}
+data: ${JSON.stringify(experimentExample)}
 
-: still here
+event: forgotten
+data: {"topic_name":"turn04"}
+
+:
 
 `;

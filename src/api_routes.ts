@@ -73,9 +73,10 @@ export const routes = {
     operationId: "watch",
     summary: "Changes as they happen, as server-sent events",
     description:
-      "At connect one event `status` (a Status) and one event `experiment` (an Experiment) for each experiment; " +
-      "then the same again for what has changed. A comment every 15 s shows that it is alive. A reader that does not keep " +
-      "up is dropped: connect again, and all is told anew.",
+      "At connect an event `status` (data: a Status), and an event `experiment` (data: an Experiment) for each " +
+      "experiment; then `experiment` for each that has changed, `forgotten` (data: its `topic_name`) for one that is known " +
+      "no more, and `status` with them and every 10 s. Times and statistics alone are no change. A comment every 15 s " +
+      "keeps the connection open. A reader that does not keep up is dropped: connect again, and all is told anew.",
     responses: { 200: text("The events, without end", "text/event-stream", liveExample), 503: tooMany() },
   }),
   "/api/v1/openapi.json": route({

@@ -129,8 +129,8 @@ export const spanSchema = z.object({
 
 export const historySchema = z.object({
   topic_name: textSchema.meta({ description: "The experiment", examples: ["pend00"] }),
-  from: timeSchema.meta({ description: "Beginning of the window" }),
-  to: timeSchema.meta({ description: "End of the window: now" }),
+  from: timeSchema.meta({ description: "Beginning of the window; later than asked for where no more is known" }),
+  to: timeSchema.meta({ description: "End of the window: when this was true" }),
   shares: z.object({
     watched: share.meta({ description: "Of the window, 0 to 1: while the monitor watched it" }),
     healthy: share.nullable().meta({ description: "Of the time known healthy or unhealthy; null if there is none" }),
