@@ -55,7 +55,7 @@ export function compileArguments(wish: Wish, denoVersion: string): string[] {
     // A cache lies in /tmp, under a name that anybody can guess and take first. It would save 50 ms of 180 at the start; but
     // for a program that imports JSON, as main.ts does for its version, Deno makes none, and the start takes as long.
     "--no-code-cache",
-    // Deno 2.6 does not know it: what the tests alone import is then in the executable too, 7 MB of it.
+    // Deno 2.6 does not know it: what the tests alone import is then in the executable too, most of its 40 MB of packages.
     ...(isBefore(denoVersion, [2, 9]) ? [] : ["--exclude-unused-npm"]),
     ...workers.flatMap((path) => ["--include", path]),
     ...(wish.target === null ? [] : ["--target", wish.target]),

@@ -30,6 +30,8 @@ export interface CheckParts {
   log(): Promise<Finding>;
   store(): Promise<Finding>;
   port(signal: AbortSignal): Promise<Finding>;
+  /** The port for profiles; null where there are none. */
+  readonly profilePort: ((signal: AbortSignal) => Promise<Finding>) | null;
   readonly clock: Clock;
 }
 
@@ -48,6 +50,7 @@ export async function runCheck(
     () => {}, // called off, since all is done
   );
   const { signal } = limit;
+  const { profilePort } = parts;
   const findings = await Promise.all([
     line("book", async () => bookFinding(await parts.book(signal), serviceUrls(settings).book.base)),
     line(
@@ -59,6 +62,7 @@ export async function runCheck(
     line("log", () => parts.log()),
     line("store", () => parts.store()),
     line("port", () => parts.port(signal)),
+    ...(profilePort ? [line("port", () => profilePort(signal))] : []),
   ]);
   done.abort();
   return { lines: findings.map(({ text }) => text), ok: findings.every(({ kind }) => kind !== "failed") };

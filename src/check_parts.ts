@@ -4,7 +4,7 @@
  */
 import { createBook } from "./book.ts";
 import { type CheckParts, runCheck } from "./check.ts";
-import { checkLogFile, checkPort, checkStore } from "./check_place.ts";
+import { checkLogFile, checkPort, checkProfilePort, checkStore } from "./check_place.ts";
 import { tryFeed } from "./feed_probe.ts";
 import { lineStream } from "./log_file.ts";
 import type { MailText } from "./mail.ts";
@@ -43,7 +43,7 @@ export async function check(
 }
 
 function realParts(settings: Settings, sockets: SocketPool): CheckParts {
-  const { given, LOG_FILE, STORE_FILE, HOST_SERVE: host, PORT_SERVE: port } = settings;
+  const { given, LOG_FILE, STORE_FILE, HOST_SERVE: host, PORT_SERVE: port, PROFILE, PORT_PROFILE } = settings;
   return {
     book: (signal) => createBook(bookSource(settings), { clock, fetch }).resources(signal),
     feed: (name, signal) => tryFeed(feedRequest(name, settings), { clock, fetch, sockets }, reportMsMax, signal),
@@ -51,6 +51,7 @@ function realParts(settings: Settings, sockets: SocketPool): CheckParts {
     log: () => Promise.resolve(checkLogFile(LOG_FILE, { asked: given.has("LOG_FILE") })),
     store: () => checkStore(STORE_FILE, { asked: given.has("STORE_FILE") }, clock.nowMs()),
     port: (signal) => checkPort({ host, port }, signal),
+    profilePort: PROFILE ? (signal) => checkProfilePort(PORT_PROFILE, signal) : null,
     clock,
   };
 }

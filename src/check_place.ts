@@ -52,37 +52,52 @@ export async function checkStore(path: string, { asked }: Wanted, nowMs: number)
 }
 
 /** `host` as in the settings, without brackets. */
-export async function checkPort(
+export function checkPort(
   { host, port }: { readonly host: string; readonly port: number },
   signal: AbortSignal,
 ): Promise<Finding> {
-  const shown = host.includes(":") ? `[${host}]` : host;
-  const place = `${shown}:${port}`;
+  const place = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  return tryPort({ hostname: host === "localhost" ? "127.0.0.1" : host, port, place }, async () => {
+    const url = new URL("/api/v1/status", healthUrl({ HOST_SERVE: host, PORT_SERVE: port }));
+    const { version, feeds } = await jsonAt(url, signal);
+    return feeds === undefined ? null : `a running status ${version} answers at ${place}`;
+  });
+}
+
+/** The port of STATUS_PROFILE. */
+export function checkProfilePort(port: number, signal: AbortSignal): Promise<Finding> {
+  const place = `127.0.0.1:${port} (for profiles)`;
+  return tryPort({ hostname: "127.0.0.1", port, place }, async () => {
+    const { uptime_seconds } = await jsonAt(new URL(`http://127.0.0.1:${port}/memory`), signal);
+    return uptime_seconds === undefined ? null : `a running status answers at ${place}`;
+  });
+}
+
+/** `running`: the words for a status of ours that holds the port; null where it is another program that does. */
+async function tryPort(
+  { hostname, port, place }: { readonly hostname: string; readonly port: number; readonly place: string },
+  running: () => Promise<string | null>,
+): Promise<Finding> {
   try {
-    Deno.listen({ hostname: host === "localhost" ? "127.0.0.1" : host, port }).close();
-    return { kind: "ok", words: port === 0 ? `any free one at ${shown}` : `${place} is free` };
+    Deno.listen({ hostname, port }).close();
+    return { kind: "ok", words: port === 0 ? `any free one at ${place.replace(/:0$/, "")}` : `${place} is free` };
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse)) {
       return { kind: "failed", words: `Cannot listen on ${place}: ${wordsOf(error)}` };
     }
-    const version = await runningVersion(
-      new URL("/api/v1/status", healthUrl({ HOST_SERVE: host, PORT_SERVE: port })),
-      signal,
-    );
-    if (version === null) return { kind: "failed", words: `${place} is used by another program` };
-    return { kind: "ok", words: `a running status ${version} answers at ${place}` };
+    const words = await running();
+    return words === null ? { kind: "failed", words: `${place} is used by another program` } : { kind: "ok", words };
   }
 }
 
-/** The version of the status that answers at `url`; null where it is another program. */
-async function runningVersion(url: URL, signal: AbortSignal): Promise<string | null> {
+/** What answers there; empty where nothing does, or not with an object. */
+async function jsonAt(url: URL, signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
   try {
     const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(5_000)]) });
     const answer: unknown = await response.json();
-    const isStatus = typeof answer === "object" && answer !== null && "version" in answer && "feeds" in answer;
-    return isStatus ? String(answer.version) : null;
+    return typeof answer === "object" && answer !== null ? { ...answer } : {};
   } catch {
-    return null; // it does not answer as we would
+    return {}; // it does not answer as we would
   }
 }
 

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { checkLogFile, checkPort, checkStore } from "../src/check_place.ts";
+import { checkLogFile, checkPort, checkProfilePort, checkStore } from "../src/check_place.ts";
 import type { Finding } from "../src/check.ts";
 import { openSqliteStore } from "../src/store_sqlite.ts";
+import { startProfiling } from "../src/profile.ts";
+import { FakeClock } from "./fixtures/clock.ts";
 import { withFolder } from "./fixtures/folder.ts";
 
 function names(folder: string): string[] {
@@ -196,6 +198,26 @@ for (const [name, [answer, want]] of Object.entries(answers)) {
     assert.deepEqual(finding, want(port));
   });
 }
+
+Deno.test("the port for profiles is free, or a running status answers there with its memory, or another program", async () => {
+  const port = freePort();
+  assert.deepEqual(await checkProfilePort(port, none), {
+    kind: "ok",
+    words: `127.0.0.1:${port} (for profiles) is free`,
+  });
+
+  const stop = new AbortController();
+  const profiles = startProfiling(port, { clock: new FakeClock(), startedMs: 0, signal: stop.signal });
+  const running = await checkProfilePort(port, none);
+  stop.abort();
+  await profiles.done;
+  assert.deepEqual(running, { kind: "ok", words: `a running status answers at 127.0.0.1:${port} (for profiles)` });
+
+  const other = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, () => Response.json({ version: "1" }));
+  const used = await checkProfilePort(port, none);
+  await other.shutdown();
+  assert.deepEqual(used, { kind: "failed", words: `127.0.0.1:${port} (for profiles) is used by another program` });
+});
 
 Deno.test("an address that is not this machine's fails", async () => {
   const { kind, words } = await checkPort({ host: "192.0.2.1", port: 3007 }, none);

@@ -26,6 +26,7 @@ function parts(changes: Partial<CheckParts> = {}): CheckParts {
     log: ok("/var/log/status/status.log can be written"),
     store: ok("/var/lib/status/status.db can be written"),
     port: ok("localhost:3007 is free"),
+    profilePort: null,
     clock: new FakeClock(),
     ...changes,
   };
@@ -50,6 +51,16 @@ Deno.test("a line says of each part what was found, in the order that they depen
       "ok    port   localhost:3007 is free",
     ],
   });
+});
+
+Deno.test("with profiles their port has a line of its own", async () => {
+  const { lines } = await runCheck(settings, parts({ profilePort: ok("127.0.0.1:6061 (for profiles) is free") }), {
+    send: false,
+  });
+  assert.deepEqual(lines.slice(-2), [
+    "ok    port   localhost:3007 is free",
+    "ok    port   127.0.0.1:6061 (for profiles) is free",
+  ]);
 });
 
 const refusal = {
