@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import dashboard from "../deploy/grafana.json" with { type: "json" };
 import { measuredMetrics, type Metric, shownMetrics } from "../src/metrics_list.ts";
 import { withFolder } from "./fixtures/folder.ts";
-import { promtool, runPromtool } from "./fixtures/metrics.ts";
+import { promtoolTest } from "./fixtures/metrics.ts";
 
 const read = (path: string) => Deno.readTextFileSync(`${import.meta.dirname}/../${path}`);
 const all = Object.entries<Metric>({ ...shownMetrics, ...measuredMetrics });
@@ -87,32 +87,22 @@ Deno.test("the dashboard has a colour and a word for each state of an experiment
   assert.deepEqual(asked.map(([, , state]) => state), ["healthy", "unhealthy", "starting", "unknown"]);
 });
 
-const ignore = promtool === null;
-
-Deno.test({
-  name: "promtool takes the alert rules, and their tests pass (ignored where there is no promtool)",
-  ignore,
-  async fn() {
-    const { success, says } = await runPromtool(["test", "rules", "alerts_test.yml"]);
-    assert.ok(success, says);
-  },
+promtoolTest("promtool takes the alert rules, and their tests pass", async (promtool) => {
+  const { success, says } = await promtool(["test", "rules", "alerts_test.yml"]);
+  assert.ok(success, says);
 });
 
-Deno.test({
-  name: "promtool can read every expression of the dashboard (ignored where there is no promtool)",
-  ignore,
-  async fn() {
-    const rules = expressions.map((expr, at) => ({
-      record: `panel_${at}`,
-      expr: expr.replaceAll("$__rate_interval", "5m"),
-    }));
-    await withFolder(async (folder) => {
-      const path = `${folder}/dashboard.yml`;
-      await Deno.writeTextFile(path, JSON.stringify({ groups: [{ name: "dashboard", rules }] }));
-      const { success, says } = await runPromtool(["check", "rules", path]);
-      assert.ok(success, says);
-    });
-  },
+promtoolTest("promtool can read every expression of the dashboard", async (promtool) => {
+  const rules = expressions.map((expr, at) => ({
+    record: `panel_${at}`,
+    expr: expr.replaceAll("$__rate_interval", "5m"),
+  }));
+  await withFolder(async (folder) => {
+    const path = `${folder}/dashboard.yml`;
+    await Deno.writeTextFile(path, JSON.stringify({ groups: [{ name: "dashboard", rules }] }));
+    const { success, says } = await promtool(["check", "rules", path]);
+    assert.ok(success, says);
+  });
 });
 
 /** What an expression names that is neither served, nor a label of it, nor Prometheus' own. */

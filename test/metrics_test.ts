@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { measuredMetrics, type Metric, shownMetrics } from "../src/metrics_list.ts";
 import { processFigures } from "../src/metrics.ts";
-import { knownLab, metrics, promtool, runPromtool, seriesOf } from "./fixtures/metrics.ts";
+import { knownLab, metrics, promtoolTest, seriesOf } from "./fixtures/metrics.ts";
 import { alert, contractLab, snapshot, view } from "./fixtures/letters.ts";
 
 const all = Object.entries<Metric>({ ...shownMetrics, ...measuredMetrics });
@@ -67,6 +67,7 @@ Deno.test("what is measured begins at 0, so that its first increase is one", asy
     '{reason="in-doubt"} 0',
   ]);
   assert.deepEqual(seriesOf(text, "status_mail_delay_seconds_count"), ["0"]);
+  assert.deepEqual(seriesOf(text, "status_judgement_entries_count"), ['{feed="jump"} 0', '{feed="relay"} 0']);
   assert.deepEqual(seriesOf(text, "status_judgement_duration_seconds_count"), ['{feed="jump"} 0', '{feed="relay"} 0']);
 });
 
@@ -99,23 +100,15 @@ Deno.test("the process says how much memory and time it has used", () => {
 
   assert.equal(deno, Deno.version.deno);
   assert.ok(residentBytes > 1_000_000 && residentBytes < 100_000_000_000);
-  assert.ok(cpuSeconds > 0.001 && cpuSeconds < 1_000_000);
+  assert.ok(cpuSeconds > 0.001 && cpuSeconds < 10_000);
 });
 
-Deno.test({
-  name: "promtool finds nothing wrong with the metrics, hostile names included (ignored where there is no promtool)",
-  ignore: promtool === null,
-  async fn() {
-    const names = Object.values(hostile).map(([name]) => view(name));
-    const lab = knownLab();
-    const served = metrics(3);
-    served.measures.book({ operation: "list", result: "ok", tookMs: 12 });
-    const text = await served.text({
-      ...lab,
-      experiments: [...lab.experiments, ...names],
-      alerts: [alert("too-many")],
-    });
+promtoolTest("promtool finds nothing wrong with the metrics, hostile names included", async (promtool) => {
+  const names = Object.values(hostile).map(([name]) => view(name));
+  const lab = knownLab();
+  const served = metrics(3);
+  served.measures.book({ operation: "list", result: "ok", tookMs: 12 });
+  const text = await served.text({ ...lab, experiments: [...lab.experiments, ...names], alerts: [alert("too-many")] });
 
-    assert.deepEqual(await runPromtool(["check", "metrics"], text), { success: true, says: "" });
-  },
+  assert.deepEqual(await promtool(["check", "metrics"], text), { success: true, says: "" });
 });
