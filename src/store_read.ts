@@ -15,9 +15,9 @@ import {
   letterSchema,
   manifestSchema,
   runSchema,
+  spanStateSchema,
   streamOkSchema,
   timeMsMax,
-  turnSchema,
 } from "./store_values.ts";
 
 export interface Reader {
@@ -36,13 +36,14 @@ export function createReader(db: DatabaseSync): Reader {
     read: (max) => read(statements, max),
     turns: (experiment, { sinceMs, max }) => {
       const name = storedText(experiment);
-      return statements.turns.all(name, name, sinceMs, max).map(turnOf);
+      return statements.turns.all(name, name, sinceMs, max).map(turnDecoder());
     },
     verify() {
       read(statements, { events: 1, turns: 1, runs: -1 });
       const eventOf = eventDecoder();
       for (const row of statements.differentEvents.all()) eventOf(row);
-      for (const row of statements.differentTurns.all()) textOf(row.experiment), turnOf(row);
+      for (const { experiment } of statements.turnedNames.all()) textOf(experiment);
+      for (const { state } of statements.turnedStates.all()) spanStateSchema.parse(state);
     },
   };
 }
@@ -60,7 +61,7 @@ function prepared(db: DatabaseSync) {
       ) ORDER BY experiments.rowid, events.at_ms, events.id`),
     // Of each name that was watched last: one that has never been judged is not among the experiments.
     newestTurns: db.prepare(`
-      SELECT turns.* FROM (SELECT DISTINCT experiment AS name FROM turns) JOIN turns ON turns.id IN (
+      SELECT experiment, at_ms, state, available FROM (SELECT DISTINCT experiment AS name FROM turns) JOIN turns ON turns.id IN (
         SELECT id FROM turns WHERE experiment = name ORDER BY at_ms DESC, id DESC LIMIT ?
       ) WHERE 'not_watched' <> (
         SELECT state FROM turns WHERE experiment = name ORDER BY at_ms DESC, id DESC LIMIT 1
@@ -74,7 +75,8 @@ function prepared(db: DatabaseSync) {
       ) ORDER BY at_ms, id`),
     runs: db.prepare("SELECT * FROM (SELECT * FROM runs ORDER BY started_ms DESC LIMIT ?) ORDER BY started_ms"),
     differentEvents: db.prepare("SELECT DISTINCT experiment, issues, stream_ok FROM events"),
-    differentTurns: db.prepare("SELECT DISTINCT experiment, state, 0 AS at_ms, 0 AS available FROM turns"),
+    turnedNames: db.prepare("SELECT DISTINCT experiment FROM turns"),
+    turnedStates: db.prepare("SELECT DISTINCT state FROM turns"),
     letters: db.prepare("SELECT * FROM letters ORDER BY created_ms, rowid"),
     alerts: db.prepare("SELECT * FROM alerts ORDER BY rowid"),
     manifest: db.prepare("SELECT at_ms, resources FROM manifest"),
@@ -91,7 +93,7 @@ function read(from: Statements, max: Max): Saved {
     events: Map.groupBy(from.events.all(max.events).map(eventDecoder()), ({ experiment }) => experiment),
     turns: new Map(
       [...Map.groupBy(from.newestTurns.all(max.turns), ({ experiment }) => experiment)]
-        .map(([name, rows]) => [textOf(name), rows.map(turnOf)]),
+        .map(([name, rows]) => [textOf(name), rows.map(turnDecoder())]),
     ),
     runs: from.runs.all(max.runs).map(runOf),
     letters: from.letters.all().map(letterOf),
@@ -121,16 +123,18 @@ function letterOf(row: Row) {
   });
 }
 
-function turnOf({ at_ms, state, available }: Row): Turn {
-  return turnSchema.parse({ atMs: at_ms, state, available: available === 1 });
-}
-
 function runOf({ started_ms, alive_ms }: Row) {
   return runSchema.parse({ startedMs: started_ms, aliveMs: alive_ms });
 }
 
 function alertOf(row: Row) {
   return alertSchema.parse({ code: row.code, turn: "raised", atMs: row.at_ms, detail: textOf(row.detail) });
+}
+
+function turnDecoder(): (row: Row) => Turn {
+  const stateOf = once((text) => spanStateSchema.parse(text));
+  return ({ at_ms, state, available }) =>
+    Object.freeze({ atMs: Number(at_ms), state: stateOf(state), available: available === 1 });
 }
 
 /** Events repeat each other: an equal text is decoded once, and shared. */

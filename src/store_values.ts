@@ -67,7 +67,8 @@ export const experimentSchema = z.object({
   streams: recordOf(verdictSchema),
 }).readonly();
 
-export const turnSchema = z.object({ atMs: timeSchema, state: z.enum(states), available: z.boolean() }).readonly();
+export const spanStateSchema = z.enum(states);
+const turnSchema = z.object({ atMs: timeSchema, state: spanStateSchema, available: z.boolean() }).readonly();
 export const runSchema = z.object({ startedMs: timeSchema, aliveMs: timeSchema }).readonly();
 
 export const alertSchema = z.object({

@@ -95,6 +95,15 @@ Deno.test("compacted: of what is replaced as a whole only the newest waits, and 
   assert.deepEqual(compacted(changes), { changes: [event("a"), event("b"), sent("y"), sent("x")], lost: 0 });
 });
 
+Deno.test("compacted: of a run only the newest sign of life waits, and every turn does", () => {
+  const ran = (startedMs: number, aliveMs: number): Change => ({ kind: "run", run: { startedMs, aliveMs } });
+  const turned = (atMs: number): Change => {
+    return { kind: "turn", experiment: "pend00", turn: { atMs, state: "healthy", available: true } };
+  };
+  const changes = [ran(0, 1), turned(1), ran(0, 2), turned(2), turned(2), ran(5, 5)];
+  assert.deepEqual(compacted(changes), { changes: [turned(1), ran(0, 2), turned(2), turned(2), ran(5, 5)], lost: 0 });
+});
+
 Deno.test("compacted: events beyond the limit are let go, the oldest first, and counted", () => {
   const changes = Array.from({ length: waitingEventsMax + 2 }, (_, i) => event(`e${i}`));
   const { changes: kept, lost } = compacted(changes);

@@ -91,6 +91,8 @@ Deno.test("what is asked of a store that is closed fails", () =>
     await store.close();
 
     await assert.rejects(store.load(atMost(1)), failing(/^Cannot read the store \S+: it is closed$/));
+    const turns = store.turns("pend00", { sinceMs: 0, max: 1 });
+    await assert.rejects(turns, failing(/^Cannot read the store \S+: it is closed$/));
     await assert.rejects(store.record([]), failing(/^Cannot write the store \S+: it is closed$/));
     await assert.rejects(store.prune(1), failing(/^Cannot write the store \S+: it is closed$/));
   }));
