@@ -9,9 +9,8 @@
 import { Session } from "node:inspector/promises";
 import v8 from "node:v8";
 import { type Context, Hono } from "hono";
-import { secureHeaders } from "hono/secure-headers";
-import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { time } from "./api.ts";
+import { guard, problem } from "./api_answer.ts";
 import { listen } from "./server.ts";
 import { excerpt } from "./trouble.ts";
 import type { Clock } from "./wait.ts";
@@ -40,7 +39,8 @@ export function startProfiling(port: number, ports: ProfilePorts): { port: numbe
   const { signal } = ports;
   const listening = listen(createProfileApp(ports), "127.0.0.1", port);
   const stopped = new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
-  return { port: listening.port, done: stopped.then(() => listening.stop(signal)) };
+  const never = new AbortController().signal; // the stop of the program is bounded as a whole
+  return { port: listening.port, done: stopped.then(() => listening.stop(never)) };
 }
 
 export function createProfileApp(ports: ProfilePorts): Hono {
@@ -62,7 +62,7 @@ export function createProfileApp(ports: ProfilePorts): Hono {
     });
   };
 
-  app.use(secureHeaders());
+  app.use(guard);
   app.use(async (c, next) => {
     if (c.req.method === "GET") return await next(); // not HEAD: nobody waits ten seconds for a head
     c.header("Allow", "GET");
@@ -143,8 +143,4 @@ function heapSpaces() {
   } catch {
     return null; // that is the answer
   }
-}
-
-function problem(c: Context, status: ContentfulStatusCode, message: string) {
-  return c.json({ code: String(status), message }, status);
 }
