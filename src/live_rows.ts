@@ -1,0 +1,73 @@
+/**
+ * Which rows of an open page are to be told of now: those in which something but times and statistics is another, and of the
+ * others some in turn, so that what the reports tell anew stays true in all of them at a bounded cost. Reads no clock and
+ * renders nothing.
+ */
+import { isSameExperiment } from "./live_same.ts";
+import type { ExperimentView, Snapshot } from "./snapshot.ts";
+
+/** Rows told of in one go: a laboratory that changes as a whole is told of bit by bit, as rendering holds up all else. */
+export const changedRowsMax = 100;
+/** Rows in which nothing has changed, told of in one go: all of a small laboratory. */
+export const oldestRowsMax = 25;
+
+interface Told {
+  readonly view: ExperimentView;
+  readonly sources: string;
+  readonly atMs: number;
+}
+
+export class Rows {
+  /** Up to this one everything has been told. */
+  #revision: number;
+  /** What was told of each; the one told longest ago first. */
+  readonly #told = new Map<string, Told>();
+
+  /** Made for somebody who has just seen all of `snapshot`. */
+  constructor(snapshot: Snapshot) {
+    this.#revision = snapshot.revision;
+    for (const view of snapshot.experiments) this.#tell(view, snapshot);
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Experiments that are known no more, by name, and those that are other or new: to be asked again until `revision` is `now`'s. */
+  changes(now: Snapshot): { readonly gone: readonly string[]; readonly changed: readonly ExperimentView[] } {
+    const views = new Map(now.experiments.map((view) => [view.name, view]));
+    const gone = [...this.#told.keys()].filter((name) => !views.has(name));
+    for (const name of gone) this.#told.delete(name);
+
+    const added = now.experiments.filter(({ name }) => !this.#told.has(name));
+    const sources = sourcesOf(now);
+    const other = [...this.#told].flatMap(([name, told]) => {
+      const view = views.get(name)!;
+      return told.sources === sources && isSameExperiment(told.view, view) ? [] : [view];
+    });
+    const all = [...added, ...other];
+    const changed = all.slice(0, changedRowsMax);
+    for (const view of changed) this.#tell(view, now);
+    if (all.length === changed.length) this.#revision = now.revision;
+    return { gone, changed };
+  }
+
+  /** Those told longest ago, as far as there is anything newer to tell. */
+  oldest(now: Snapshot): readonly ExperimentView[] {
+    const views = new Map(now.experiments.map((view) => [view.name, view]));
+    const old = [...this.#told].filter(([, { atMs }]) => atMs !== now.atMs).slice(0, oldestRowsMax);
+    const known = old.flatMap(([name]) => views.get(name) ?? []);
+    for (const view of known) this.#tell(view, now);
+    return known;
+  }
+
+  #tell(view: ExperimentView, now: Snapshot): void {
+    this.#told.delete(view.name); // so that it comes last
+    this.#told.set(view.name, { view, sources: sourcesOf(now), atMs: now.atMs });
+  }
+}
+
+/** What rows show of the sources: whether what they told is still known. */
+function sourcesOf({ feeds: { jump, relay }, book }: Snapshot): string {
+  return [jump.state === "lost", relay.state === "lost", book.lastSuccessMs === null].join(" ");
+}
