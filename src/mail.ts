@@ -21,6 +21,12 @@ export function composeMail(letter: Letter, snapshot: Snapshot, style: MailStyle
   return { subject: content.subject, text: mailText(content), html: mailHtml(content) };
 }
 
+/** The system alerts and all current problems, in the words that a mail at `nowMs` would have for them. */
+export function problemsText(snapshot: Snapshot, nowMs: number): string {
+  const letter = { id: "", createdMs: nowMs, events: [], alerts: snapshot.alerts, reminder: true, frozen: null };
+  return mailText(contentOf(letter, snapshot, { subject: "", link: "" }, nowMs));
+}
+
 function mailText({ atMs, alerts, events, problems, link }: MailContent): string {
   const parts = [
     [`System time: ${timeText(atMs)}`],

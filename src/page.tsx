@@ -1,0 +1,124 @@
+/**
+ * The page that a lab manager leaves open on a wall and opens on a phone at night: the whole document, complete without
+ * JavaScript; `page.js` keeps it live, `live_page` sends the pieces. Every URL is relative, as it sits behind a proxy's path.
+ * Parts: `page_top`, `page_form`, `page_row`, `page_experiment`.
+ */
+import { bannerOf, titleOf } from "./page_banner.ts";
+import { experiment } from "./page_experiment.tsx";
+import { form, windowLinks } from "./page_form.tsx";
+import { isShown, ordered } from "./page_list.ts";
+import { linkTo, type PageQuery } from "./page_query.ts";
+import { row } from "./page_row.tsx";
+import { shapes } from "./page_shapes.tsx";
+import { instant } from "./page_time.tsx";
+import { legend } from "./page_bar.tsx";
+import { top } from "./page_top.tsx";
+import { nameText } from "./page_words.ts";
+import type { ExperimentView, Snapshot } from "./snapshot.ts";
+
+export { renderExperiment } from "./page_experiment.tsx";
+export { renderRow } from "./page_row.tsx";
+export { renderTop } from "./page_top.tsx";
+export { rowId } from "./page_words.ts";
+
+/** `prefix`: from the page to what is under `/api/`. */
+export interface PageAt {
+  readonly nowMs: number;
+  readonly prefix: "" | "api/";
+}
+
+/** False for an experiment that there is not: the page says so, and its answer is a 404. */
+export function isKnown(snapshot: Snapshot, { experiment }: PageQuery): boolean {
+  return experiment === null || viewOf(snapshot, experiment) !== undefined;
+}
+
+export function renderPage(snapshot: Snapshot, query: PageQuery, at: PageAt): string {
+  const banner = bannerOf(snapshot);
+  const { prefix } = at;
+  return `<!DOCTYPE html>${(
+    <html lang="en" data-theme={query.theme}>
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content={query.theme === "system" ? "light dark" : query.theme} />
+        <meta name="robots" content="noindex" />
+        <title>{titleOf(banner)}</title>
+        <link rel="icon" id="icon" type="image/svg+xml" href={`${prefix}icon.svg?trouble=${banner.trouble}`} />
+        <link rel="stylesheet" href={`${prefix}page.css`} />
+        <script type="module" src={`${prefix}page.js`}></script>
+      </head>
+      <body
+        class={query.experiment === null ? query.view : "one"}
+        data-live={liveAddress(query, prefix)}
+        data-revision={`${snapshot.startedMs}-${snapshot.revision}`}
+      >
+        <a class="skip" href="#main">Skip to the experiments</a>
+        {shapes()}
+        {top(snapshot, at.nowMs)}
+        <aside class="fresh" aria-label="How fresh this page is">
+          <p id="freshness" data-state="static">as of {instant(at.nowMs)}; reload for newer</p>
+        </aside>
+        {query.experiment === null ? list(snapshot, query) : one(snapshot, query.experiment, { query, prefix })}
+        <p id="said" class="visually-hidden" aria-live="polite"></p>
+        <footer>
+          <p>status {snapshot.version}, running since {instant(snapshot.startedMs)}</p>
+          <p>
+            For programs: <a href={`${prefix}v1/experiments`}>experiments</a>,{" "}
+            <a href={`${prefix}v1/status`}>status</a>, <a href={`${prefix}v1/openapi.json`}>what else there is</a>
+          </p>
+        </footer>
+      </body>
+    </html>
+  )}`;
+}
+
+function list(snapshot: Snapshot, query: PageQuery) {
+  const views = ordered(snapshot, query.order).filter((view) => isShown(view, snapshot, query));
+  return (
+    <>
+      {form(snapshot, query)}
+      <main id="main" tabindex={-1}>
+        <h2 class="visually-hidden">Experiments</h2>
+        <ol id="experiments" class={query.view}>{views.map((view) => row(view, snapshot, query))}</ol>
+        {snapshot.experiments.length > 0 && <p class="none">No experiment is like that.</p>}
+        {legend()}
+      </main>
+    </>
+  );
+}
+
+function one(snapshot: Snapshot, name: string, { query, prefix }: { query: PageQuery; prefix: string }) {
+  const view = viewOf(snapshot, name);
+  const path = encodeURIComponent(name.toWellFormed());
+  return (
+    <>
+      <nav aria-label="This page">
+        <a href={linkTo({ ...query, experiment: null })}>All experiments</a>
+        {view && windowLinks(query)}
+      </nav>
+      <main id="main" tabindex={-1}>
+        {view ? experiment(view, snapshot, query.window) : (
+          <h2>
+            There is no experiment <bdi>{nameText(name)}</bdi>
+          </h2>
+        )}
+        {view && legend()}
+        {view && (
+          <p class="json">
+            As JSON: <a href={`${prefix}v1/experiments/events/${path}`}>events</a>,{" "}
+            <a href={`${prefix}v1/experiments/${path}/history?window=${query.window}`}>history</a>
+          </p>
+        )}
+      </main>
+    </>
+  );
+}
+
+function liveAddress({ experiment, window }: PageQuery, prefix: string): string {
+  const page = experiment === null ? { page: "list" } : { page: "experiment", experiment };
+  return `${prefix}v1/live?${new URLSearchParams({ ...page, window })}`;
+}
+
+function viewOf({ experiments }: Snapshot, name: string): ExperimentView | undefined {
+  return experiments.find((each) => each.name === name);
+}

@@ -1,0 +1,52 @@
+/**
+ * What a history bar shows of the spans of its window: all, or where they are more than anyone could tell apart, fewer in
+ * which a short trouble is never hidden by what was well beside it. Pure. How they are drawn is for `page_bar`.
+ */
+import type { Span, SpanState } from "./history.ts";
+
+/** More pieces would be neither told apart nor walked through. */
+export const piecesMax = 120;
+const partMin = 1 / 400;
+
+/** Without a gap, oldest first, at most `piecesMax`; the last is always how things are now. `spans`: as `spansOf` gives them. */
+export function piecesOf(spans: readonly Span[]): readonly Span[] {
+  const [first, last] = [spans[0], spans.at(-1)];
+  if (first === undefined || last === undefined || spans.length <= piecesMax) return spans;
+  for (let shortMs = (last.toMs - first.fromMs) * partMin;; shortMs *= 2) {
+    const pieces = [...lumped(spans.slice(0, -1), shortMs), last];
+    if (pieces.length <= piecesMax) return pieces;
+  }
+}
+
+/** Neighbours that are all short are lumped together, as the worst of them, until the lump is short no more. */
+function lumped(spans: readonly Span[], shortMs: number): readonly Span[] {
+  const pieces: Span[] = [];
+  for (const span of spans) {
+    const before = pieces.at(-1);
+    const isLumped = before !== undefined && isShort(before, shortMs) && isShort(span, shortMs);
+    if (isLumped) pieces[pieces.length - 1] = both(before, span);
+    else pieces.push(span);
+  }
+  return pieces;
+}
+
+function isShort({ fromMs, toMs }: Span, shortMs: number): boolean {
+  return toMs - fromMs < shortMs;
+}
+
+function both(one: Span, next: Span): Span {
+  return {
+    fromMs: one.fromMs,
+    toMs: next.toMs,
+    state: badness[next.state] > badness[one.state] ? next.state : one.state,
+    available: one.available === false || next.available === false ? false : one.available ?? next.available,
+  };
+}
+
+const badness: Readonly<Record<SpanState, number>> = {
+  healthy: 0,
+  not_watched: 1,
+  starting: 2,
+  unknown: 3,
+  unhealthy: 4,
+};

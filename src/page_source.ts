@@ -1,0 +1,124 @@
+/**
+ * How each of the monitor's own sources and parts is: its state in a word and a shape, what is worth knowing besides, and its
+ * last error. Pure. How it looks is for `page_top`.
+ */
+import { durationWords } from "./duration.ts";
+import { counted } from "./page_banner.ts";
+import type { Mark } from "./page_time.tsx";
+import type { BookView, FeedView, MailView, PartView, Snapshot, StoreView } from "./snapshot.ts";
+
+export interface SourceWords {
+  readonly name: string;
+  readonly part: PartView<string>;
+  readonly mark: Mark;
+  readonly state: string;
+  /** What the time of its last success is that of. */
+  readonly success: string;
+  /** What waits for it; null for nothing. */
+  readonly waits: string | null;
+  readonly facts: readonly string[];
+  /** Whether the last error is why it is as it is; else it is over. */
+  readonly isError: boolean;
+}
+
+export function sourcesOf({ feeds, book, mail, store }: Snapshot, nowMs: number): readonly SourceWords[] {
+  return [
+    feedWords("jump", feeds.jump, nowMs),
+    feedWords("relay", feeds.relay, nowMs),
+    bookWords(book),
+    mailWords(mail, nowMs),
+    storeWords(store),
+  ];
+}
+
+function feedWords(name: string, view: FeedView, nowMs: number): SourceWords {
+  const marks = { connecting: "starting", live: "healthy", late: "warned", lost: "unhealthy" } as const;
+  const { counts, intervalMs, tokenExpiresMs, generation } = view;
+  return {
+    name,
+    part: view,
+    mark: marks[view.state],
+    state: view.state,
+    success: "last report",
+    waits: null,
+    facts: [
+      ...(intervalMs === null ? [] : [`one every ${durationWords(intervalMs)}`]),
+      ...(name === "relay" && generation === "unmeasured" ? ["gives no statistics"] : []),
+      ...(counts.skipped > 0 ? [`${counted(counts.skipped, "entry").replace("entrys", "entries")} skipped`] : []),
+      ...(counts.badFrames > 0 ? [counted(counts.badFrames, "bad frame")] : []),
+      ...(counts.connects > 1 ? [`connected ${counts.connects} times`] : []),
+      ...(tokenExpiresMs === null ? [] : [tokenText(tokenExpiresMs - nowMs)]),
+    ],
+    isError: view.state !== "live",
+  };
+}
+
+function bookWords(view: BookView): SourceWords {
+  const marks = {
+    unread: "starting",
+    ok: "healthy",
+    failing: "warned",
+    lost: "unhealthy",
+    empty: "unhealthy",
+  } as const;
+  const words = { unread: "not read yet", ok: "ok", failing: "failing", lost: "lost", empty: "lists nothing" };
+  return {
+    name: "book",
+    part: view,
+    mark: marks[view.state],
+    state: words[view.state],
+    success: "last answer",
+    waits: waitText(view.waiting, "change"),
+    facts: [
+      counted(view.resources, "resource"),
+      ...(view.writes > 0 ? [`${counted(view.writes, "change")} written`] : []),
+    ],
+    isError: view.state === "failing" || view.state === "lost",
+  };
+}
+
+function mailWords(view: MailView, nowMs: number): SourceWords {
+  const marks = { off: "off", idle: "healthy", waiting: "starting", failing: "unhealthy" } as const;
+  return {
+    name: "mail",
+    part: view,
+    mark: marks[view.state],
+    state: view.state,
+    success: "last mail",
+    waits: view.waiting > 0 ? `${waitText(view.waiting, "mail")}${oldestText(view, nowMs)}` : null,
+    facts: [
+      ...(view.state === "off" ? ["alerts go to the log alone"] : []),
+      ...(view.sent > 0 ? [`${view.sent} sent`] : []),
+      ...(view.failed > 0 ? [`${counted(view.failed, "try").replace("trys", "tries")} failed`] : []),
+    ],
+    isError: view.state === "failing",
+  };
+}
+
+function waitText(count: number, thing: string): string | null {
+  return count > 0 ? `${counted(count, thing)} waiting` : null;
+}
+
+function tokenText(leftMs: number): string {
+  return leftMs > 0 ? `token good for ${durationWords(leftMs)}` : "token expired";
+}
+
+function oldestText({ oldestMs }: MailView, nowMs: number): string {
+  return oldestMs === null ? "" : `, the oldest for ${durationWords(nowMs - oldestMs)}`;
+}
+
+function storeWords(view: StoreView): SourceWords {
+  const marks = { ok: "healthy", memory: "off", failing: "unhealthy" } as const;
+  return {
+    name: "store",
+    part: view,
+    mark: marks[view.state],
+    state: view.state === "memory" ? "in memory" : view.state,
+    success: "last write",
+    waits: waitText(view.waiting, "change"),
+    facts: [
+      ...(view.state === "memory" ? ["a restart forgets history and unsent mail"] : []),
+    ],
+    isError: view.state === "failing",
+  };
+}

@@ -1,0 +1,128 @@
+/**
+ * The page's own words for what the Snapshot has in numbers and codes: ages, times, shares, and how a stream or a host is.
+ * Pure. What is wrong with an experiment is said by `alert`.
+ */
+import { type Issue, issueText } from "./alert.ts";
+import { durationWords } from "./duration.ts";
+import type { Shares, SpanState } from "./history.ts";
+import type { ExperimentView, FeedView, SeenView, Snapshot } from "./snapshot.ts";
+import { excerpt } from "./trouble.ts";
+
+/** A name that is safe to show: one line, cut, never empty. */
+export function nameText(name: string): string {
+  return excerpt(name) || "(no name)";
+}
+
+/** The id of an experiment's row. */
+export function rowId(name: string): string {
+  return `e-${encodeURIComponent(name.toWellFormed())}`;
+}
+
+/** `22 Nov 2026, 20:31:14 UTC`. */
+export function timeWords(atMs: number): string {
+  const { day, month, year, clock } = partsOf(atMs);
+  return `${day} ${month} ${year}, ${clock} UTC`;
+}
+
+/** `22 Nov, 20:31 UTC`: beside an age, which says the rest. */
+export function shortTimeWords(atMs: number): string {
+  const { day, month, clock } = partsOf(atMs);
+  return `${day} ${month}, ${clock.slice(0, 5)} UTC`;
+}
+
+function partsOf(atMs: number) {
+  const [date = "", clock = ""] = new Date(atMs).toISOString().split(/[T.]/);
+  const [year, month, day] = date.split("-");
+  return { year, month: months[Number(month) - 1], day: Number(day), clock };
+}
+
+const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/** An instant as a service wrote it; year 1 (jump) and 1970 (relay) stand for never: null. */
+export function serviceTimeMs(text: string): number | null {
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) || ms <= 0 ? null : ms;
+}
+
+/** A duration; below 10 s to the tenth, as that is what tells a lively stream: `0.3 s`, `12 s`, `4 min`. */
+export function ageWords(ms: number): string {
+  return ms < 9_950 ? `${(Math.max(ms, 0) / 1_000).toFixed(1)} s` : durationWords(ms);
+}
+
+/** A part of 1, never rounded to all or to nothing: `100 %` is every millisecond, `under 0.1 %` is not none. */
+export function shareWords(share: number): string {
+  if (share > 0 && share < 0.001) return "under 0.1 %";
+  return `${Math.floor(share * 1_000 + 1e-9) / 10} %`;
+}
+
+/** `healthy 98.2 %, available 99.9 %, watched 60 %`; what all the time was watched does not say so. */
+export function sharesText({ healthy, available, watched }: Shares, isInBook: boolean): string {
+  if (watched === 0) return "not watched";
+  return [
+    healthy === null ? "not judged" : `healthy ${shareWords(healthy)}`,
+    ...(isInBook && available !== null ? [`available ${shareWords(available)}`] : []),
+    ...(watched < 1 ? [`watched ${shareWords(watched)}`] : []),
+  ].join(", ");
+}
+
+export const stateWords: Readonly<Record<SpanState, string>> = {
+  healthy: "healthy",
+  unhealthy: "unhealthy",
+  starting: "starting",
+  unknown: "unknown",
+  not_watched: "not watched",
+};
+
+/** How a stream or a host is, as a shape and in words. */
+export interface SeenWords {
+  readonly mark: "healthy" | "unhealthy" | "unknown";
+  readonly words: string;
+  /** Since when, where the words end in `for`, and the time goes on. */
+  readonly sinceMs: number | null;
+}
+
+/** A host by jump's reports, at `atMs`. */
+export function hostWords(host: SeenView, { feeds, atMs }: Snapshot): SeenWords {
+  return seenWords(host, feeds.jump, atMs);
+}
+
+/** A stream by relay's reports, at `atMs`. */
+export function streamWords(stream: SeenView, { feeds, atMs }: Snapshot): SeenWords {
+  const said = seenWords(stream, feeds.relay, atMs);
+  return said.words === connected ? { ...said, words: `${connected}; relay gives no statistics` } : said;
+}
+
+const connected = "connected";
+
+function seenWords({ verdict, seenMs, connection }: SeenView, feed: FeedView, atMs: number): SeenWords {
+  if (feed.state === "lost") {
+    return { mark: "unknown", words: seenMs === null ? "not known" : "not known for", sinceMs: seenMs };
+  }
+  const mark = verdict === null ? "unknown" : verdict === "ok" ? "healthy" : "unhealthy";
+  if (connection === null || seenMs === null || verdict === "missing") {
+    // An earlier run's verdict stands until this one knows better.
+    if (verdict !== "missing") return { mark: "unknown", words: "not known yet", sinceMs: null };
+    return { mark, words: seenMs === null ? "not reported" : "not reported for", sinceMs: seenMs };
+  }
+  if (connection.stats === null) return { mark, words: connected, sinceMs: null };
+  const { idle } = connection.stats.tx;
+  if (idle.kind === "never") return { mark, words: "never sent anything", sinceMs: null };
+  if (verdict === "unhealthy") return { mark, words: "silent for", sinceMs: seenMs - idle.ms };
+  return { mark, words: `sent ${ageWords(atMs - seenMs + idle.ms)} ago`, sinceMs: null };
+}
+
+/** An issue within its experiment's own row: the stream without the experiment's name. */
+export function ownIssueText(issue: Issue, name: string): string {
+  return excerpt(issueText("topic" in issue ? { ...issue, topic: ownTopic(issue.topic, name) } : issue));
+}
+
+/** `st-data` of `pend00-st-data`, for `pend00`. */
+export function ownTopic(topic: string, name: string): string {
+  return topic.startsWith(`${name}-`) && topic.length > name.length + 1 ? topic.slice(name.length + 1) : topic;
+}
+
+/** All that a change of an experiment is worth saying: `pend00: unhealthy, missing jump`. */
+export function changeText(view: ExperimentView): string {
+  const issues = view.issues.map((issue) => ownIssueText(issue, view.name));
+  return `${nameText(view.name)}: ${[stateWords[view.state], ...issues].join(", ")}`;
+}

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import type { Span, SpanState } from "../src/history.ts";
+import { piecesMax, piecesOf } from "../src/page_pieces.ts";
+
+const minute = 60_000, day = 1_440 * minute;
+
+/** Spans one after the other: minutes and state, `U` for unavailable. */
+function spans(...each: readonly [minutes: number, state: SpanState, book?: "U"][]): Span[] {
+  let atMs = 0;
+  return each.map(([minutes, state, book]) => {
+    const fromMs = atMs;
+    atMs += minutes * minute;
+    return { fromMs, toMs: atMs, state, available: state === "not_watched" ? null : book !== "U" };
+  });
+}
+
+/** A day of which every `everyMinutes` begin with a minute of trouble. */
+function flapping(everyMinutes: number): Span[] {
+  const times = Array.from({ length: Math.floor(1_440 / everyMinutes) });
+  return spans(
+    ...times.flatMap((): [number, SpanState, "U"?][] => [[1, "unhealthy", "U"], [everyMinutes - 1, "healthy"]]),
+  );
+}
+
+Deno.test("what fits is shown to the millisecond, however short", () => {
+  const all = spans([700, "healthy"], [0.1, "unhealthy"], [739.9, "healthy"]);
+
+  assert.deepEqual(piecesOf(all), all);
+});
+
+Deno.test("nothing at all is no piece", () => assert.deepEqual(piecesOf([]), []));
+
+for (const everyMinutes of [2, 3, 5, 10, 20]) {
+  Deno.test(`trouble every ${everyMinutes} minutes of a day: few pieces without a gap, the trouble in all of it`, () => {
+    const pieces = piecesOf(flapping(everyMinutes));
+
+    assert.ok(pieces.length <= piecesMax, `${pieces.length} pieces`);
+    assert.equal(pieces[0]?.fromMs, 0);
+    assert.equal(pieces.at(-1)?.toMs, day);
+    assert.deepEqual(pieces.slice(1).map(({ fromMs }) => fromMs), pieces.slice(0, -1).map(({ toMs }) => toMs));
+    assert.ok(pieces.slice(0, -1).some(({ state, available }) => state === "unhealthy" && available === false));
+  });
+}
+
+Deno.test("one short trouble among many good turns is not lost when they become fewer", () => {
+  const turns = Array.from({ length: 200 }, (): [number, SpanState][] => [[3, "healthy"], [3, "starting"]]).flat();
+  const all = spans(...turns, [0.5, "unhealthy", "U"], ...turns);
+
+  const pieces = piecesOf(all);
+
+  assert.ok(pieces.length <= piecesMax);
+  assert.equal(pieces.filter(({ state, available }) => state === "unhealthy" && available === false).length, 1);
+});
+
+Deno.test("how things are now is shown, however short it has been so", () => {
+  const all = [...flapping(5).slice(0, -1), ...spans([0.1, "healthy"])].map((span, at, { length }) =>
+    at === length - 1 ? { ...span, fromMs: day - 4 * minute, toMs: day } : span
+  );
+
+  assert.deepEqual(piecesOf(all).at(-1), all.at(-1));
+});

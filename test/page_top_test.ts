@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { renderTop } from "../src/page.tsx";
+import { sourcesOf } from "../src/page_source.ts";
+import type { Snapshot } from "../src/snapshot.ts";
+import { elementsOf } from "./fixtures/html.ts";
+import { agoMs, alert, missingJump, nowMs } from "./fixtures/letters.ts";
+import { lab, lost, rig } from "./fixtures/page_lab.ts";
+
+const troubled = [rig("pend00", [missingJump], { sinceMs: agoMs(4) }), rig("spin31")];
+const usual = lab(troubled);
+const { feeds, book, mail, store } = usual;
+const counts = { ...feeds.jump.counts, skipped: 1, badFrames: 2, connects: 3 };
+
+function sourceTexts(given: Partial<Snapshot>): string[] {
+  const html = renderTop(lab(troubled, given), nowMs);
+  const sources = /<ul class="sources">.*?<\/ul>/s.exec(html)?.[0] ?? "";
+  return elementsOf(sources).filter(({ tag }) => tag === "li").map(({ text }) => text.replace(/\s+/g, " ").trim());
+}
+
+const quoted = 'relay answered 500 "token invalid"';
+const sources: Record<string, [Partial<Snapshot>, at: number, text: RegExp]> = {
+  "a feed that reports": [{}, 0, /^jump live for 10 hlast report 0 s agoone every 5 s$/],
+  "a feed that connects": [
+    { feeds: { ...feeds, jump: { ...feeds.jump, state: "connecting", lastSuccessMs: null, intervalMs: null } } },
+    0,
+    /^jump connecting for 10 h$/,
+  ],
+  "a feed that is late": [{ feeds: { ...feeds, jump: { ...feeds.jump, state: "late" } } }, 0, /^jump late for/],
+  "a feed that is lost, and why": [
+    { feeds: { ...feeds, relay: { ...lost(feeds.relay), lastError: quoted } } },
+    1,
+    /^relay lost for 3 minlast report 3 min agoone every 5 srelay answered 500 "token invalid"$/,
+  ],
+  "an error that is over": [
+    { feeds: { ...feeds, relay: { ...feeds.relay, lastError: quoted } } },
+    1,
+    /last error, overrelay answered 500 "token invalid"$/,
+  ],
+  "what a feed had trouble with": [
+    { feeds: { ...feeds, jump: { ...feeds.jump, counts, tokenExpiresMs: nowMs + 5_400_000 } } },
+    0,
+    /one every 5 s1 entry skipped2 bad framesconnected 3 timestoken good for 1 h 30 min$/,
+  ],
+  "a token that has expired": [
+    { feeds: { ...feeds, jump: { ...feeds.jump, tokenExpiresMs: nowMs - 1 } } },
+    0,
+    /token expired$/,
+  ],
+  "a relay without statistics": [
+    { feeds: { ...feeds, relay: { ...feeds.relay, generation: "unmeasured" } } },
+    1,
+    /gives no statistics/,
+  ],
+  "book": [
+    { book: { ...book, writes: 3, waiting: 1 } },
+    2,
+    /^book ok for 10 hlast answer 0 s ago1 change waiting2 resources3 changes written$/,
+  ],
+  "book that has not been read": [
+    { book: { ...book, state: "unread", lastSuccessMs: null, resources: 0 } },
+    2,
+    /^book not read yet for 10 h0 resources$/,
+  ],
+  "book that fails": [
+    { book: { ...book, state: "failing", lastError: "book answered 502" } },
+    2,
+    /^book failing .*book answered 502$/,
+  ],
+  "book that lists nothing": [{ book: { ...book, state: "empty" } }, 2, /^book lists nothing for/],
+  "mail": [{ mail: { ...mail, sent: 4 } }, 3, /^mail idle for 10 hlast mail 0 s ago4 sent$/],
+  "no mail": [
+    { mail: { ...mail, state: "off", lastSuccessMs: null } },
+    3,
+    /^mail off for 10 halerts go to the log alone$/,
+  ],
+  "mail that waits": [
+    { mail: { ...mail, state: "failing", waiting: 2, oldestMs: agoMs(42), failed: 9, lastError: "450 try later" } },
+    3,
+    /^mail failing .*2 mails waiting, the oldest for 42 min9 tries failed450 try later$/,
+  ],
+  "the store": [{}, 4, /^store ok for 10 hlast write 0 s ago$/],
+  "a store in memory": [
+    { store: { ...store, state: "memory", lastSuccessMs: null } },
+    4,
+    /^store in memory for 10 ha restart forgets history and unsent mail$/,
+  ],
+  "a store that fails": [
+    { store: { ...store, state: "failing", waiting: 7, lastError: "disk I/O error" } },
+    4,
+    /^store failing .*7 changes waitingdisk I\/O error$/,
+  ],
+};
+for (const [name, [given, at, text]] of Object.entries(sources)) {
+  Deno.test(`the sources: ${name}`, () => assert.match(sourceTexts(given)[at] ?? "", text));
+}
+
+Deno.test("the sources are always the same five, each with a shape of its own for its state", () => {
+  const states = sourcesOf({ ...usual, feeds: { ...feeds, relay: lost(feeds.relay) } }, nowMs);
+
+  assert.deepEqual(states.map(({ name, mark }) => `${name} ${mark}`), [
+    "jump healthy",
+    "relay unhealthy",
+    "book healthy",
+    "mail healthy",
+    "store healthy",
+  ]);
+});
+
+Deno.test("the top tells the client the number in trouble, the title and how many each choice has", () => {
+  const [top] = elementsOf(renderTop(usual, nowMs));
+
+  assert.equal(top?.attributes.id, "top");
+  assert.equal(top?.attributes["data-trouble"], "1");
+  assert.equal(top?.attributes["data-title"], "(1) status: 1 of 2 experiments needs attention");
+  assert.deepEqual(JSON.parse(top?.attributes["data-counts"] ?? ""), {
+    all: 2,
+    trouble: 1,
+    unavailable: 0,
+    held: 0,
+    extra: 0,
+  });
+});
+
+Deno.test("the banner says which trouble is the newest, and when all this was true", () => {
+  const text = elementsOf(renderTop(usual, nowMs)).find(({ attributes }) => attributes.class === "banner trouble")
+    ?.text;
+
+  assert.match(text ?? "", /1 healthy · 1 unhealthyNewest: pend00, 4 min agoas of 22 Nov 2026, 20:31:14 UTC$/);
+});
+
+Deno.test("system alerts are said in full, with their cause, one line each", () => {
+  const detail = "book answered\n<b>502</b>";
+  const html = renderTop(lab(troubled, { alerts: [alert("book-lost", { detail, atMs: agoMs(12) })] }), nowMs);
+
+  const item = elementsOf(html).find(({ tag, text }) => tag === "li" && text.includes("availability may be"));
+  assert.match(
+    item?.text ?? "",
+    /book does not answer so availability may be out of date: book answered <b>502<\/b> for 12 min$/,
+  );
+});
+
+Deno.test("the problems are there to be copied as a mail has them", () => {
+  const html = renderTop(lab(troubled, { alerts: [alert("relay-lost")] }), nowMs);
+
+  assert.equal(
+    elementsOf(html).find(({ tag }) => tag === "pre")?.text,
+    "System time: 2026-11-22T20:31:14Z\n\nSystem alerts:\nrelay has no fresh reports so may be down\n\n" +
+      "All new and existing health issues:\npend00 -- A   [missing jump]\n",
+  );
+  assert.match(html, /<button type="button" id="copy" hidden="">/);
+});
+
+Deno.test("of more problems than anyone reads the first thousand lines are there, and how many more there are", () => {
+  const all = Array.from({ length: 1_100 }, (_, at) => rig(`rig${at}`, [missingJump], { streams: [], turns: [] }));
+  const text = elementsOf(renderTop(lab(all), nowMs)).find(({ tag }) => tag === "pre")?.text ?? "";
+
+  assert.equal(text.split("\n").length, 1_001);
+  assert.match(text, /and \d+ lines more$/);
+});

@@ -1,0 +1,194 @@
+import assert from "node:assert/strict";
+import type { Shares } from "../src/history.ts";
+import {
+  ageWords,
+  changeText,
+  hostWords,
+  nameText,
+  ownTopic,
+  rowId,
+  type SeenWords,
+  serviceTimeMs,
+  sharesText,
+  shareWords,
+  shortTimeWords,
+  streamWords,
+  timeWords,
+} from "../src/page_words.ts";
+import type { FeedView, SeenView } from "../src/snapshot.ts";
+import { missingJump, nowMs, snapshot, unhealthy, view } from "./fixtures/letters.ts";
+import { connection } from "./fixtures/page_lab.ts";
+
+const second = 1_000, minute = 60 * second;
+const at = (state: FeedView["state"]) => {
+  const feed = { ...snapshot().feeds.relay, state };
+  return { ...snapshot(), feeds: { jump: feed, relay: feed } };
+};
+const sent = (idleMs: number) => connection({ idle: { kind: "for", ms: idleMs } });
+const never = connection({ idle: { kind: "never" } });
+const seen = (given: Partial<SeenView>): SeenView => ({ verdict: "ok", seenMs: nowMs, connection: null, ...given });
+
+const streams: Record<string, [SeenView, FeedView["state"], SeenWords]> = {
+  "one that sends": [seen({ connection: sent(300) }), "live", {
+    mark: "healthy",
+    words: "sent 0.3 s ago",
+    sinceMs: null,
+  }],
+  "how long ago it was seen counts too": [seen({ connection: sent(300), seenMs: nowMs - 2 * second }), "live", {
+    mark: "healthy",
+    words: "sent 2.3 s ago",
+    sinceMs: null,
+  }],
+  "one that is silent": [seen({ verdict: "unhealthy", connection: sent(4 * minute) }), "live", {
+    mark: "unhealthy",
+    words: "silent for",
+    sinceMs: nowMs - 4 * minute,
+  }],
+  "one that never sent": [seen({ verdict: "unhealthy", connection: never }), "live", {
+    mark: "unhealthy",
+    words: "never sent anything",
+    sinceMs: null,
+  }],
+  "one without statistics": [seen({ connection: { ...never, stats: null } }), "live", {
+    mark: "healthy",
+    words: "connected; relay gives no statistics",
+    sinceMs: null,
+  }],
+  "one that never was": [seen({ verdict: "missing", seenMs: null }), "live", {
+    mark: "unhealthy",
+    words: "not reported",
+    sinceMs: null,
+  }],
+  "one that is gone": [seen({ verdict: "missing", seenMs: nowMs - 4 * minute, connection: sent(0) }), "live", {
+    mark: "unhealthy",
+    words: "not reported for",
+    sinceMs: nowMs - 4 * minute,
+  }],
+  "one not judged yet": [seen({ verdict: null, seenMs: null }), "live", {
+    mark: "unknown",
+    words: "not known yet",
+    sinceMs: null,
+  }],
+  "one that only an earlier run saw": [seen({ seenMs: nowMs - minute }), "live", {
+    mark: "unknown",
+    words: "not known yet",
+    sinceMs: null,
+  }],
+  "one whose relay is late is as it was": [seen({ connection: sent(300) }), "late", {
+    mark: "healthy",
+    words: "sent 0.3 s ago",
+    sinceMs: null,
+  }],
+  "one whose relay is lost": [seen({ connection: sent(300), seenMs: nowMs - minute }), "lost", {
+    mark: "unknown",
+    words: "not known for",
+    sinceMs: nowMs - minute,
+  }],
+  "one that was never seen, and relay is lost": [seen({ verdict: null, seenMs: null }), "lost", {
+    mark: "unknown",
+    words: "not known",
+    sinceMs: null,
+  }],
+};
+for (const [name, [stream, state, want]] of Object.entries(streams)) {
+  Deno.test(`streamWords: ${name}`, () => assert.deepEqual(streamWords(stream, at(state)), want));
+}
+
+Deno.test("a jump host has no statistics, and nothing is said of that", () => {
+  const host = seen({ connection: { ...never, stats: null } });
+
+  assert.deepEqual(hostWords(host, at("live")), { mark: "healthy", words: "connected", sinceMs: null });
+});
+
+const shares: [number, string][] = [
+  [1, "100 %"],
+  [0.99999, "99.9 %"],
+  [1 - 1 / 2_592_000_000, "99.9 %"], // one millisecond of 30 days
+  [0.982, "98.2 %"],
+  [0.29, "29 %"], // 0.29 * 1000 is less than 290
+  [0.5, "50 %"],
+  [0.001, "0.1 %"],
+  [0.0009, "under 0.1 %"],
+  [0, "0 %"],
+];
+for (const [share, want] of shares) {
+  Deno.test(`shareWords: ${share} is ${want}`, () => assert.equal(shareWords(share), want));
+}
+
+const sums: Record<string, [Shares, boolean, string]> = {
+  "all of it": [
+    { healthy: 0.982, available: 0.9999, watched: 0.6 },
+    true,
+    "healthy 98.2 %, available 99.9 %, watched 60 %",
+  ],
+  "what was always watched does not say so": [
+    { healthy: 1, available: 1, watched: 1 },
+    true,
+    "healthy 100 %, available 100 %",
+  ],
+  "what is not in book is never available": [{ healthy: 1, available: 0, watched: 1 }, false, "healthy 100 %"],
+  "what was never known": [
+    { healthy: null, available: 1, watched: 0.5 },
+    true,
+    "not judged, available 100 %, watched 50 %",
+  ],
+  "what nobody watched": [{ healthy: null, available: null, watched: 0 }, true, "not watched"],
+};
+for (const [name, [given, isInBook, want]] of Object.entries(sums)) {
+  Deno.test(`sharesText: ${name}`, () => assert.equal(sharesText(given, isInBook), want));
+}
+
+const ages: [number, string][] = [[-5, "0.0 s"], [40, "0.0 s"], [350, "0.3 s"], [9_900, "9.9 s"], [9_960, "10 s"], [
+  4 * minute,
+  "4 min",
+]];
+for (const [ms, want] of ages) {
+  Deno.test(`ageWords: ${ms} ms is ${want}`, () => assert.equal(ageWords(ms), want));
+}
+
+Deno.test("a time is said in UTC, to the second and to the minute", () => {
+  assert.equal(timeWords(nowMs), "22 Nov 2026, 20:31:14 UTC");
+  assert.equal(shortTimeWords(nowMs), "22 Nov, 20:31 UTC");
+});
+
+const serviceTimes: [string, number | null][] = [
+  ["2026-11-22T20:31:14.12Z", nowMs],
+  ["0001-01-01T00:00:00Z", null],
+  ["1970-01-01T00:00:00Z", null],
+  ["", null],
+];
+for (const [text, want] of serviceTimes) {
+  Deno.test(`serviceTimeMs: "${text}"`, () => assert.equal(serviceTimeMs(text), want));
+}
+
+const names: Record<string, [string, string]> = {
+  "an ordinary one is as it is": ["pend00", "pend00"],
+  "control characters and turns of direction are gone": ["a\u0000b\n\u202ec", "a b c"],
+  "a long one is cut": ["x".repeat(256), `${"x".repeat(199)}…`],
+  "one of which nothing is left says so": ["\u0007\u202e", "(no name)"],
+};
+for (const [name, [given, want]] of Object.entries(names)) {
+  Deno.test(`nameText: ${name}`, () => assert.equal(nameText(given), want));
+}
+
+Deno.test("the id of a row has no space and no quote, whatever the name", () => {
+  assert.equal(rowId("pend00"), "e-pend00");
+  assert.equal(rowId(`a "b\u0000\ud800`), "e-a%20%22b%00%EF%BF%BD");
+});
+
+const topics: [topic: string, name: string, own: string][] = [
+  ["pend00-st-data", "pend00", "st-data"],
+  ["pend00-", "pend00", "pend00-"],
+  ["pend001-st-data", "pend00", "pend001-st-data"],
+  ["other", "pend00", "other"],
+];
+for (const [topic, name, own] of topics) {
+  Deno.test(`ownTopic: of ${topic} ${own} is ${name}'s own`, () => assert.equal(ownTopic(topic, name), own));
+}
+
+Deno.test("a change is said with its state and its issues", () => {
+  const issues = [missingJump, unhealthy("pend00-st-video")];
+
+  assert.equal(changeText(view("pend00", issues)), "pend00: unhealthy, missing jump, unhealthy st-video");
+  assert.equal(changeText(view("pend00")), "pend00: healthy");
+});
