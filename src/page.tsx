@@ -51,6 +51,7 @@ export function renderPage(snapshot: Snapshot, query: PageQuery, at: PageAt): st
         class={query.experiment === null ? query.view : "one"}
         data-live={liveAddress(query, prefix)}
         data-revision={`${snapshot.startedMs}-${snapshot.revision}`}
+        data-version={snapshot.version}
       >
         <a class="skip" href="#main">Skip to the experiments</a>
         {shapes()}
