@@ -3,7 +3,7 @@
  * JavaScript; `page.js` keeps it live, `live_page` sends the pieces. Every URL is relative, as it sits behind a proxy's path.
  * Parts: `page_top`, `page_form`, `page_row`, `page_experiment`.
  */
-import { bannerOf, titleOf } from "./page_banner.ts";
+import { type Banner, bannerOf, titleOf } from "./page_banner.ts";
 import { experiment } from "./page_experiment.tsx";
 import { form, windowLinks } from "./page_form.tsx";
 import { isShown, ordered } from "./page_list.ts";
@@ -37,16 +37,7 @@ export function renderPage(snapshot: Snapshot, query: PageQuery, at: PageAt): st
   const { prefix } = at;
   return `<!DOCTYPE html>${(
     <html lang="en" data-theme={query.theme}>
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content={query.theme === "system" ? "light dark" : query.theme} />
-        <meta name="robots" content="noindex" />
-        <title>{titleOf(banner)}</title>
-        <link rel="icon" id="icon" type="image/svg+xml" href={`${prefix}icon.svg?trouble=${banner.trouble}`} />
-        <link rel="stylesheet" href={`${prefix}page.css`} />
-        <script type="module" src={`${prefix}page.js`}></script>
-      </head>
+      {head(banner, query, prefix)}
       <body
         class={query.experiment === null ? query.view : "one"}
         data-live={liveAddress(query, prefix)}
@@ -71,6 +62,21 @@ export function renderPage(snapshot: Snapshot, query: PageQuery, at: PageAt): st
       </body>
     </html>
   )}`;
+}
+
+function head(banner: Banner, { theme }: PageQuery, prefix: string) {
+  return (
+    <head>
+      <meta charset="utf-8" />
+      <meta name="viewport" content="width=device-width, initial-scale=1" />
+      <meta name="color-scheme" content={theme === "system" ? "light dark" : theme} />
+      <meta name="robots" content="noindex" />
+      <title>{titleOf(banner)}</title>
+      <link rel="icon" id="icon" type="image/svg+xml" href={`${prefix}icon.svg?trouble=${banner.trouble}`} />
+      <link rel="stylesheet" href={`${prefix}page.css`} />
+      <script type="module" src={`${prefix}page.js`}></script>
+    </head>
+  );
 }
 
 function list(snapshot: Snapshot, query: PageQuery) {

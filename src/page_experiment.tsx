@@ -81,7 +81,17 @@ function eventRow(event: HealthEvent, { next, nowMs }: { next: HealthEvent | und
   );
 }
 
-const columns = ["What", "How it is", "Role", "Last in a report", "Connected", "Sent", "Messages", "Scopes", "Program"];
+const columns = [
+  "What",
+  "How it is",
+  "Role",
+  "Last in a report",
+  "Connected",
+  "Last sent",
+  "Messages",
+  "Scopes",
+  "Program",
+];
 
 function columnHead(column: string) {
   return <th scope="col">{column}</th>;
@@ -95,38 +105,38 @@ function reports(view: ExperimentView, snapshot: Snapshot) {
           <tr>{columns.map(columnHead)}</tr>
         </thead>
         <tbody>
-          {reportRow("jump", { seen: view.host, words: hostWords(view.host, snapshot), role: "login" })}
-          {view.streams.map((stream) =>
-            reportRow(stream.topic, {
-              seen: stream,
-              words: streamWords(stream, snapshot),
-              role: stream.required ? "required" : "extra",
-            })
-          )}
+          {reportRow("jump", { seen: view.host, words: hostWords(view.host, snapshot), role: "login" }, snapshot.atMs)}
+          {view.streams.map((stream) => {
+            const role = stream.required ? "required" : "extra";
+            return reportRow(stream.topic, { seen: stream, words: streamWords(stream, snapshot), role }, snapshot.atMs);
+          })}
         </tbody>
       </table>
     </div>
   );
+}
 
-  function reportRow(
-    name: string,
-    { seen, words, role }: { seen: SeenView; words: SeenWords; role: string },
-  ) {
-    return (
-      <tr>
-        <th scope="row">
-          <bdi>{nameText(name)}</bdi>
-        </th>
-        <td>
-          {mark(words.mark)} {words.words}
-          {words.sinceMs !== null && <>{" "}{age(words.sinceMs, snapshot.atMs)}</>}
-        </td>
-        <td>{role}</td>
-        <td>{seen.seenMs === null ? "never" : instant(seen.seenMs)}</td>
-        {connectionCells(seen.connection)}
-      </tr>
-    );
-  }
+interface Reported {
+  readonly seen: SeenView;
+  readonly words: SeenWords;
+  readonly role: string;
+}
+
+function reportRow(name: string, { seen, words, role }: Reported, nowMs: number) {
+  return (
+    <tr>
+      <th scope="row">
+        <bdi>{nameText(name)}</bdi>
+      </th>
+      <td>
+        {mark(words.mark)} {words.words}
+        {words.sinceMs !== null && <>{" "}{age(words.sinceMs, nowMs)}</>}
+      </td>
+      <td>{role}</td>
+      <td>{seen.seenMs === null ? "never" : instant(seen.seenMs)}</td>
+      {connectionCells(seen.connection)}
+    </tr>
+  );
 }
 
 function connectionCells(connection: Connection | null) {

@@ -3,7 +3,6 @@
  * `page.js`, which tells them in the reader's zone and lets ages run. And the shapes that stand beside words.
  */
 import { durationWords } from "./duration.ts";
-import type { PartView } from "./snapshot.ts";
 import type { SpanState } from "./history.ts";
 import { shortTimeWords, timeWords } from "./page_words.ts";
 
@@ -35,11 +34,6 @@ export function mark(name: Mark) {
       <use href={`#m-${name}`} />
     </svg>
   );
-}
-
-/** How long a part has been as it is. */
-export function partAge(part: PartView<string>, nowMs: number) {
-  return <>for {age(part.sinceMs, nowMs)}</>;
 }
 
 function iso(atMs: number): string {
