@@ -9,6 +9,7 @@ import config from "../deno.json" with { type: "json" };
 import { systemClock } from "../src/wait.ts";
 import { replacedProgramEnvironment } from "../test/fixtures/environment.ts";
 import { startWorld, type World } from "./world.ts";
+import { freePort } from "./world_port.ts";
 
 type Environment = Readonly<Record<string, string>>;
 
@@ -18,6 +19,7 @@ interface Stage {
   readonly folder: string;
   readonly storeFile: string;
   readonly port: number;
+  readonly profilePort: number;
   readonly env: Environment;
   readonly world: World;
   serving: Deno.ChildProcess | null;
@@ -64,6 +66,35 @@ const steps: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
     const told = () => world.mailbox.mails.some(({ text }) => text.includes("missing required turn04-st-data"));
     await world.until(told, { what: "the mail" });
   },
+  "shows its page, with all that it is made of": async (stage) => {
+    const page = await text(stage, "/api/");
+    assert.match(page, /<title>\(1\) status: [^]*missing required st-data/);
+    const assets = Array.from(page.matchAll(/<(?:link|script) [^>]*(?:href|src)="([^"]+)"/g), ([, url = ""]) => url);
+    assert.ok(assets.length >= 3, assets.join());
+    for (const url of assets) assert.ok((await text(stage, `/api/${url}`)).length > 100, url);
+  },
+  "tells what happens as it happens": async ({ port, world }) => {
+    const answer = await fetch(`http://127.0.0.1:${port}/api/v1/live`);
+    world.host("pend00").pull();
+    let told = "";
+    for await (const piece of answer.body!.pipeThrough(new TextDecoderStream())) {
+      told += piece;
+      if (/^event: experiment$/m.test(told) && told.includes("missing jump")) break;
+    }
+  },
+  "has its past": async (stage) => {
+    const { spans } = JSON.parse(await text(stage, "/api/v1/experiments/turn04/history"));
+    assert.ok(spans.length > 1);
+  },
+  "documents itself, and is measured": async (stage) => {
+    assert.match(JSON.parse(await text(stage, "/api/v1/openapi.json")).openapi, /^3\.1/);
+    assert.match(await text(stage, "/metrics"), /^status_experiment_healthy\{experiment="turn04"\} 0$/m);
+  },
+  "gives a profile of itself": async ({ profilePort }) => {
+    const place = { port: profilePort };
+    assert.ok(JSON.parse(await text(place, "/profile?seconds=1")).nodes.length > 1);
+    assert.ok(JSON.parse(await text(place, "/memory")).memory.rss > 0);
+  },
   "keeps what it knows in its store": async ({ storeFile }) => {
     assert.ok((await Deno.stat(storeFile)).size > 0);
   },
@@ -103,27 +134,36 @@ async function answers({ port }: Pick<Stage, "port">, path: string): Promise<boo
   return answer.ok;
 }
 
+/** The answer, which has to be a good one. */
+async function text({ port }: Pick<Stage, "port">, path: string): Promise<string> {
+  const answer = await fetch(`http://127.0.0.1:${port}${path}`);
+  const body = await answer.text();
+  assert.equal(answer.status, 200, `${path} was answered ${answer.status}: ${body}`);
+  return body;
+}
+
 async function setStage(file: string, scratch: string): Promise<Stage> {
   const world = await startWorld({ reportEveryMs: 500 });
   world.addExperiment("pend00");
   world.addExperiment("turn04");
   world.loadManifest();
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
+  const port = freePort(3007);
+  const profilePort = freePort(6061);
   const folder = `${scratch}/empty`;
   await Deno.mkdir(folder);
   const storeFile = `${scratch}/status.db`;
   const env = {
     ...world.env,
     STATUS_PORT_SERVE: String(port),
+    STATUS_PROFILE: "true",
+    STATUS_PORT_PROFILE: String(profilePort),
     STATUS_HEALTH_LAST: "2s",
     STATUS_HEALTH_STARTUP: "1s",
     STATUS_STORE_FILE: storeFile,
     STATUS_LOG_FILE: "stderr",
     STATUS_LOG_FORMAT: "text",
   };
-  return { file, folder, storeFile, port, env, world, serving: null };
+  return { file, folder, storeFile, port, profilePort, env, world, serving: null };
 }
 
 /** A line for each step, until one fails: those after it need what it did. Then the count, as `deno test` gives it. */
