@@ -4,13 +4,17 @@
  */
 import { issueText } from "./alert.ts";
 import { statusJson, time } from "./api.ts";
+import { historyTurnsMax } from "./api_history.ts";
 import { createBook } from "./book.ts";
 import { runBookkeeper } from "./bookkeeper.ts";
 import type { FeedName } from "./connection.ts";
 import type { Hands } from "./consequence.ts";
 import { watchFeed } from "./feed.ts";
+import { createLive } from "./live.ts";
 import { logger } from "./log.ts";
 import { composeMail } from "./mail.ts";
+import { createMetrics, processFigures } from "./metrics.ts";
+import { measuredBook, measuredFeed, measuredMail, measuredStore, type TapPorts } from "./metrics_taps.ts";
 import { Monitor } from "./monitor.ts";
 import { open, type Opened } from "./opening.ts";
 import { createOutbox } from "./outbox.ts";
@@ -20,7 +24,7 @@ import { createApp, listen } from "./server.ts";
 import type { Settings } from "./settings.ts";
 import { createPostOffice } from "./smtp.ts";
 import { SocketPool, startSocketWorker } from "./socket_pool.ts";
-import { systemClock as clock } from "./wait.ts";
+import { steadyMs, systemClock as clock } from "./wait.ts";
 
 // A stop has 5 s; what is still in hand then is in the store, and goes on after the next start.
 const stopMsMax = 4_000;
@@ -35,25 +39,40 @@ export async function serve(settings: Settings, warnings: readonly string[], ver
   const stop = new AbortController();
   const { signal } = stop;
   const ends: Promise<void>[] = [];
+  if (settings.PROFILE) ends.push((await profiling(settings, signal)).done);
 
   // What is made first calls the monitor only later: all of it is made in one go.
-  const recorder = createRecorder(opened.store, { clock, random, changed: () => monitor.readersChanged() });
+  const metrics = createMetrics({ process: processFigures, liveReaders: () => live.readers });
+  const taps = { measures: metrics.measures, steadyMs };
+  const store = measuredStore(opened.store, taps);
+  const recorder = createRecorder(store, { clock, random, changed: () => monitor.readersChanged() });
   const failed = (method: string, path: string, error: unknown) => log.error(`${method} ${path} failed`, { error });
-  const ports = { snapshot: () => monitor.snapshot(), nowMs: () => clock.nowMs(), failed };
-  const server = listen(
-    createApp(ports, { addresses: settings.API_ADDRESSES }),
-    settings.HOST_SERVE,
-    settings.PORT_SERVE,
-  );
+  const snapshot = () => monitor.snapshot();
+  const shown = { addresses: settings.API_ADDRESSES, storeKeepMs: settings.STORE_KEEP };
+  const live = createLive({ snapshot, clock, failed: (error) => failed("GET", "/api/v1/live", error) }, shown);
+  const ports = {
+    snapshot,
+    live,
+    nowMs: () => clock.nowMs(),
+    history: (name: string, sinceMs: number) => store.turns(name, { sinceMs, max: historyTurnsMax }),
+    metrics: () => metrics.text(snapshot()),
+    failed,
+  };
+  const server = listen(createApp(ports, shown), settings.HOST_SERVE, settings.PORT_SERVE);
   const monitor = new Monitor(
     monitorOptions(settings, version),
-    { clock, log, recorder, changed() {} },
+    { clock, log, recorder, changed: () => live.changed() },
     opened,
     (monitor) => {
-      return hands(settings, { monitor, recorder, opened }, { signal, ends });
+      return hands(settings, { monitor, recorder, opened, taps }, { signal, ends });
     },
   );
-  ends.push(watchFeeds(settings, monitor, signal), monitor.run(signal), recorder.run(signal));
+  ends.push(
+    watchFeeds(settings, { monitor, taps }, signal),
+    monitor.run(signal),
+    recorder.run(signal),
+    live.run(signal),
+  );
   ends.push(monitor.hands.outbox.run(signal));
   const prune = () => recorder.prune(clock.nowMs() - settings.STORE_KEEP);
   ends.push(prune(), every(pruneEveryMs, signal, prune));
@@ -70,13 +89,21 @@ export async function serve(settings: Settings, warnings: readonly string[], ver
   await opened.log.close();
 }
 
+/** Loaded only where it is asked for. Throws ListenFailed. */
+async function profiling({ PORT_PROFILE: port }: Settings, signal: AbortSignal): Promise<{ done: Promise<void> }> {
+  const { startProfiling } = await import("./profile.ts");
+  const started = startProfiling(port, { clock, startedMs: clock.nowMs(), signal });
+  log.always(`a CPU profile can be had at http://127.0.0.1:${started.port}/profile`);
+  return started;
+}
+
 /** What acts on the monitor's judgements: book is kept true, and people are told. */
 function hands(
   settings: Settings,
-  { monitor, recorder, opened }: { monitor: Monitor; recorder: Recorder; opened: Opened },
+  { monitor, recorder, opened, taps }: { monitor: Monitor; recorder: Recorder; opened: Opened; taps: TapPorts },
   { signal, ends }: { signal: AbortSignal; ends: Promise<void>[] },
 ): Hands {
-  const book = createBook(bookSource(settings), { clock, fetch });
+  const book = measuredBook(createBook(bookSource(settings), { clock, fetch }), taps);
   const options = { queryEveryMs: settings.QUERY_BOOK_EVERY, rules: availabilityRules(settings) };
   const keeper = runBookkeeper(options, { book, clock, random }, monitor, signal);
   const smtp = smtpOptions(settings);
@@ -92,7 +119,7 @@ function hands(
       problems: () => monitor.snapshot().experiments.filter(({ judged, issues }) => judged && issues.length > 0).length,
     },
     opened.saved,
-    {
+    measuredMail({
       sent({ id }, { answer, rejected }) {
         log.info(`mail ${id} was taken`, { answer });
         if (rejected.length > 0) log.warn(`mail ${id} was not taken for everybody`, { rejected });
@@ -100,19 +127,27 @@ function hands(
       failed: ({ id }, { kind, why }, failures) => log.warn(why, { mail: id, kind, failures }),
       unsent: (_, { subject, text }) => log.warn(`not mailed, as there is no STATUS_EMAIL_HOST: ${subject}`, { text }),
       changed: () => monitor.readersChanged(),
-    },
+    }, { measures: taps.measures, nowMs: () => clock.nowMs() }),
   );
   ends.push(keeper.done);
   return { keeper, outbox };
 }
 
-async function watchFeeds(settings: Settings, monitor: Monitor, signal: AbortSignal): Promise<void> {
+async function watchFeeds(
+  settings: Settings,
+  { monitor, taps }: { monitor: Monitor; taps: TapPorts },
+  signal: AbortSignal,
+): Promise<void> {
   const sockets = new SocketPool(clock, startSocketWorker);
   const watch = (name: FeedName) =>
     watchFeed(
       { ...feedRequest(name, settings), lastCheckedMs: settings.HEALTH_LAST_CHECKED },
       { clock, random, sockets, fetch },
-      { report: (report) => monitor.report(report), news: (news) => monitor.news(name, news) },
+      measuredFeed(
+        name,
+        { report: (report) => monitor.report(report), news: (news) => monitor.news(name, news) },
+        taps,
+      ),
       signal,
     );
   await Promise.all([watch("jump"), watch("relay")]);

@@ -1,47 +1,69 @@
 /**
  * The HTTP server: which address answers with what, and the errors. Read only: nothing that HTTP can ask for changes
- * anything. What the answers hold is for `api`.
+ * anything. What can be asked for is in `api_routes`, what the answers hold in `api`, `api_history`, `page`, `live` and `metrics`.
  */
 import { type Context, Hono } from "hono";
-import { secureHeaders } from "hono/secure-headers";
-import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { compress } from "hono/compress";
+import { etag } from "hono/etag";
 import { type ApiOptions, eventJson, experimentJson, missingParts, statusJson } from "./api.ts";
-import type { Snapshot } from "./snapshot.ts";
+import { guard, problem, send, sendJson } from "./api_answer.ts";
+import { openapiDocument } from "./api_document.ts";
+import { historyJson, historyWindow, readWindow } from "./api_history.ts";
+import { historyQuery, type Path } from "./api_routes.ts";
+import { iconSvg, pageCss, pageJs, pageTimeJs } from "./assets.ts";
+import type { Turn } from "./history.ts";
+import type { Live } from "./live.ts";
+import { isKnown, renderPage } from "./page.tsx";
+import { readQuery } from "./page_query.ts";
+import type { ExperimentView, Snapshot } from "./snapshot.ts";
+import { StoreFailed } from "./store.ts";
+import { excerpt } from "./trouble.ts";
 
 export interface ServerPorts {
   snapshot(): Snapshot;
   nowMs(): number;
+  /** How one experiment stood from `sinceMs` on, oldest first: its turns since, and the one before them. Throws StoreFailed. */
+  history(name: string, sinceMs: number): Promise<readonly Turn[]>;
+  readonly live: Pick<Live, "answer">;
+  /** In the text format of Prometheus. */
+  metrics(): Promise<string>;
   /** What went wrong inside while answering. */
   failed(method: string, path: string, error: unknown): void;
 }
 
-export function createApp(ports: ServerPorts, options: ApiOptions): Hono {
+export interface ServerOptions extends ApiOptions {
+  /** For how long history is kept (STORE_KEEP). */
+  readonly storeKeepMs: number;
+}
+
+type Answer = (c: Context) => Response | Promise<Response>;
+type PageAnswer = (c: Context, prefix: "" | "api/") => Response;
+
+const html = "text/html; charset=utf-8";
+const json = "application/json";
+// A reader that found no place asks again after so many seconds.
+const retryAfterSeconds = 15;
+// Pages that are kept, of as many addresses, and for how long: one of 1000 experiments is 1.6 MB and takes 0.1 s to make.
+const pagesMax = 4;
+const pageMsMax = 1_000;
+
+export function createApp(ports: ServerPorts, options: ServerOptions): Hono {
   const app = new Hono();
-  app.use(secureHeaders());
-  app.use(async (c, next) => {
+  const page = pages(ports);
+  app.use(guard, compress(), async (c, next) => {
     if (c.req.method === "GET" || c.req.method === "HEAD") return await next();
     c.header("Allow", "GET, HEAD");
     return problem(c, 405, `${c.req.method} is not allowed: nothing can be changed here`);
   });
-
-  app.get(
-    "/api/v1/experiments",
-    (c) => c.json(ports.snapshot().experiments.map((view) => experimentJson(view, options))),
-  );
-  app.get("/api/v1/experiments/events/:name", (c) => {
-    const name = c.req.param("name");
-    const view = ports.snapshot().experiments.find((each) => each.name === name);
-    return view ? c.json(view.events.map(eventJson)) : problem(c, 404, `there is no experiment ${name}`);
-  });
-  app.get("/api/v1/status", (c) => c.json(statusJson(ports.snapshot(), ports.nowMs())));
-
-  app.get("/healthz", (c) => c.json({ status: "alive" }));
-  app.get("/readyz", (c) => {
-    const missing = missingParts(ports.snapshot());
-    return missing.length === 0 ? c.json({ status: "ready" }) : problem(c, 503, `not ready: ${missing.join(", ")}`);
-  });
-
-  app.notFound((c) => problem(c, 404, `there is nothing at ${c.req.path}`));
+  for (const path of kept) app.use(path, etag());
+  for (const [path, answer] of Object.entries(answers(ports, options, page))) {
+    app.get(path.replace("{name}", ":name"), answer);
+  }
+  app.get("/", (c) => page(c, "api/"));
+  // Relative, as it must be behind a proxy's path.
+  app.get("/api", (c) => c.redirect(`api/${new URL(c.req.url).search}`));
+  for (const [path, asset] of Object.entries(assets)) app.get(path, asset);
+  app.notFound((c) => problem(c, 404, `there is nothing at ${excerpt(c.req.path)}`));
   app.onError((error, c) => {
     ports.failed(c.req.method, c.req.path, error);
     return problem(c, 500, "something went wrong here: the log has more");
@@ -49,8 +71,113 @@ export function createApp(ports: ServerPorts, options: ApiOptions): Hono {
   return app;
 }
 
-function problem(c: Context, status: ContentfulStatusCode, message: string) {
-  return c.json({ code: String(status), message }, status);
+/** An answer to everything that is promised: a path without one does not compile. */
+function answers(ports: ServerPorts, options: ServerOptions, page: PageAnswer): Record<Path, Answer> {
+  const experiments = once(({ experiments }) =>
+    JSON.stringify(experiments.map((each) => experimentJson(each, options)))
+  );
+  return {
+    "/api/v1/experiments": (c) => send(c, experiments(ports.snapshot()), { type: json }),
+    "/api/v1/experiments/events/{name}": (c) =>
+      ofExperiment(c, ports, (view) => sendJson(c, view.events.map(eventJson))),
+    "/api/v1/experiments/{name}/history": (c) =>
+      ofExperiment(c, ports, (view) => history(c, ports, view, options.storeKeepMs)),
+    "/api/v1/status": (c) => sendJson(c, statusJson(ports.snapshot(), ports.nowMs())),
+    "/api/v1/live": (c) => live(c, ports),
+    "/api/v1/openapi.json": async (c) => {
+      return send(c, await openapiDocument(ports.snapshot().version), { type: json, cache: "no-cache" });
+    },
+    "/api/": (c) => page(c, ""),
+    "/healthz": (c) => sendJson(c, { status: "alive" }),
+    "/readyz": (c) => {
+      const missing = missingParts(ports.snapshot());
+      return missing.length === 0
+        ? sendJson(c, { status: "ready" })
+        : problem(c, 503, `not ready: ${missing.join(", ")}`);
+    },
+    "/metrics": async (c) => send(c, await ports.metrics(), { type: "text/plain; version=0.0.4; charset=utf-8" }),
+  };
+}
+
+const assets: Readonly<Record<string, Answer>> = {
+  "/api/page.css": (c) => send(c, pageCss, { type: "text/css; charset=utf-8", cache: "no-cache" }),
+  "/api/page.js": (c) => send(c, pageJs, { type: "text/javascript; charset=utf-8", cache: "no-cache" }),
+  "/api/page_time.js": (c) => send(c, pageTimeJs, { type: "text/javascript; charset=utf-8", cache: "no-cache" }),
+  "/api/icon.svg": (c) =>
+    send(c, iconSvg(Number(c.req.query("trouble"))), { type: "image/svg+xml", cache: "no-cache" }),
+};
+// A new version has to be seen at once: browsers may keep these, and ask each time whether they still hold.
+const kept = [...Object.keys(assets), "/api/v1/openapi.json"];
+
+/** `make`, but not again for the Snapshot that it was last made for: all who ask in between get the same. */
+function once(make: (snapshot: Snapshot) => string): (snapshot: Snapshot) => string {
+  let made: { of: Snapshot; text: string } | null = null;
+  return (snapshot) => {
+    if (made?.of !== snapshot) made = { of: snapshot, text: make(snapshot) };
+    return made.text;
+  };
+}
+
+function ofExperiment(
+  c: Context,
+  ports: ServerPorts,
+  answer: (view: ExperimentView) => Response | Promise<Response>,
+): Response | Promise<Response> {
+  const name = c.req.param("name") ?? "";
+  const view = ports.snapshot().experiments.find((each) => each.name === name);
+  return view ? answer(view) : problem(c, 404, `there is no experiment ${excerpt(name)}`);
+}
+
+async function history(c: Context, ports: ServerPorts, view: ExperimentView, keepMs: number): Promise<Response> {
+  const { data, error } = historyQuery.safeParse(single(c.req.queries()));
+  const asked = data ? readWindow(data.window) : { fault: error.issues.map(({ message }) => message).join("; ") };
+  if ("fault" in asked) return problem(c, 400, asked.fault);
+  // Up to the Snapshot's own time: what comes after it nobody has watched yet.
+  const { atMs, runs } = ports.snapshot();
+  const window = historyWindow({ windowMs: asked.ms, keepMs, nowMs: atMs });
+  try {
+    const stored = await ports.history(view.name, window.fromMs);
+    return sendJson(c, historyJson(view.name, { stored, recent: view.turns, runs }, window));
+  } catch (error) {
+    if (!(error instanceof StoreFailed)) throw error;
+    return problem(c, 503, `the history can't be read: ${error.message}`);
+  }
+}
+
+/** Each parameter as it was given; one given twice stays a list, which no schema takes. */
+function single(queries: Record<string, string[]>): Record<string, string | string[]> {
+  return Object.fromEntries(
+    Object.entries(queries).map(([name, values]) => [name, values.length === 1 ? values[0]! : values]),
+  );
+}
+
+function live(c: Context, ports: ServerPorts): Response {
+  // HEAD asks what would come: it must not take a reader's place.
+  if (c.req.method === "HEAD") {
+    return c.body(null, 200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
+  }
+  const answer = ports.live.answer(new URL(c.req.url).searchParams);
+  if (answer !== null) return answer;
+  c.header("Retry-After", String(retryAfterSeconds));
+  return problem(c, 503, "there are too many readers already");
+}
+
+/** Makes a page, or gives the one that was just made: a crowd comes at once when the monitor has been away. */
+function pages(ports: ServerPorts): PageAnswer {
+  const made = new Map<string, { of: Snapshot; nowMs: number; text: string }>();
+  return (c, prefix) => {
+    const { search, searchParams } = new URL(c.req.url);
+    const query = readQuery(searchParams);
+    const [snapshot, nowMs] = [ports.snapshot(), ports.nowMs()];
+    const key = prefix + search;
+    let page = made.get(key);
+    if (page?.of !== snapshot || nowMs - page.nowMs > pageMsMax) {
+      page = { of: snapshot, nowMs, text: renderPage(snapshot, query, { nowMs, prefix }) };
+      if (made.size >= pagesMax) made.clear();
+      made.set(key, page);
+    }
+    return send(c, page.text, { type: html, status: isKnown(snapshot, query) ? 200 : 404 });
+  };
 }
 
 export interface Listening {
@@ -68,15 +195,14 @@ export class ListenFailed extends Error {
 
 /** Listens on `host`:`port` (0 asks for a free one). Throws ListenFailed. */
 export function listen(app: Hono, host: string, port: number): Listening {
-  const end = new AbortController();
   // Of the two addresses of localhost the proxies and people here mean the first.
   const hostname = host === "localhost" ? "127.0.0.1" : host;
-  const server = serveOrFail(hostname, { port, signal: end.signal, onListen: () => {} }, app);
+  const server = serveOrFail(hostname, { port, onListen: () => {} }, app);
   return {
     port: server.addr.port,
     async stop(enough) {
-      enough.addEventListener("abort", () => end.abort(), { once: true });
-      await server.shutdown();
+      // What hangs on is left to the end of the program: to abort a server that is being shut down throws (BadResource).
+      await Promise.race([server.shutdown(), aborted(enough)]);
     },
   };
 }
@@ -88,4 +214,11 @@ function serveOrFail(hostname: string, options: Deno.ServeTcpOptions, app: Hono)
     const words = cause instanceof Error ? cause.message : String(cause);
     throw new ListenFailed(`Cannot listen on ${hostname}:${options.port}: ${words}`, { cause });
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }

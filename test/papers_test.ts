@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
 import { composeMail } from "../src/mail.ts";
-import { createApp } from "../src/server.ts";
 import { unknownNames } from "../src/settings_shown.ts";
+import { appOf } from "./fixtures/app.ts";
 import { contractLab, contractLetter, letter, nowMs, snapshot } from "./fixtures/letters.ts";
 
 const root = new URL("..", import.meta.url);
@@ -49,8 +49,7 @@ Deno.test("the mail of the README is what a mail says", () => {
 });
 
 Deno.test("the server answers at every address of the README", async () => {
-  const ports = { snapshot: () => snapshot(contractLab), nowMs: () => nowMs, failed: () => assert.fail() };
-  const app = createApp(ports, { addresses: false });
+  const app = appOf(snapshot(contractLab));
   const paths = found(readme, /^\| `GET (\/\S*)`/gm).map((path) => path.replace("NAME", "pend00"));
 
   assert.ok(paths.length > 0);
