@@ -98,9 +98,18 @@ function placeRow(row) {
   document.querySelector(".none")?.remove();
   const next = [...list.children].find((each) => each !== placed && isBefore(placed, each, order)) ?? null;
   if (placed.nextElementSibling === next) return;
-  const focused = placed.contains(document.activeElement) ? document.activeElement : null;
-  list.insertBefore(placed, next);
+  move(placed, () => list.insertBefore(placed, next));
+}
+
+/** What moves loses the keyboard's place and the selection: both are given back. */
+function move(row, act) {
+  const focused = row.contains(document.activeElement) ? document.activeElement : null;
+  const selection = getSelection();
+  const { anchorNode, anchorOffset, focusNode, focusOffset } = selection;
+  const isSelected = row.contains(anchorNode);
+  act();
   focused?.focus({ preventScroll: true });
+  if (isSelected) selection.setBaseAndExtent(anchorNode, anchorOffset, focusNode, focusOffset);
 }
 
 function isBefore({ dataset: a }, { dataset: b }, order) {
@@ -129,7 +138,9 @@ function become(old, piece) {
   if (bar) choose(bar, bar.chosenX);
   if (title === undefined) return;
   document.title = title;
-  byId("icon").href = byId("icon").getAttribute("href").replace(/trouble=\d*/, `trouble=${piece.dataset.trouble}`);
+  const icon = byId("icon");
+  const href = icon.getAttribute("href").replace(/trouble=\d*/, `trouble=${piece.dataset.trouble}`);
+  if (icon.getAttribute("href") !== href) icon.href = href; // else it would be fetched again
   const counts = JSON.parse(piece.dataset.counts);
   for (const count of document.querySelectorAll("[data-count]")) count.textContent = counts[count.dataset.count];
 }

@@ -1,0 +1,153 @@
+/** Live streams over a real network: what the runtime does with readers that are many, that do not read, and that leave. */
+import assert from "node:assert/strict";
+import { createLive, type Live, readersMax } from "../src/live.ts";
+import { listen, type Listening } from "../src/server.ts";
+import { systemClock } from "../src/wait.ts";
+import { appOf } from "./fixtures/app.ts";
+import { Listener, LiveLab } from "./fixtures/live_lab.ts";
+
+/** The server of a laboratory, and whoever listens to it. */
+class Stage implements AsyncDisposable {
+  readonly lab: LiveLab;
+  readonly live: Live;
+  readonly #server: Listening;
+  readonly #stop = new AbortController();
+  readonly #run: Promise<void>;
+  readonly #listeners: Listener[] = [];
+
+  constructor(names: readonly string[] = ["pend00", "spin31"]) {
+    this.lab = new LiveLab(names);
+    const ports = {
+      snapshot: () => this.lab.snapshot,
+      clock: systemClock,
+      failed: (error: unknown) => assert.fail(`${error}`),
+    };
+    this.live = createLive(ports, { addresses: false });
+    this.#run = this.live.run(this.#stop.signal);
+    const app = appOf(this.lab.snapshot, { snapshot: () => this.lab.snapshot, live: this.live });
+    this.#server = listen(app, "127.0.0.1", 0);
+  }
+
+  get port(): number {
+    return this.#server.port;
+  }
+
+  get(query = ""): Promise<Response> {
+    return fetch(`http://127.0.0.1:${this.port}/api/v1/live?${query}`);
+  }
+
+  async listen(query = ""): Promise<Listener> {
+    const { body } = await this.get(query);
+    const listener = new Listener(body!);
+    this.#listeners.push(listener);
+    return listener;
+  }
+
+  /** Somebody who asks and never reads. HTTP/1.0, so that the answer comes without chunks and ends with the connection. */
+  async stick(): Promise<Deno.TcpConn> {
+    const { readers } = this.live;
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
+    await connection.write(new TextEncoder().encode("GET /api/v1/live HTTP/1.0\r\nHost: x\r\n\r\n"));
+    await until(() => this.live.readers > readers, "the one that never reads to be there");
+    return connection;
+  }
+
+  /** Changes everything again and again, as fast as `listener` reads it, until somebody is given up. */
+  async changeUntilDropped(listener: Listener): Promise<void> {
+    for (let changes = 1; this.live.dropped === 0; changes++) {
+      assert.ok(changes < 200, "it is given up before 200 changes of everything");
+      this.change(`repair ${changes}`, ...many);
+      await until(() => tail(listener).includes(`"repair ${changes}"`), `change ${changes} to be told`);
+      assert.ok(this.live.queuedBytes < 3_000_000, `${this.live.queuedBytes} bytes wait`);
+    }
+  }
+
+  change(held: string, ...names: readonly string[]): void {
+    this.lab.change({ held }, ...names);
+    this.live.changed();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#run;
+    await Promise.all(this.#listeners.map(({ ended }) => ended));
+    await this.#server.stop(AbortSignal.timeout(2_000));
+  }
+}
+
+Deno.test("200 readers at once are all told of a change, in the same words", async () => {
+  await using stage = new Stage();
+  const readers = await Promise.all(Array.from({ length: 200 }, () => stage.listen()));
+  assert.equal(stage.live.readers, 200);
+  await until(() => readers.every(({ events }) => events.length === 3), "everybody to have the picture");
+
+  stage.change("repair", "spin31");
+  await until(() => readers.every(({ events }) => events.length === 5), "everybody to be told");
+  assert.equal(new Set(readers.map(({ text }) => text)).size, 1);
+});
+
+Deno.test("a reader beyond the limit is answered 503 with when to come again, until another leaves", async () => {
+  await using stage = new Stage();
+  const readers = await Promise.all(Array.from({ length: readersMax }, () => stage.listen()));
+  const refused = await stage.get();
+  assert.equal(refused.status, 503);
+  assert.match(refused.headers.get("Retry-After")!, /^\d+$/);
+  assert.equal((await refused.json()).code, "503");
+
+  await readers[0]!.leave();
+  await until(() => stage.live.readers < readersMax, "the server to see that one has left");
+  await stage.listen();
+});
+
+Deno.test("a reader that leaves is seen to have left without anything being sent", async () => {
+  await using stage = new Stage();
+  const listener = await stage.listen();
+  await until(() => listener.events.length === 3, "the picture");
+  await listener.leave();
+  await until(() => stage.live.readers === 0, "the server to see it");
+});
+
+const many = Array.from({ length: 1_000 }, (_, at) => `pend${at}`);
+
+Deno.test("a reader that never reads is given up, what waits for it is freed, and the others miss nothing", async () => {
+  await using stage = new Stage(many);
+  const listener = await stage.listen();
+  const stuck = await stage.stick();
+  await stage.changeUntilDropped(listener);
+  assert.equal(stage.live.readers, 1);
+  await until(() => stage.live.queuedBytes === 0, "what waited to be freed");
+
+  stage.change("over", "pend7");
+  await until(() => tail(listener).includes('"over"'), "a change to be told after it");
+  stuck.close();
+});
+
+Deno.test("what a reader that was given up can still read ends between two events", async () => {
+  await using stage = new Stage(many);
+  const listener = await stage.listen();
+  const stuck = await stage.stick();
+  await stage.changeUntilDropped(listener);
+  const text = await new Response(stuck.readable).text();
+  assert.ok(text.length > 1_000_000, `${text.length} characters were read`);
+  assert.ok(text.endsWith("\n\n"));
+});
+
+Deno.test("a stop ends the streams, so that the server is done at once", async () => {
+  const stage = new Stage();
+  const listener = await stage.listen("page=list");
+  await until(() => listener.events.length > 0, "the first event");
+  await stage[Symbol.asyncDispose]();
+  assert.equal(stage.live.readers, 0);
+});
+
+function tail({ text }: Listener): string {
+  return text.slice(-10_000);
+}
+
+async function until(isSo: () => boolean, what: string): Promise<void> {
+  const signal = AbortSignal.timeout(20_000);
+  while (!isSo()) {
+    if (signal.aborted) throw new Error(`Waited 20 s for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
