@@ -1,26 +1,14 @@
 /**
- * How one experiment has stood, as the API shows it (`GET /api/v1/experiments/{name}/history`): which window is asked for,
+ * How one experiment has stood, as the API shows it (`GET /api/v1/experiments/{name}/history`): which window that is,
  * and the answer. Pure: reading the store is for whoever asks, what spans and shares are is for `history`.
  */
 import { time } from "./api.ts";
 import type { HistoryJson } from "./api_schema.ts";
-import { parseDuration } from "./duration.ts";
 import { type Run, sharesOf, spansOf, toldOf, type Turn, type Window } from "./history.ts";
 import { runsMax } from "./store.ts";
 
 /** Turns that are read from the store for one answer (some 2 MB of it): of more, the newest. */
 export const historyTurnsMax = 20_000;
-export const windowDefault = "24h";
-const windowMsMin = 60_000;
-
-export type WindowRead = { readonly ms: number } | { readonly fault: string };
-
-/** How far back `text` asks for: a duration as in the settings, of a minute or more. `fault`: the message of a 400. */
-export function readWindow(text: string): WindowRead {
-  const ms = parseDuration(text);
-  if (ms !== null && ms >= windowMsMin) return { ms };
-  return { fault: "window is not a duration of at least 1m, such as 45m, 24h, 7d or 4w" };
-}
 
 /** The window that ends now. It reaches no further back than history is kept (STORE_KEEP): what was before is not known. */
 export function historyWindow(

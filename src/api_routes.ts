@@ -15,14 +15,14 @@ export const nameParams = z.object({
   name: z.string().min(1).meta({ description: "`topic_name` of the experiment", examples: ["pend00"] }),
 });
 
-// Exactly what is taken, so that the document does not promise more: parseDuration knows each of these.
-const windowPattern = /^(?:[1-9]\d{0,2}[mhd]|[1-9]\d?w)$/;
+// A duration as in the settings, within what parseDuration takes: the document promises exactly what is taken.
+const windowPattern = /^(?:[1-9]\d{0,2}(?:\.\d{1,3})?[smhd]|[1-9]\d?w){1,3}$/;
 
 /** What may be asked of a history. */
 export const historyQuery = z.object({
-  window: z.string().regex(windowPattern, "a window is written 45m, 24h, 7d or 4w (999m, 999h, 999d, 99w at most)")
+  window: z.string().regex(windowPattern, "a window is a duration such as 45m, 24h, 1h30m, 7d or 4w")
     .default("24h").meta({
-      description: "How far back: a whole number of minutes (m), hours (h), days (d) or weeks (w)",
+      description: "How far back: a duration in seconds (s), minutes (m), hours (h), days (d) or weeks (w)",
       examples: ["7d"],
     }),
 });

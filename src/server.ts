@@ -8,9 +8,10 @@ import { etag } from "hono/etag";
 import { type ApiOptions, eventJson, experimentJson, missingParts, statusJson } from "./api.ts";
 import { guard, problem, send, sendJson } from "./api_answer.ts";
 import { openapiDocument } from "./api_document.ts";
-import { historyJson, historyWindow, readWindow } from "./api_history.ts";
+import { historyJson, historyWindow } from "./api_history.ts";
 import { historyQuery, type Path } from "./api_routes.ts";
 import { iconSvg, pageCss, pageJs, pageTimeJs } from "./assets.ts";
+import { parseDuration } from "./duration.ts";
 import type { Turn } from "./history.ts";
 import type { Live } from "./live.ts";
 import { isKnown, renderPage } from "./page.tsx";
@@ -130,11 +131,11 @@ function ofExperiment(
 
 async function history(c: Context, ports: ServerPorts, view: ExperimentView, keepMs: number): Promise<Response> {
   const { data, error } = historyQuery.safeParse(single(c.req.queries()));
-  const asked = data ? readWindow(data.window) : { fault: error.issues.map(({ message }) => message).join("; ") };
-  if ("fault" in asked) return problem(c, 400, asked.fault);
+  const windowMs = data ? parseDuration(data.window) : null;
+  if (windowMs === null) return problem(c, 400, error?.issues[0]?.message ?? "there is no such window");
   // Up to the Snapshot's own time: what comes after it nobody has watched yet.
   const { atMs, runs } = ports.snapshot();
-  const window = historyWindow({ windowMs: asked.ms, keepMs, nowMs: atMs });
+  const window = historyWindow({ windowMs, keepMs, nowMs: atMs });
   try {
     const stored = await ports.history(view.name, window.fromMs);
     return sendJson(c, historyJson(view.name, { stored, recent: view.turns, runs }, window));

@@ -1,30 +1,33 @@
 import assert from "node:assert/strict";
-import { historyJson, historyTurnsMax, historyWindow, readWindow } from "../src/api_history.ts";
+import { historyJson, historyTurnsMax, historyWindow } from "../src/api_history.ts";
+import { historyQuery } from "../src/api_routes.ts";
+import { parseDuration } from "../src/duration.ts";
 import { runsMax } from "../src/store.ts";
 import { turn } from "./fixtures/store_samples.ts";
 
 const nowMs = Date.UTC(2026, 10, 22, 12);
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
-const minute = { ms: 60_000 };
-const fault = { fault: "window is not a duration of at least 1m, such as 45m, 24h, 7d or 4w" };
 
-const asked: Record<string, [text: string, want: ReturnType<typeof readWindow>]> = {
-  "a day": ["24h", { ms: dayMs }],
-  "a week": ["7d", { ms: 7 * dayMs }],
-  "several units": ["1h30m", { ms: 1.5 * hourMs }],
-  "the shortest": ["1m", minute],
-  "the shortest in seconds": ["60s", minute],
-  "a little shorter": ["59.999s", fault],
-  "no time": ["0", fault],
-  "backwards": ["-1h", fault],
-  "no unit": ["24", fault],
-  "nothing": ["", fault],
-  "longer than any setting": ["99999d", fault],
-  "other words": ["yesterday", fault],
+const windows: Record<string, [text: string, wantMs: number | null]> = {
+  "nothing": ["", null],
+  "a day": ["24h", dayMs],
+  "a week": ["7d", 7 * dayMs],
+  "several units": ["1h30m", 1.5 * hourMs],
+  "a part of one": ["1.5h", 1.5 * hourMs],
+  "seconds": ["90s", 90_000],
+  "the longest": ["999.999d999.999d999.999d", 2_999.997 * dayMs],
+  "no time": ["0", null],
+  "backwards": ["-1h", null],
+  "no unit": ["24", null],
+  "longer than any setting": ["99999d", null],
+  "other words": ["yesterday", null],
 };
-for (const [name, [text, want]] of Object.entries(asked)) {
-  Deno.test(`the window that is asked for: ${name}`, () => assert.deepEqual(readWindow(text), want));
+for (const [name, [text, wantMs]] of Object.entries(windows)) {
+  Deno.test(`the window that is asked for: ${name}`, () => {
+    const { data } = historyQuery.safeParse({ window: text });
+    assert.equal(data ? parseDuration(data.window) : null, wantMs);
+  });
 }
 
 Deno.test("the window ends now, and reaches no further back than history is kept", () => {
