@@ -10,20 +10,22 @@ import { runBookkeeper } from "./bookkeeper.ts";
 import type { FeedName } from "./connection.ts";
 import type { Hands } from "./consequence.ts";
 import { watchFeed } from "./feed.ts";
-import { createLive } from "./live.ts";
+import { createLive, type Live } from "./live.ts";
 import { logger } from "./log.ts";
 import { composeMail } from "./mail.ts";
-import { createMetrics, processFigures } from "./metrics.ts";
+import { createMetrics, type Metrics, processFigures } from "./metrics.ts";
 import { measuredBook, measuredFeed, measuredMail, measuredStore, type TapPorts } from "./metrics_taps.ts";
 import { Monitor } from "./monitor.ts";
 import { open, type Opened } from "./opening.ts";
 import { createOutbox } from "./outbox.ts";
 import { availabilityRules, bookSource, feedRequest, mailStyle, monitorOptions, smtpOptions } from "./parts.ts";
 import { createRecorder, type Recorder } from "./recorder.ts";
-import { createApp, listen } from "./server.ts";
+import { createApp, listen, type Listening, type ServerPorts } from "./server.ts";
 import type { Settings } from "./settings.ts";
 import { createPostOffice } from "./smtp.ts";
+import type { Snapshot } from "./snapshot.ts";
 import { SocketPool, startSocketWorker } from "./socket_pool.ts";
+import type { Store } from "./store.ts";
 import { steadyMs, systemClock as clock } from "./wait.ts";
 
 // A stop has 5 s; what is still in hand then is in the store, and goes on after the next start.
@@ -46,34 +48,18 @@ export async function serve(settings: Settings, warnings: readonly string[], ver
   const taps = { measures: metrics.measures, steadyMs };
   const store = measuredStore(opened.store, taps);
   const recorder = createRecorder(store, { clock, random, changed: () => monitor.readersChanged() });
-  const failed = (method: string, path: string, error: unknown) => log.error(`${method} ${path} failed`, { error });
   const snapshot = () => monitor.snapshot();
-  const shown = { addresses: settings.API_ADDRESSES, storeKeepMs: settings.STORE_KEEP };
-  const live = createLive({ snapshot, clock, failed: (error) => failed("GET", "/api/v1/live", error) }, shown);
-  const ports = {
-    snapshot,
-    live,
-    nowMs: () => clock.nowMs(),
-    history: (name: string, sinceMs: number) => store.turns(name, { sinceMs, max: historyTurnsMax }),
-    metrics: () => metrics.text(snapshot()),
-    failed,
-  };
-  const server = listen(createApp(ports, shown), settings.HOST_SERVE, settings.PORT_SERVE);
+  const told = { snapshot, clock, failed: (error: unknown) => failed("GET", "/api/v1/live", error) };
+  const live = createLive(told, { addresses: settings.API_ADDRESSES });
+  const server = listening(settings, { snapshot, store, live, metrics });
   const monitor = new Monitor(
     monitorOptions(settings, version),
     { clock, log, recorder, changed: () => live.changed() },
     opened,
-    (monitor) => {
-      return hands(settings, { monitor, recorder, opened, taps }, { signal, ends });
-    },
+    (monitor) => hands(settings, { monitor, recorder, opened, taps }, { signal, ends }),
   );
-  ends.push(
-    watchFeeds(settings, { monitor, taps }, signal),
-    monitor.run(signal),
-    recorder.run(signal),
-    live.run(signal),
-  );
-  ends.push(monitor.hands.outbox.run(signal));
+  ends.push(watchFeeds(settings, { monitor, taps }, signal), monitor.run(signal), monitor.hands.outbox.run(signal));
+  ends.push(recorder.run(signal), live.run(signal));
   const prune = () => recorder.prune(clock.nowMs() - settings.STORE_KEEP);
   ends.push(prune(), every(pruneEveryMs, signal, prune));
   ends.push(every(settings.HEALTH_LOG_EVERY, signal, () => logState(monitor)));
@@ -87,6 +73,27 @@ export async function serve(settings: Settings, warnings: readonly string[], ver
   release();
   await opened.store.close();
   await opened.log.close();
+}
+
+/** All that is shown to people and machines, each when it is asked for. Throws ListenFailed. */
+function listening(
+  settings: Settings,
+  { snapshot, store, live, metrics }: { snapshot(): Snapshot; store: Store; live: Live; metrics: Metrics },
+): Listening {
+  const ports: ServerPorts = {
+    snapshot,
+    live,
+    failed,
+    nowMs: () => clock.nowMs(),
+    history: (name, sinceMs) => store.turns(name, { sinceMs, max: historyTurnsMax }),
+    metrics: () => metrics.text(snapshot()),
+  };
+  const app = createApp(ports, { addresses: settings.API_ADDRESSES, storeKeepMs: settings.STORE_KEEP });
+  return listen(app, settings.HOST_SERVE, settings.PORT_SERVE);
+}
+
+function failed(method: string, path: string, error: unknown): void {
+  log.error(`${method} ${path} failed`, { error });
 }
 
 /** Loaded only where it is asked for. Throws ListenFailed. */
