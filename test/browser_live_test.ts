@@ -157,6 +157,38 @@ browserTest(
   },
 );
 
+browserTest(
+  "a source that is lost, and mail that waits, are said at the top with what is known of them",
+  () => watching(),
+  async (visitor, station) => {
+    const page = await visitor.open(station.url);
+    await untilLive(page);
+
+    await station.world.relay.stop();
+    await untilInPage(
+      page,
+      "/relay is lost/.test(document.querySelector('#top h1').textContent)",
+      "that relay is lost",
+    );
+    assert.match(
+      await page.locator("#top .alerts").innerText(),
+      /relay has no fresh reports so may be down: .*refused/,
+    );
+    await page.locator("#e-pend00.unknown").waitFor();
+    await station.world.relay.start();
+    await page.locator("#e-pend00.healthy").waitFor();
+
+    await station.world.mailbox.stop();
+    station.world.host("pend00").pull();
+    await untilInPage(
+      page,
+      "/mail failing/.test(document.querySelector('#top .sources').innerText)",
+      "that mail fails",
+    );
+    assert.match(await page.locator("#top .sources").innerText(), /1 mail waiting, the oldest for [^]*Cannot send mail through/);
+  },
+);
+
 interface Site extends AsyncDisposable {
   readonly station: Station;
   readonly url: string;
