@@ -14,7 +14,6 @@ export class Reader {
   readonly body: ReadableStream<Uint8Array<ArrayBuffer>>;
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   #queue: Uint8Array<ArrayBuffer>[] = [];
-  #bytes = 0;
   /** The runtime has asked for a piece, and there was none. */
   #isAwaited = false;
   #isOver = false;
@@ -36,19 +35,18 @@ export class Reader {
   }
 
   get queuedBytes(): number {
-    return this.#bytes;
+    return this.#queue.reduce((sum, { length }) => sum + length, 0);
   }
 
   /** False if too much waits already: then the piece is not taken, and the reader is to be ended. */
   push(piece: Uint8Array<ArrayBuffer>): boolean {
     if (this.#isOver) return true;
-    if (this.#bytes > queuedBytesMax) return false;
+    if (this.queuedBytes > queuedBytesMax) return false;
     if (this.#isAwaited) {
       this.#isAwaited = false;
       this.#controller.enqueue(piece);
     } else {
       this.#queue.push(piece);
-      this.#bytes += piece.length;
     }
     return true;
   }
@@ -64,13 +62,11 @@ export class Reader {
     const piece = this.#queue.shift();
     this.#isAwaited = piece === undefined;
     if (piece === undefined) return;
-    this.#bytes -= piece.length;
     this.#controller.enqueue(piece);
   }
 
   #free(): void {
     this.#isOver = true;
     this.#queue = [];
-    this.#bytes = 0;
   }
 }

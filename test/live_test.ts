@@ -154,6 +154,17 @@ Deno.test("a page that comes back with the id of its last top has missed nothing
   assert.deepEqual(again.news(), ["top"]);
 });
 
+Deno.test("a page that has missed only what is about to be told has missed nothing", async () => {
+  await using stage = new Stage();
+  await stage.page("page=list");
+  const { startedMs, revision } = stage.lab.snapshot;
+  stage.lab.change({ held: "repair" }, "spin31");
+  stage.live.changed();
+  const page = await stage.listen(`page=list&revision=${startedMs}-${revision}`);
+  await stage.pass(250);
+  assert.deepEqual(page.news(), ["top", "row e-spin31", "top"]);
+});
+
 Deno.test("until a large change has been told of, the top says that it has not", async () => {
   await using stage = new Stage(Array.from({ length: 150 }, (_, at) => `pend${at}`));
   const page = await stage.page("page=list");
