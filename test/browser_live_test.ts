@@ -185,7 +185,10 @@ browserTest(
       "/mail failing/.test(document.querySelector('#top .sources').innerText)",
       "that mail fails",
     );
-    assert.match(await page.locator("#top .sources").innerText(), /1 mail waiting, the oldest for [^]*Cannot send mail through/);
+    assert.match(
+      await page.locator("#top .sources").innerText(),
+      /1 mail waiting, the oldest for [^]*Cannot send mail through/,
+    );
   },
 );
 
