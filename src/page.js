@@ -62,7 +62,8 @@ function showFreshness() {
 }
 
 setInterval(() => {
-  if (Date.now() - Math.max(heardMs, triedMs) > silentMsMax) lose(); // it lets us in, and says nothing
+  const isOpen = source && source.readyState !== EventSource.CLOSED;
+  if (isOpen && Date.now() - Math.max(heardMs, triedMs) > silentMsMax) lose(); // it lets us in, and says nothing
   showFreshness();
   if (!body.classList.contains("stale")) tick(document); // else all is as it was then
 }, 1_000);
