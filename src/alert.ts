@@ -37,15 +37,18 @@ export interface HealthEvent {
 }
 
 /** What is wrong with the monitor's own sources or store, which no experiment is to blame for. */
-export type AlertCode =
-  | "jump-lost"
-  | "relay-lost"
-  | "book-lost"
-  | "book-stuck"
-  | "book-empty"
-  | "store-damaged"
-  | "store-failing"
-  | "too-many";
+export type AlertCode = (typeof alertCodes)[number];
+
+export const alertCodes = [
+  "jump-lost",
+  "relay-lost",
+  "book-lost",
+  "book-stuck",
+  "book-empty",
+  "store-damaged",
+  "store-failing",
+  "too-many",
+] as const;
 
 /** A system alert: raised once when it begins, and (where `clearedText` has words) told of once when it ends. */
 export interface SystemAlert {

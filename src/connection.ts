@@ -61,4 +61,6 @@ export interface FeedCounts {
   readonly skipped: number;
   readonly badFrames: number;
   readonly connects: number;
+  /** Of these, the connections that were made as something had gone wrong, and not to renew one in time. */
+  readonly reconnects: number;
 }

@@ -99,6 +99,7 @@ export const shownMetrics = {
   status_feed_entries_total: counter("Entries in those reports, those of users and of the service included.", "feed"),
   status_feed_skipped_entries_total: counter("Entries that could not be read and were left out.", "feed"),
   status_feed_bad_frames_total: counter("Frames that could not be read and were dropped.", "feed"),
+  status_feed_reconnects_total: counter("Connections made to the feed again as something had gone wrong.", "feed"),
   status_feed_connects_total: counter("Connections made to the feed, the first and the renewals included.", "feed"),
 
   status_book_state: gauge(

@@ -2,7 +2,7 @@
  * What a Snapshot says in numbers: the series of `shownMetrics` that are made anew at each scrape, so that what is forgotten
  * is gone from them. Pure. How they are written is for `metrics`.
  */
-import type { AlertCode } from "./alert.ts";
+import { alertCodes } from "./alert.ts";
 import type { shownMetrics, ShownName } from "./metrics_list.ts";
 import type { BookView, ExperimentView, FeedView, MailView, PartView, Snapshot, StoreView } from "./snapshot.ts";
 import type { ExperimentState } from "./standing.ts";
@@ -33,7 +33,7 @@ export function samplesOf(snapshot: Snapshot, figures: ProcessFigures): Readonly
   addMail(sheet, snapshot.mail);
   addStore(sheet, snapshot.store);
   const active = new Set(snapshot.alerts.map(({ code }) => code));
-  for (const code of keysOf(alertCodes)) sheet.add("status_alert_active", active.has(code), code);
+  for (const code of alertCodes) sheet.add("status_alert_active", active.has(code), code);
   return sheet.samples;
 }
 
@@ -99,6 +99,7 @@ function addFeed(sheet: Sheet, name: "jump" | "relay", feed: FeedView): void {
   sheet.add("status_feed_skipped_entries_total", feed.counts.skipped, name);
   sheet.add("status_feed_bad_frames_total", feed.counts.badFrames, name);
   sheet.add("status_feed_connects_total", feed.counts.connects, name);
+  sheet.add("status_feed_reconnects_total", feed.counts.reconnects, name);
 }
 
 function addBook(sheet: Sheet, book: BookView): void {
@@ -147,16 +148,6 @@ const feedStates: Record<StateOf<FeedView>, 0> = { connecting: 0, live: 0, late:
 const bookStates: Record<StateOf<BookView>, 0> = { unread: 0, ok: 0, failing: 0, lost: 0, empty: 0 };
 const mailStates: Record<StateOf<MailView>, 0> = { off: 0, idle: 0, waiting: 0, failing: 0 };
 const storeStates: Record<StateOf<StoreView>, 0> = { ok: 0, memory: 0, failing: 0 };
-const alertCodes: Record<AlertCode, 0> = {
-  "jump-lost": 0,
-  "relay-lost": 0,
-  "book-lost": 0,
-  "book-stuck": 0,
-  "book-empty": 0,
-  "store-damaged": 0,
-  "store-failing": 0,
-  "too-many": 0,
-};
 
 function keysOf<Key extends string>(table: Readonly<Record<Key, 0>>): readonly Key[] {
   return Object.keys(table) as Key[];

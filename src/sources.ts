@@ -57,7 +57,7 @@ function newFeedSource(startedMs: number): FeedSource {
   return {
     state: "connecting",
     sinceMs: startedMs,
-    counts: { reports: 0, entries: 0, skipped: 0, badFrames: 0, connects: 0 },
+    counts: { reports: 0, entries: 0, skipped: 0, badFrames: 0, connects: 0, reconnects: 0 },
     lastReportMs: null,
     generation: "unseen",
     tokenExpiresMs: null,
@@ -107,7 +107,11 @@ export function afterNews(source: FeedSource, news: FeedNews): FeedSource {
         ...source,
         tokenExpiresMs: news.tokenExpiresMs,
         trouble: null,
-        counts: { ...counts, connects: counts.connects + 1 },
+        counts: {
+          ...counts,
+          connects: counts.connects + 1,
+          reconnects: counts.reconnects + Number(counts.connects > 0 && source.trouble !== null),
+        },
       };
     case "bad-frame": {
       const trouble = { kind: "garbage", message: `a frame could not be read: ${news.why}` } as const;

@@ -5,7 +5,7 @@
  * adds one adds a migration too (an empty one does), so that an older program says "newer version" and not "damaged".
  */
 import { z } from "zod";
-import type { AlertCode } from "./alert.ts";
+import { alertCodes } from "./alert.ts";
 import type { Verdict } from "./health.ts";
 import type { SpanState } from "./history.ts";
 import { type Change, StoreFailed } from "./store.ts";
@@ -14,16 +14,6 @@ import { excerpt } from "./trouble.ts";
 /** As far from 1970 as a Date goes, either way. */
 export const timeMsMax = 8_640_000_000_000_000;
 
-const alertCodes: Record<AlertCode, AlertCode> = {
-  "jump-lost": "jump-lost",
-  "relay-lost": "relay-lost",
-  "book-lost": "book-lost",
-  "book-stuck": "book-stuck",
-  "book-empty": "book-empty",
-  "store-damaged": "store-damaged",
-  "store-failing": "store-failing",
-  "too-many": "too-many",
-};
 const verdicts: Record<Verdict, Verdict> = { ok: "ok", missing: "missing", unhealthy: "unhealthy" };
 const states: Record<SpanState, SpanState> = {
   healthy: "healthy",

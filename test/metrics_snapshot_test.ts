@@ -91,7 +91,7 @@ for (const [state, up] of Object.entries(feedCases)) {
 }
 
 Deno.test("a feed's counts, times and interval are its own, in seconds", () => {
-  const counts = { reports: 1, entries: 2, skipped: 3, badFrames: 4, connects: 5 };
+  const counts = { reports: 1, entries: 2, skipped: 3, badFrames: 4, connects: 5, reconnects: 6 };
   const known = withRelay(snapshot(), { counts, intervalMs: 5_500, lastSuccessMs: 1_500, tokenExpiresMs: 2_500 });
   const relay = (name: ShownName) => series(known, name).find((each) => each.startsWith("relay"));
 
@@ -102,11 +102,12 @@ Deno.test("a feed's counts, times and interval are its own, in seconds", () => {
       relay("status_feed_skipped_entries_total"),
       relay("status_feed_bad_frames_total"),
       relay("status_feed_connects_total"),
+      relay("status_feed_reconnects_total"),
       relay("status_feed_interval_seconds"),
       relay("status_feed_last_report_timestamp_seconds"),
       relay("status_feed_token_expiry_timestamp_seconds"),
     ],
-    ["relay 1", "relay 2", "relay 3", "relay 4", "relay 5", "relay 5.5", "relay 1.5", "relay 2.5"],
+    ["relay 1", "relay 2", "relay 3", "relay 4", "relay 5", "relay 6", "relay 5.5", "relay 1.5", "relay 2.5"],
   );
 });
 

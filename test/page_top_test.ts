@@ -9,7 +9,7 @@ import { lab, lost, rig } from "./fixtures/page_lab.ts";
 const troubled = [rig("pend00", [missingJump], { sinceMs: agoMs(4) }), rig("spin31")];
 const usual = lab(troubled);
 const { feeds, book, mail, store } = usual;
-const counts = { ...feeds.jump.counts, skipped: 1, badFrames: 2, connects: 3 };
+const counts = { ...feeds.jump.counts, skipped: 1, badFrames: 2, connects: 3, reconnects: 1 };
 
 function sourceTexts(given: Partial<Snapshot>): string[] {
   const html = renderTop(lab(troubled, given), nowMs);

@@ -122,8 +122,16 @@ Deno.test("a feed's connection ends its trouble, but the last error stays to be 
   assert.equal(relay.lastError, refused.message);
   relay = afterReport(relay, { ...report, connections: new Map([["a", connection("a")]]) });
   relay = afterNews(relay, { kind: "bad-frame", why: "not JSON" });
-  assert.deepEqual(relay.counts, { reports: 1, entries: 3, skipped: 1, badFrames: 1, connects: 1 });
+  assert.deepEqual(relay.counts, { reports: 1, entries: 3, skipped: 1, badFrames: 1, connects: 1, reconnects: 0 });
   assert.equal(relay.generation, "measured");
+});
+
+Deno.test("a connection made again as something had gone wrong is told from one that renews another in time", () => {
+  const connected = { kind: "connected", tokenExpiresMs: t0 } as const;
+  const trouble = { kind: "trouble", trouble: refused } as const;
+  const news = [trouble, connected, connected, trouble, trouble, connected] as const;
+  const { counts } = news.reduce(afterNews, start.relay);
+  assert.deepEqual([counts.connects, counts.reconnects], [3, 1]);
 });
 
 Deno.test("a bad frame is no cause any more once a report has come", () => {
