@@ -44,7 +44,7 @@ export const historyExample = {
   topic_name: "pend00",
   from: "2026-11-21T20:31:14Z",
   to: "2026-11-22T20:31:14Z",
-  shares: { watched: 0.5, healthy: 0.75, available: 1 },
+  shares: { watched: 0.5, known: 0.5, healthy: 0.375, available: 0.5 },
   spans: [
     { from: "2026-11-21T20:31:14Z", to: "2026-11-22T08:31:14Z", state: "not_watched", available: null },
     { from: "2026-11-22T08:31:14Z", to: "2026-11-22T17:31:14Z", state: "healthy", available: true },

@@ -132,10 +132,11 @@ export const historySchema = z.object({
   from: timeSchema.meta({ description: "Beginning of the window; later than asked for where no more is known" }),
   to: timeSchema.meta({ description: "End of the window: when this was true" }),
   shares: z.object({
-    watched: share.meta({ description: "Of the window, 0 to 1: while the monitor watched it" }),
-    healthy: share.nullable().meta({ description: "Of the time known healthy or unhealthy; null if there is none" }),
-    available: share.nullable().meta({ description: "Of the time watched; null if there is none" }),
-  }).meta({ description: "Parts of time, 0 to 1" }),
+    watched: share.meta({ description: "While the monitor watched it" }),
+    known: share.meta({ description: "While it was known to be healthy or unhealthy: neither starting nor unknown" }),
+    healthy: share.meta({ description: "While it was healthy; of `known` this is how reliable it was" }),
+    available: share.meta({ description: "While book offered it, as far as that was watched" }),
+  }).meta({ description: "Parts of the window, from `from` to `to`, 0 to 1" }),
   spans: z.array(spanSchema).readonly().meta({ description: "The window without a gap, oldest first" }),
 }).meta({ id: "History", description: "How an experiment stood over time", examples: [historyExample] });
 export type HistoryJson = z.infer<typeof historySchema>;

@@ -37,14 +37,13 @@ export interface Span extends Window {
   readonly available: boolean | null;
 }
 
-/** Parts of 1. Null where there is no time to take a part of. */
+/** Parts of the whole window, 0 to 1. */
 export interface Shares {
-  /** Of the whole window. */
   readonly watched: number;
-  /** Of the time in which it was known to be healthy or not. */
-  readonly healthy: number | null;
-  /** Of the time in which it was watched. */
-  readonly available: number | null;
+  /** In which it was known to be healthy or not: neither starting nor unknown. */
+  readonly known: number;
+  readonly healthy: number;
+  readonly available: number;
 }
 
 /**
@@ -55,6 +54,15 @@ export function toldOf({ turns, runs }: Past, max: { turns: number; runs: number
   const turnsFromMs = turns.length < max.turns ? -Infinity : turns[0]?.atMs ?? -Infinity;
   const runsFromMs = runs.length < max.runs ? -Infinity : runs[0]?.startedMs ?? -Infinity;
   return { ...window, fromMs: Math.max(window.fromMs, Math.min(Math.max(turnsFromMs, runsFromMs), window.toMs)) };
+}
+
+/**
+ * What of the window the newest turns and runs tell: from the first of each on. What was before may have been let go, or
+ * not have been known yet; either way nothing is claimed of it.
+ */
+export function recentOf({ turns, runs }: Past, { fromMs, toMs }: Window): Window {
+  const sinceMs = Math.max(turns[0]?.atMs ?? Infinity, runs[0]?.startedMs ?? Infinity);
+  return { fromMs: Math.min(Math.max(fromMs, sinceMs), toMs), toMs };
 }
 
 /**
@@ -86,17 +94,15 @@ export function spansOf({ turns, runs }: Past, window: Window): readonly Span[] 
   return spans;
 }
 
-/** What part of the spans' time it was watched, healthy and available. */
+/** What part of the spans' time it was watched, known to be healthy or not, healthy and available; 0 of no time at all. */
 export function sharesOf(spans: readonly Span[]): Shares {
   const msOf = (chosen: (span: Span) => boolean) =>
     spans.reduce((sum, span) => sum + (chosen(span) ? span.toMs - span.fromMs : 0), 0);
-  const watchedMs = msOf(({ state }) => state !== "not_watched");
-  const healthyMs = msOf(({ state }) => state === "healthy");
-  const judgedMs = healthyMs + msOf(({ state }) => state === "unhealthy");
-  const share = (ms: number, ofMs: number) => ofMs === 0 ? null : ms / ofMs;
+  const wholeMs = Math.max(msOf(() => true), 1);
   return {
-    watched: share(watchedMs, msOf(() => true)) ?? 0,
-    healthy: share(healthyMs, judgedMs),
-    available: share(msOf(({ available }) => available === true), watchedMs),
+    watched: msOf(({ state }) => state !== "not_watched") / wholeMs,
+    known: msOf(({ state }) => state === "healthy" || state === "unhealthy") / wholeMs,
+    healthy: msOf(({ state }) => state === "healthy") / wholeMs,
+    available: msOf(({ available }) => available === true) / wholeMs,
   };
 }

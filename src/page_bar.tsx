@@ -3,7 +3,7 @@
  * table. What is in it is for `history`; `page.js` says the words of the piece that is pointed at, and moves the bar on.
  */
 import { durationWords } from "./duration.ts";
-import { sharesOf, type Span, spansOf } from "./history.ts";
+import { recentOf, sharesOf, type Span, spansOf } from "./history.ts";
 import { piecesOf } from "./page_pieces.ts";
 import { type PageWindow, windowMs, windowWords } from "./page_query.ts";
 import { age, instant, mark } from "./page_time.tsx";
@@ -86,7 +86,10 @@ function spanRow(span: Span, { view, snapshot, isNow }: SpanPlace) {
 }
 
 function spansIn({ turns }: ExperimentView, { runs, atMs }: Snapshot, window: PageWindow): readonly Span[] {
-  return spansOf({ turns, runs }, { fromMs: atMs - windowMs[window], toMs: atMs });
+  const past = { turns, runs };
+  // A clock that was put back: what has happened since is at the end of the run, ahead of it.
+  const toMs = Math.max(atMs, runs.at(-1)?.aliveMs ?? atMs);
+  return spansOf(past, recentOf(past, { fromMs: toMs - windowMs[window], toMs }));
 }
 
 /** One for all bars of a run of the program, so that a row that comes later fits those that are there. */

@@ -13,7 +13,7 @@ import { time } from "./api.ts";
 import { guard, problem } from "./api_answer.ts";
 import { listen } from "./server.ts";
 import { excerpt } from "./trouble.ts";
-import type { Clock } from "./wait.ts";
+import { aborted, type Clock } from "./wait.ts";
 
 export interface ProfilePorts {
   readonly clock: Clock;
@@ -38,9 +38,8 @@ const contents = `The profile of status: what is it busy with, and what does it 
 export function startProfiling(port: number, ports: ProfilePorts): { port: number; done: Promise<void> } {
   const { signal } = ports;
   const listening = listen(createProfileApp(ports), "127.0.0.1", port);
-  const stopped = new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   const never = new AbortController().signal; // the stop of the program is bounded as a whole
-  return { port: listening.port, done: stopped.then(() => listening.stop(never)) };
+  return { port: listening.port, done: aborted(signal).then(() => listening.stop(never)) };
 }
 
 export function createProfileApp(ports: ProfilePorts): Hono {

@@ -26,7 +26,7 @@ import { createPostOffice } from "./smtp.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { SocketPool, startSocketWorker } from "./socket_pool.ts";
 import type { Store } from "./store.ts";
-import { steadyMs, systemClock as clock } from "./wait.ts";
+import { aborted, steadyMs, systemClock as clock } from "./wait.ts";
 
 // A stop has 5 s; what is still in hand then is in the store, and goes on after the next start.
 const stopMsMax = 4_000;
@@ -194,12 +194,5 @@ function fault(): Promise<never> {
       log.error(`a fault of the program ends it: ${error.message}`, { stack: error.stack });
       reject(error);
     });
-  });
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
   });
 }

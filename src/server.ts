@@ -19,6 +19,7 @@ import { readQuery } from "./page_query.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
 import { StoreFailed } from "./store.ts";
 import { excerpt } from "./trouble.ts";
+import { aborted } from "./wait.ts";
 
 export interface ServerPorts {
   snapshot(): Snapshot;
@@ -135,7 +136,7 @@ async function history(c: Context, ports: ServerPorts, view: ExperimentView, kee
   if (windowMs === null) return problem(c, 400, error?.issues[0]?.message ?? "there is no such window");
   // Up to the Snapshot's own time: what comes after it nobody has watched yet.
   const { atMs, runs } = ports.snapshot();
-  const window = historyWindow({ windowMs, keepMs, nowMs: atMs });
+  const window = historyWindow({ windowMs, keepMs, nowMs: Math.max(atMs, runs.at(-1)?.aliveMs ?? atMs) });
   try {
     const stored = await ports.history(view.name, window.fromMs);
     return sendJson(c, historyJson(view.name, { stored, recent: view.turns, runs }, window));
@@ -215,11 +216,4 @@ function serveOrFail(hostname: string, options: Deno.ServeTcpOptions, app: Hono)
     const words = cause instanceof Error ? cause.message : String(cause);
     throw new ListenFailed(`Cannot listen on ${hostname}:${options.port}: ${words}`, { cause });
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

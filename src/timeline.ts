@@ -10,6 +10,9 @@ import { type Change, runsMax, type Saved } from "./store.ts";
 
 /** Turns of each experiment that are kept in memory, for the page; the store has all. */
 export const turnsMax = 500;
+/** Turns of all of them (some 10 MB): a great laboratory keeps fewer of each, though always enough of the newest. */
+export const turnsTotalMax = 200_000;
+const turnsMin = 10;
 
 // How often it is written that the monitor is alive: after a crash, as much is taken for not watched.
 const beatEveryMs = 60_000;
@@ -40,6 +43,8 @@ export class Timeline {
     );
     const watched = past.filter(([, turns]) => turns.length > 0);
     this.#turns = new Map(watched);
+    const most = this.#mostOf();
+    for (const [name, turns] of watched) this.#turns.set(name, turns.slice(-most));
     this.#before = saved.runs.filter((run) => run.startedMs <= startedMs).slice(-runsMax)
       .map((run) => ({ ...run, aliveMs: Math.min(run.aliveMs, startedMs) }));
     this.#run = { startedMs, aliveMs: startedMs };
@@ -125,13 +130,18 @@ export class Timeline {
     return [...experiments.values()].flatMap((experiment) => this.#turned(experiment, known, atMs));
   }
 
+  /** Turns of one experiment. */
+  #mostOf(): number {
+    return Math.min(Math.max(Math.floor(turnsTotalMax / Math.max(this.#turns.size, 1)), turnsMin), turnsMax);
+  }
+
   #turned(experiment: Experiment, known: Known, atMs: number): readonly Change[] {
     const turns = this.turnsOf(experiment.name);
     const last = turns.at(-1);
     const { state, available } = standingOf(experiment, known, last?.available ?? false);
     if (last?.state === state && last.available === available) return [];
     const turn = { atMs, state, available };
-    this.#turns.set(experiment.name, [...turns, turn].slice(-turnsMax));
+    this.#turns.set(experiment.name, [...turns, turn].slice(-this.#mostOf()));
     this.#revision++;
     return [{ kind: "turn", experiment: experiment.name, turn }];
   }

@@ -34,6 +34,14 @@ export function backoffMs(failures: number, random: number, limits: BackoffLimit
 // A longer setTimeout fires at once (its delay is a signed 32-bit number).
 const timerMsMax = 2 ** 31 - 1;
 
+/** Resolves when `signal` is aborted. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   async wait(ms, signal) {

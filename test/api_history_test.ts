@@ -47,8 +47,9 @@ Deno.test("a history is what there was in the window, with times as the rest of 
     to: "2026-11-22T12:00:00Z",
     shares: {
       watched: 0.5,
-      healthy: (9 * hourMs + 120) / (12 * hourMs),
-      available: (9 * hourMs + 120) / (12 * hourMs),
+      known: 0.5,
+      healthy: (9 * hourMs + 120) / dayMs,
+      available: (9 * hourMs + 120) / dayMs,
     },
     spans: [
       { from: "2026-11-21T12:00:00Z", to: "2026-11-22T00:00:00Z", state: "not_watched", available: null },
@@ -60,7 +61,7 @@ Deno.test("a history is what there was in the window, with times as the rest of 
 
 Deno.test("an experiment of which nothing is known was not watched", () => {
   const { shares, spans } = historyJson("pend00", { stored: [], recent: [], runs: [] }, day);
-  assert.deepEqual(shares, { watched: 0, healthy: null, available: null });
+  assert.deepEqual(shares, { watched: 0, known: 0, healthy: 0, available: 0 });
   assert.deepEqual(spans.map(({ state }) => state), ["not_watched"]);
 });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Run, type Shares, sharesOf, type Span, spansOf, toldOf, type Turn } from "../src/history.ts";
+import { recentOf, type Run, type Shares, sharesOf, type Span, spansOf, toldOf, type Turn } from "../src/history.ts";
 
 const window = { fromMs: 100, toMs: 200 };
 const ran = (startedMs: number, aliveMs: number): Run => ({ startedMs, aliveMs });
@@ -129,22 +129,22 @@ Deno.test("at each moment the span says what the newest turn says, if a run last
 });
 
 const share: Record<string, [spans: [ms: number, state: Span["state"], available: boolean | null][], want: Shares]> = {
-  "no time": [[], { watched: 0, healthy: null, available: null }],
-  "nobody watched": [[[10, "not_watched", null]], { watched: 0, healthy: null, available: null }],
-  "well and available all the time": [[[10, "healthy", true]], { watched: 1, healthy: 1, available: 1 }],
-  "ill and unavailable all the time": [[[10, "unhealthy", false]], { watched: 1, healthy: 0, available: 0 }],
-  "half of it not watched, which counts neither for nor against": [
+  "no time": [[], { watched: 0, known: 0, healthy: 0, available: 0 }],
+  "nobody watched": [[[10, "not_watched", null]], { watched: 0, known: 0, healthy: 0, available: 0 }],
+  "well and available all the time": [[[10, "healthy", true]], { watched: 1, known: 1, healthy: 1, available: 1 }],
+  "ill and unavailable all the time": [[[10, "unhealthy", false]], { watched: 1, known: 1, healthy: 0, available: 0 }],
+  "half of it not watched": [
     [[10, "not_watched", null], [10, "healthy", true]],
-    { watched: 0.5, healthy: 1, available: 1 },
+    { watched: 0.5, known: 0.5, healthy: 0.5, available: 0.5 },
   ],
-  "starting and unknown count neither for nor against health, and for availability": [
+  "starting and unknown are watched, but not known": [
     [[10, "starting", false], [20, "unknown", true], [10, "healthy", true]],
-    { watched: 1, healthy: 1, available: 0.75 },
+    { watched: 1, known: 0.25, healthy: 0.25, available: 0.75 },
   ],
-  "only starting": [[[10, "starting", false]], { watched: 1, healthy: null, available: 0 }],
+  "only starting": [[[10, "starting", false]], { watched: 1, known: 0, healthy: 0, available: 0 }],
   "time counts, not spans": [
     [[30, "healthy", true], [5, "unhealthy", true], [5, "unhealthy", false]],
-    { watched: 1, healthy: 0.75, available: 0.875 },
+    { watched: 1, known: 1, healthy: 0.75, available: 0.875 },
   ],
 };
 for (const [name, [parts, want]] of Object.entries(share)) {
@@ -155,6 +155,19 @@ for (const [name, [parts, want]] of Object.entries(share)) {
       spans.push({ fromMs, toMs: fromMs + ms, state, available });
     }
     assert.deepEqual(sharesOf(spans), want);
+  });
+}
+
+const recent: Record<string, [runs: Run[], turns: Turn[], fromMs: number]> = {
+  "nothing is known": [[], [], 200],
+  "all of the window": [[ran(50, 300)], [turn(60, "healthy")], 100],
+  "the first turn is in the window": [[ran(50, 300)], [turn(120, "healthy"), turn(150, "unknown")], 120],
+  "the first run is in the window": [[ran(130, 300)], [turn(60, "healthy")], 130],
+  "the first turn is after the window": [[ran(50, 300)], [turn(260, "healthy")], 200],
+};
+for (const [name, [runs, turns, fromMs]] of Object.entries(recent)) {
+  Deno.test(`what the newest turns and runs tell of the window: ${name}`, () => {
+    assert.deepEqual(recentOf({ runs, turns }, window), { fromMs, toMs: 200 });
   });
 }
 

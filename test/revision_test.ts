@@ -125,6 +125,9 @@ const something: Record<string, Step> = {
   "a feed is in another state": inRelay((feed) => ({ ...feed, state: "live" })),
   "book says of a resource": inBook((book) => sources.afterState(book, "r-pend00", saidAvailable)),
   "book has trouble": inBook((book) => sources.afterTrouble(book, trouble, 1, startMs)),
+  "book's trouble is another": inBook((book) => {
+    return { ...book, trouble: { kind: "refused", message: "book answered 502" } };
+  }),
   "book is in another state": inBook((book) => ({ ...book, state: "empty" })),
   "a change was written to book": inBook((book) => ({ ...book, writes: 1 })),
   "a change waits for book": ({ known }) => ({ ...known, waitingForBook: 1 }),
@@ -132,6 +135,10 @@ const something: Record<string, Step> = {
   "a mail waits": ({ known }) => ({ ...known, mail: { ...known.mail, state: "waiting", waiting: 1 } }),
   "a mail was sent": ({ known }) => ({ ...known, mail: { ...known.mail, sent: 1 } }),
   "a mail could not be sent": ({ known }) => ({ ...known, mail: { ...known.mail, failed: 1, lastError: "450 later" } }),
+  "a mail fails for another reason": ({ known }) => ({ ...known, mail: { ...known.mail, lastError: "451 busy" } }),
+  "the store fails for another reason": ({ known }) => {
+    return { ...known, store: { ...known.store, lastError: "it is read-only" } };
+  },
   "the store fails": ({ known }) => ({
     ...known,
     store: { ...known.store, state: "failing", lastError: "it is full" },

@@ -5,7 +5,7 @@ import { emptyLab } from "../src/experiment.ts";
 import { conditionsOf } from "../src/health.ts";
 import { type Run, spansOf, type Turn } from "../src/history.ts";
 import { type Change, runsMax } from "../src/store.ts";
-import { Timeline, turnsMax } from "../src/timeline.ts";
+import { Timeline, turnsMax, turnsTotalMax } from "../src/timeline.ts";
 import { Bench, resource, startMs } from "./fixtures/bench.ts";
 
 const minuteMs = 60_000;
@@ -241,6 +241,24 @@ Deno.test("of the turns of one experiment, and of the runs, the newest are kept"
   assert.equal(lab.timeline.turnsOf("pend00").length, turnsMax);
   assert.equal(lab.timeline.turnsOf("pend00").at(-1)?.atMs, lab.nowMs);
   assert.equal(lab.timeline.runs(lab.nowMs).length, runsMax + 1);
+});
+
+Deno.test("a great laboratory keeps fewer turns of each experiment, and never none", () => {
+  const count = 30_000;
+  const turns = Object.fromEntries(Array.from({ length: count }, (_, number) => {
+    return [`pend${number}`, Array.from({ length: 15 }, (_, at) => turn(at - 100, at % 2 ? "healthy" : "unhealthy"))];
+  }));
+  const lab = new Followed(Object.keys(turns), { turns });
+  assert.equal(turnsTotalMax / count < 10, true);
+  assert.deepEqual(lab.timeline.turnsOf("pend7").map(({ atMs }) => second(atMs)), [
+    ...[-95, -94, -93, -92, -91, -90, -89, -88, -87, -86],
+  ]);
+});
+
+Deno.test("what is found at the first judgement of a run holds from the run's start", () => {
+  const lab = new Followed(["pend00"]);
+  lab.nowMs += 1_500;
+  assert.deepEqual(lab.turned(), ["pend00 0 starting U"]);
 });
 
 Deno.test("its revision grows with every turn and when time was missed, and with nothing else", () => {
