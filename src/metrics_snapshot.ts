@@ -4,7 +4,16 @@
  */
 import { alertCodes } from "./alert.ts";
 import type { shownMetrics, ShownName } from "./metrics_list.ts";
-import type { BookView, ExperimentView, FeedView, MailView, PartView, Snapshot, StoreView } from "./snapshot.ts";
+import {
+  type BookView,
+  type ExperimentView,
+  type FeedView,
+  idleMsOf,
+  type MailView,
+  type PartView,
+  type Snapshot,
+  type StoreView,
+} from "./snapshot.ts";
 import type { ExperimentState } from "./standing.ts";
 
 /** One series; `labels`: the values of the metric's labels, in their order. */
@@ -74,18 +83,8 @@ function addExperiment(sheet: Sheet, view: ExperimentView, relay: FeedView): voi
   for (const stream of streams) {
     sheet.add("status_stream_ok", stream.verdict && stream.verdict === "ok", name, stream.topic);
     sheet.add("status_stream_required", stream.required, name, stream.topic);
-    sheet.add("status_stream_idle_seconds", seconds(idleMs(stream, relay)), name, stream.topic);
+    sheet.add("status_stream_idle_seconds", seconds(idleMsOf(stream, relay)), name, stream.topic);
   }
-}
-
-/**
- * What has left the reports goes on getting older, report by report. To count up to now would add an age of the report that
- * says nothing of the stream: a camera that sends all the time would seem to pause, and with relay late all would.
- */
-function idleMs({ connection, seenMs }: ExperimentView["streams"][number], relay: FeedView): number | null {
-  const idle = connection?.stats?.tx.idle;
-  if (idle?.kind !== "for" || seenMs === null || relay.lastSuccessMs === null || relay.state === "lost") return null;
-  return idle.ms + Math.max(relay.lastSuccessMs - seenMs, 0);
 }
 
 function addFeed(sheet: Sheet, name: "jump" | "relay", feed: FeedView): void {

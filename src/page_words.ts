@@ -5,7 +5,7 @@
 import { type Issue, issueText } from "./alert.ts";
 import { durationWords } from "./duration.ts";
 import type { Shares, SpanState } from "./history.ts";
-import type { ExperimentView, FeedView, SeenView, Snapshot } from "./snapshot.ts";
+import { agedMs, type ExperimentView, type FeedView, idleMsOf, type SeenView, type Snapshot } from "./snapshot.ts";
 import { excerpt } from "./trouble.ts";
 
 /** A name that is safe to show: one line, cut, never empty. */
@@ -55,15 +55,21 @@ export function shareWords(share: number): string {
   return `${Math.floor(share * 1_000 + 1e-9) / 10} %`;
 }
 
-/** `healthy 98.2 %, available 99.9 %, watched 60 %`; what all the time was watched does not say so. */
-export function sharesText({ healthy, available, watched }: Shares, isInBook: boolean): string {
+/**
+ * `healthy 98.2 %, available 99.9 %`: shares of the time in which that was known. Where this was not all of it, how much it
+ * was: `healthy 98.2 %, available 99.9 % of the 60 % watched`, `healthy 98.2 % of the 5 % known, available 100 %`.
+ */
+export function sharesText({ watched, known, healthy, available }: Shares, isInBook: boolean): string {
   if (watched === 0) return "not watched";
-  return [
-    healthy === null ? "not judged" : `healthy ${shareWords(healthy)}`,
-    ...(isInBook && available !== null ? [`available ${shareWords(available)}`] : []),
-    ...(watched < 1 ? [`watched ${shareWords(watched)}`] : []),
-  ].join(", ");
+  const ofWatched = watched < 1 ? ` of the ${shareWords(watched)} watched` : "";
+  const isAllKnown = known > 0 && watched - known < startingMax;
+  const ofKnown = isAllKnown ? (isInBook ? "" : ofWatched) : ` of the ${shareWords(known)} known`;
+  const health = known === 0 ? "health not known" : `healthy ${shareWords(healthy / known)}${ofKnown}`;
+  return isInBook ? `${health}, available ${shareWords(available / watched)}${ofWatched}` : health;
 }
+
+/** Every run begins with a moment in which nothing is known yet: so little of the time is not worth telling. */
+const startingMax = 0.001;
 
 export const stateWords: Readonly<Record<SpanState, string>> = {
   healthy: "healthy",
@@ -81,20 +87,21 @@ export interface SeenWords {
   readonly sinceMs: number | null;
 }
 
-/** A host by jump's reports, at `atMs`. */
-export function hostWords(host: SeenView, { feeds, atMs }: Snapshot): SeenWords {
-  return seenWords(host, feeds.jump, atMs);
+/** A host by jump's reports. */
+export function hostWords(host: SeenView, { feeds }: Snapshot): SeenWords {
+  return seenWords(host, feeds.jump);
 }
 
-/** A stream by relay's reports, at `atMs`. */
-export function streamWords(stream: SeenView, { feeds, atMs }: Snapshot): SeenWords {
-  const said = seenWords(stream, feeds.relay, atMs);
+/** A stream by relay's reports. */
+export function streamWords(stream: SeenView, { feeds }: Snapshot): SeenWords {
+  const said = seenWords(stream, feeds.relay);
   return said.words === connected ? { ...said, words: `${connected}; relay gives no statistics` } : said;
 }
 
 const connected = "connected";
 
-function seenWords({ verdict, seenMs, connection }: SeenView, feed: FeedView, atMs: number): SeenWords {
+function seenWords(seen: SeenView, feed: FeedView): SeenWords {
+  const { verdict, seenMs, connection } = seen;
   if (feed.state === "lost") {
     return { mark: "unknown", words: seenMs === null ? "not known" : "not known for", sinceMs: seenMs };
   }
@@ -102,13 +109,19 @@ function seenWords({ verdict, seenMs, connection }: SeenView, feed: FeedView, at
   if (connection === null || seenMs === null || verdict === "missing") {
     // An earlier run's verdict stands until this one knows better.
     if (verdict !== "missing") return { mark: "unknown", words: "not known yet", sinceMs: null };
-    return { mark, words: seenMs === null ? "not reported" : "not reported for", sinceMs: seenMs };
+    if (seenMs === null) return { mark, words: "not reported", sinceMs: null };
+    return { mark, ...lasting("not reported for", { sinceMs: seenMs, agedMs: agedMs(seenMs, feed) }, feed) };
   }
   if (connection.stats === null) return { mark, words: connected, sinceMs: null };
-  const { idle } = connection.stats.tx;
-  if (idle.kind === "never") return { mark, words: "never sent anything", sinceMs: null };
-  if (verdict === "unhealthy") return { mark, words: "silent for", sinceMs: seenMs - idle.ms };
-  return { mark, words: `sent ${ageWords(atMs - seenMs + idle.ms)} ago`, sinceMs: null };
+  const idleMs = idleMsOf(seen, feed);
+  if (idleMs === null) return { mark, words: "never sent anything", sinceMs: null };
+  if (verdict !== "unhealthy") return { mark, words: `sent ${ageWords(idleMs)} ago`, sinceMs: null };
+  return { mark, ...lasting("silent for", { sinceMs: seenMs - idleMs + agedMs(seenMs, feed), agedMs: idleMs }, feed) };
+}
+
+/** A time that goes on, but for that of a feed that is late: nothing of it ages. */
+function lasting(words: string, { sinceMs, agedMs }: { sinceMs: number; agedMs: number }, { state }: FeedView) {
+  return state === "late" ? { words: `${words} ${durationWords(agedMs)}`, sinceMs: null } : { words, sinceMs };
 }
 
 /** An issue within its experiment's own row: the stream without the experiment's name. */

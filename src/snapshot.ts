@@ -188,6 +188,21 @@ function wantedOf({ resources }: Experiment, lab: Lab): boolean | null {
   return wishes.length === 0 || wishes.includes("undecided") ? null : true;
 }
 
+/**
+ * How long ago it last sent, at its feed's newest report; null where that is not known. What has left the reports goes on
+ * getting older, report by report. To count up to now would add an age of the report that says nothing of the stream: a
+ * camera that sends all the time would seem to pause, and with its feed late all would.
+ */
+export function idleMsOf({ connection, seenMs }: SeenView, feed: FeedView): number | null {
+  const idle = connection?.stats?.tx.idle;
+  return idle?.kind !== "for" || seenMs === null || feed.state === "lost" ? null : idle.ms + agedMs(seenMs, feed);
+}
+
+/** How long before its feed's newest report it was last in one. */
+export function agedMs(seenMs: number, { lastSuccessMs }: FeedView): number {
+  return Math.max((lastSuccessMs ?? seenMs) - seenMs, 0);
+}
+
 function seenView(topic: string, feed: Feed): SeenView {
   const seen = lastSeen(feed, topic);
   return {

@@ -20,9 +20,10 @@ import { missingJump, nowMs, snapshot, unhealthy, view } from "./fixtures/letter
 import { connection } from "./fixtures/page_lab.ts";
 
 const second = 1_000, minute = 60 * second;
+/** The feeds in this state, having reported last at `nowMs`; it is a while later. */
 const at = (state: FeedView["state"]) => {
   const feed = { ...snapshot().feeds.relay, state };
-  return { ...snapshot(), feeds: { jump: feed, relay: feed } };
+  return { ...snapshot(), atMs: nowMs + 40 * second, feeds: { jump: feed, relay: feed } };
 };
 const sent = (idleMs: number) => connection({ idle: { kind: "for", ms: idleMs } });
 const never = connection({ idle: { kind: "never" } });
@@ -79,6 +80,26 @@ const streams: Record<string, [SeenView, FeedView["state"], SeenWords]> = {
     words: "sent 0.3 s ago",
     sinceMs: null,
   }],
+  "one that is silent, and relay is late": [seen({ verdict: "unhealthy", connection: sent(4 * minute) }), "late", {
+    mark: "unhealthy",
+    words: "silent for 4 min",
+    sinceMs: null,
+  }],
+  "one that is gone, and relay is late": [seen({ verdict: "missing", seenMs: nowMs - 4 * minute }), "late", {
+    mark: "unhealthy",
+    words: "not reported for 4 min",
+    sinceMs: null,
+  }],
+  "one that is missing and was never seen, and relay is late": [seen({ verdict: "missing", seenMs: null }), "late", {
+    mark: "unhealthy",
+    words: "not reported",
+    sinceMs: null,
+  }],
+  "one that was never seen and yet is in order is not known": [
+    seen({ seenMs: null, connection: sent(300) }),
+    "live",
+    { mark: "unknown", words: "not known yet", sinceMs: null },
+  ],
   "one whose relay is lost": [seen({ connection: sent(300), seenMs: nowMs - minute }), "lost", {
     mark: "unknown",
     words: "not known for",
@@ -115,27 +136,59 @@ for (const [share, want] of shares) {
   Deno.test(`shareWords: ${share} is ${want}`, () => assert.equal(shareWords(share), want));
 }
 
-const sums: Record<string, [Shares, boolean, string]> = {
-  "all of it": [
-    { healthy: 0.982, available: 0.9999, watched: 0.6 },
+/** `known` is as `watched` where not said. */
+const sums: Record<string, [Omit<Shares, "known"> & Partial<Shares>, isInBook: boolean, string]> = {
+  "of all the time": [{ watched: 1, healthy: 0.963, available: 0.9911 }, true, "healthy 96.3 %, available 99.1 %"],
+  "an hour of health in a day of which no more was watched": [
+    { watched: 0.04, healthy: 0.04, available: 0.04 },
     true,
-    "healthy 98.2 %, available 99.9 %, watched 60 %",
+    "healthy 100 %, available 100 % of the 4 % watched",
   ],
-  "what was always watched does not say so": [
-    { healthy: 1, available: 1, watched: 1 },
+  "of half a day, of which half was watched": [
+    { watched: 0.5, healthy: 0.25, available: 0.125 },
     true,
-    "healthy 100 %, available 100 %",
+    "healthy 50 %, available 25 % of the 50 % watched",
   ],
-  "what is not in book is never available": [{ healthy: 1, available: 0, watched: 1 }, false, "healthy 100 %"],
+  "what was watched all the time, and known a part of it": [
+    { watched: 1, known: 0.05, healthy: 0.04, available: 1 },
+    true,
+    "healthy 80 % of the 5 % known, available 100 %",
+  ],
+  "what was watched a part of the time, and known a part of that": [
+    { watched: 0.5, known: 0.25, healthy: 0.25, available: 0.5 },
+    true,
+    "healthy 100 % of the 25 % known, available 100 % of the 50 % watched",
+  ],
+  "the start of a run is not told of": [
+    { watched: 0.6, known: 0.5991, healthy: 0.5991, available: 0.6 },
+    true,
+    "healthy 100 %, available 100 % of the 60 % watched",
+  ],
+  "more than the start of a run is told of": [
+    { watched: 1, known: 0.999, healthy: 0.999, available: 1 },
+    true,
+    "healthy 100 % of the 99.9 % known, available 100 %",
+  ],
+  "what is not in book is never available": [{ watched: 1, healthy: 1, available: 0 }, false, "healthy 100 %"],
+  "what is not in book and was watched a part of the time": [
+    { watched: 0.5, healthy: 0.25, available: 0 },
+    false,
+    "healthy 50 % of the 50 % watched",
+  ],
   "what was never known": [
-    { healthy: null, available: 1, watched: 0.5 },
+    { watched: 0.5, known: 0, healthy: 0, available: 0.5 },
     true,
-    "not judged, available 100 %, watched 50 %",
+    "health not known, available 100 % of the 50 % watched",
   ],
-  "what nobody watched": [{ healthy: null, available: null, watched: 0 }, true, "not watched"],
+  "what was known for less than can be said": [
+    { watched: 0.0002, known: 0, healthy: 0, available: 0.0002 },
+    true,
+    "health not known, available 100 % of the under 0.1 % watched",
+  ],
+  "what nobody watched": [{ watched: 0, healthy: 0, available: 0 }, true, "not watched"],
 };
 for (const [name, [given, isInBook, want]] of Object.entries(sums)) {
-  Deno.test(`sharesText: ${name}`, () => assert.equal(sharesText(given, isInBook), want));
+  Deno.test(`sharesText: ${name}`, () => assert.equal(sharesText({ known: given.watched, ...given }, isInBook), want));
 }
 
 const ages: [number, string][] = [[-5, "0.0 s"], [40, "0.0 s"], [350, "0.3 s"], [9_900, "9.9 s"], [9_960, "10 s"], [
