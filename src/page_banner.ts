@@ -41,9 +41,9 @@ export function bannerOf(snapshot: Snapshot): Banner {
   return but === null ? { ...known, kind: "well", headline } : { ...known, kind: "warned", headline: headline + but };
 }
 
-/** `1 experiment`, `14 experiments`. */
-export function counted(count: number, thing: string): string {
-  return `${count} ${thing}${count === 1 ? "" : "s"}`;
+/** `1 experiment`, `14 experiments`, `3 entries`. */
+export function counted(count: number, thing: string, things = `${thing}s`): string {
+  return `${count} ${count === 1 ? thing : things}`;
 }
 
 /** The title of the browser's tab: the number in trouble first. */

@@ -42,15 +42,20 @@ function feedWords(name: string, view: FeedView, nowMs: number): SourceWords {
     success: "last report",
     waits: null,
     facts: [
-      ...(intervalMs === null ? [] : [`one every ${durationWords(intervalMs)}`]),
+      ...(intervalMs === null ? [] : [`one every ${intervalText(intervalMs)}`]),
       ...(name === "relay" && generation === "unmeasured" ? ["gives no statistics"] : []),
-      ...(counts.skipped > 0 ? [`${counted(counts.skipped, "entry").replace("entrys", "entries")} skipped`] : []),
+      ...(counts.skipped > 0 ? [`${counted(counts.skipped, "entry", "entries")} skipped`] : []),
       ...(counts.badFrames > 0 ? [counted(counts.badFrames, "bad frame")] : []),
       ...(counts.connects > 1 ? [`connected ${counts.connects} times`] : []),
       ...(tokenExpiresMs === null ? [] : [tokenText(tokenExpiresMs - nowMs)]),
     ],
     isError: view.state !== "live",
   };
+}
+
+/** One that reports more than once a second does not do so every 0 s. */
+function intervalText(ms: number): string {
+  return ms < 1_000 ? `${Math.round(ms)} ms` : durationWords(ms);
 }
 
 function bookWords(view: BookView): SourceWords {
@@ -89,7 +94,7 @@ function mailWords(view: MailView, nowMs: number): SourceWords {
     facts: [
       ...(view.state === "off" ? ["alerts go to the log alone"] : []),
       ...(view.sent > 0 ? [`${view.sent} sent`] : []),
-      ...(view.failed > 0 ? [`${counted(view.failed, "try").replace("trys", "tries")} failed`] : []),
+      ...(view.failed > 0 ? [`${counted(view.failed, "try", "tries")} failed`] : []),
     ],
     isError: view.state === "failing",
   };

@@ -26,6 +26,11 @@ const kinds: Record<string, [ExperimentView, tags: string, rank: number]> = {
     1,
   ],
   "one that is starting": [rig("a", [], { state: "starting", judged: false, wanted: null }), "", 1],
+  "one that is starting, of which no mail tells yet": [
+    rig("a", [missingJump], { state: "starting", judged: false, wanted: null }),
+    "",
+    1,
+  ],
   "one that is unknown and was well": [rig("a", [], { state: "unknown" }), "", 1],
   "one that is unknown and had issues": [rig("a", [missingJump], { state: "unknown" }), "trouble", 0],
   "one that book does not list": [rig("a", [], extra), "extra", 2],
@@ -48,7 +53,7 @@ Deno.test("before book has answered once, what it does not offer is no trouble",
 Deno.test("every choice says how many it has", () => {
   const views = Object.values(kinds).map(([view]) => view);
 
-  assert.deepEqual(countsOf(lab(views)), { all: 12, trouble: 6, unavailable: 5, held: 2, extra: 2 });
+  assert.deepEqual(countsOf(lab(views)), { all: 13, trouble: 6, unavailable: 5, held: 2, extra: 2 });
 });
 
 const views = [

@@ -25,6 +25,21 @@ const sources: Record<string, [Partial<Snapshot>, at: number, text: RegExp]> = {
     0,
     /^jump connecting for 10 h$/,
   ],
+  "a feed that reports more than once a second": [
+    { feeds: { ...feeds, jump: { ...feeds.jump, intervalMs: 250 } } },
+    0,
+    /one every 250 ms$/,
+  ],
+  "a feed that reports once a second": [
+    { feeds: { ...feeds, jump: { ...feeds.jump, intervalMs: 1_000 } } },
+    0,
+    /one every 1 s$/,
+  ],
+  "a feed that had trouble twice": [
+    { feeds: { ...feeds, jump: { ...feeds.jump, counts: { ...counts, skipped: 2, badFrames: 1 } } } },
+    0,
+    /2 entries skipped1 bad frame/,
+  ],
   "a feed that is late": [{ feeds: { ...feeds, jump: { ...feeds.jump, state: "late" } } }, 0, /^jump late for/],
   "a feed that is lost, and why": [
     { feeds: { ...feeds, relay: { ...lost(feeds.relay), lastError: quoted } } },
@@ -79,6 +94,7 @@ const sources: Record<string, [Partial<Snapshot>, at: number, text: RegExp]> = {
     /^mail failing .*2 mails waiting, the oldest for 42 min9 tries failed450 try later$/,
   ],
   "the store": [{}, 4, /^store ok for 10 hlast write 0 s ago$/],
+  "a mail that failed once": [{ mail: { ...mail, state: "waiting", waiting: 1, failed: 1 } }, 3, /1 try failed$/],
   "a store in memory": [
     { store: { ...store, state: "memory", lastSuccessMs: null } },
     4,
@@ -127,6 +143,27 @@ Deno.test("the banner says which trouble is the newest, and when all this was tr
 
   assert.match(text ?? "", /1 healthy · 1 unhealthyNewest: pend00, 4 min agoas of 22 Nov 2026, 20:31:14 UTC$/);
 });
+
+const steady: Record<string, [ReturnType<typeof rig>, want: RegExp]> = {
+  "of all that work it says how long they have": [rig("pend00", [], { sinceMs: agoMs(4) }), /No change for 4 min/],
+  "what is starting has not been without a change": [
+    rig("pend00", [], { state: "starting", judged: false, sinceMs: agoMs(4) }),
+    /^(?!.*(No change|Newest))/,
+  ],
+  "nor has what nobody knows of": [
+    rig("pend00", [], { state: "unknown", sinceMs: agoMs(4) }),
+    /^(?!.*(No change|Newest))/,
+  ],
+};
+for (const [name, [view, want]] of Object.entries(steady)) {
+  Deno.test(`the banner: ${name}`, () => {
+    const banner = elementsOf(renderTop(lab([view]), nowMs)).find(({ attributes }) =>
+      attributes.class?.startsWith("banner")
+    );
+
+    assert.match(banner?.text ?? "", want);
+  });
+}
 
 Deno.test("system alerts are said in full, with their cause, one line each", () => {
   const detail = "book answered\n<b>502</b>";
