@@ -5,10 +5,9 @@
  * For the stylesheet: `stale` on body, `data-state` of #freshness (live, reconnecting, stale), `changed` on a row that has
  * just changed, `chosen` on a piece of a history bar, and #tip, which says that piece.
  */
-import { choose, clock, dress, tick } from "./page_time.js";
+import { choose, clock, dress, on, tick } from "./page_time.js";
 
 const byId = (id) => document.getElementById(id);
-const on = (type, act) => document.addEventListener(type, act);
 const { body, documentElement: root } = document;
 
 // ---- The connection
@@ -17,11 +16,14 @@ const silentMsMax = 25_000; // the server says something every 10 s
 const retryMsMax = 10_000;
 let source, retry, failures = 1, triedMs = 0, heardMs = Date.now();
 let revision = body.dataset.revision; // up to which the page shows everything
-let waiting = null; // what is heard while the page is being fetched
 
-function connect() {
+function disconnect() {
   clearTimeout(retry);
   source?.close();
+}
+
+function connect() {
+  disconnect();
   triedMs = Date.now();
   source = new EventSource(`${body.dataset.live}&revision=${revision}`);
   for (const name of Object.keys(acts)) source.addEventListener(name, hear);
@@ -29,8 +31,7 @@ function connect() {
 }
 
 function lose() {
-  clearTimeout(retry);
-  source?.close();
+  disconnect();
   retry = setTimeout(connect, Math.min(500 * 2 ** failures++, retryMsMax) * (0.5 + Math.random() / 2));
   showFreshness();
 }
@@ -38,27 +39,22 @@ function lose() {
 function hear({ type, data, lastEventId }) {
   const [run, told, sentMs] = lastEventId.split("-");
   [heardMs, clock.skewMs, failures] = [Date.now(), Date.now() - sentMs, 0];
+  if (type === "top") revision = `${run}-${told}`;
   showFreshness();
-  const act = () => {
-    const [shownRun, shown] = body.dataset.revision.split("-");
-    if (run === shownRun && Number(told) < Number(shown)) return; // the page has been fetched since
-    if (type === "top") revision = `${run}-${told}`;
-    acts[type](data);
-  };
-  waiting ? waiting.push(act) : act();
+  acts[type](data);
 }
 
 function showFreshness() {
-  const isSilent = Date.now() - heardMs > silentMsMax;
-  const state = isSilent || failures > 2 ? "stale" : failures > 0 ? "reconnecting" : "live";
-  const freshness = byId("freshness");
-  if (freshness.dataset.state === state) return;
-  const wasStale = freshness.dataset.state === "stale";
-  freshness.dataset.state = state;
+  const isStale = failures > 2 || Date.now() - heardMs > silentMsMax;
+  const state = isStale ? "stale" : failures > 0 ? "reconnecting" : "live";
+  const { dataset } = byId("freshness");
+  if (dataset.state === state) return;
   const since = new Date(heardMs).toLocaleTimeString("en-GB");
-  freshness.textContent = state === "stale" ? `stale since ${since}: the monitor does not answer` : state;
-  body.classList.toggle("stale", state === "stale");
-  if (state === "stale" || wasStale) say("freshness", `This page is ${freshness.textContent}`);
+  const words = isStale ? `stale since ${since}: the monitor does not answer` : state;
+  if (isStale || dataset.state === "stale") say(`This page is ${words}`);
+  dataset.state = state;
+  byId("freshness").textContent = words;
+  body.classList.toggle("stale", isStale);
 }
 
 setInterval(() => {
@@ -74,7 +70,7 @@ on("visibilitychange", () => !document.hidden && Date.now() - heardMs > 12_000 &
 const acts = {
   top: (html) => become(byId("top"), pieceOf(html)),
   row: (html) => placeRow(pieceOf(html)),
-  gone: (id) => remove(byId(id)),
+  gone: (id) => byId(id)?.remove(),
   experiment: (html) => become(byId("experiment"), pieceOf(html)),
   stale: () => fetchPage(),
 };
@@ -90,13 +86,12 @@ function placeRow(row) {
   const old = byId(row.id);
   const isShown = show === "all" || row.dataset.tags.split(" ").includes(show);
   if (!isShown || !row.dataset.search.includes(q.trim().toLowerCase())) {
-    if (old) say(row.id, row.dataset.says);
-    return remove(old);
+    if (old) say(row.dataset.says);
+    return old?.remove();
   }
   const list = byId("experiments");
   const placed = old ?? list.appendChild(document.createElement("li"));
   become(placed, row);
-  document.querySelector(".none")?.remove();
   const next = [...list.children].find((each) => each !== placed && isBefore(placed, each, order)) ?? null;
   if (placed.nextElementSibling === next) return;
   move(placed, () => list.insertBefore(placed, next));
@@ -118,11 +113,6 @@ function isBefore({ dataset: a }, { dataset: b }, order) {
   return first < 0 || (first === 0 && a.name < b.name);
 }
 
-function remove(row) {
-  row?.remove();
-  if (row && byId("experiments").childElementCount === 0) fetchPage(); // the server says why there are none
-}
-
 /** Makes `old` what `piece` is. What it says is said and shown if that is news. */
 function become(old, piece) {
   if (!old) return;
@@ -132,16 +122,14 @@ function become(old, piece) {
   match(old, piece);
   if (isNews) {
     old.changedMs = Date.now();
-    say(piece.id, says ?? title.replace(/^.*?status: /, ""));
+    say(says ?? title.replace(/^.*?status: /, ""));
   }
   if (says !== undefined) old.classList.toggle("changed", Date.now() - old.changedMs < 4_000);
   const bar = old.querySelector(".bar:focus");
-  if (bar) choose(bar, bar.chosenX);
+  if (bar) choose(bar);
   if (title === undefined) return;
   document.title = title;
-  const icon = byId("icon");
-  const href = icon.getAttribute("href").replace(/trouble=\d*/, `trouble=${piece.dataset.trouble}`);
-  if (icon.getAttribute("href") !== href) icon.href = href; // else it would be fetched again
+  if (isNews) byId("icon").href = byId("icon").href.replace(/\d*$/, piece.dataset.trouble); // else fetched for nothing
   const counts = JSON.parse(piece.dataset.counts);
   for (const count of document.querySelectorAll("[data-count]")) count.textContent = counts[count.dataset.count];
 }
@@ -163,52 +151,31 @@ function match(old, next) {
   while (old.childNodes.length > children.length) old.lastChild.remove();
 }
 
-// ---- What is said to those who do not see it: the newest first, and never more than a few sentences
-
-const sayings = new Map();
-let saying = null;
-
-function say(what, words) {
-  sayings.set(what, words);
-  saying ??= setTimeout(() => {
-    const all = [...sayings.values()].reverse();
-    const more = all.length > 3 ? [`and ${all.length - 3} more`] : [];
-    byId("said").textContent = [...all.slice(0, 3), ...more].join(". ");
-    sayings.clear();
-    saying = null;
-  }, 1_000);
+/** To those who do not see it: of much at once the last. */
+function say(words) {
+  const said = byId("said");
+  said.append(Object.assign(document.createElement("p"), { textContent: words }));
+  while (said.childElementCount > 3) said.firstChild.remove();
 }
 
 // ---- The page afresh: when something was missed, or something else is asked for
 
 let fetching;
 
+/** What happens meanwhile is told afterwards. */
 async function fetchPage() {
-  fetching?.abort();
-  const { signal } = fetching = new AbortController();
-  waiting ??= [];
-  const page = await askPage(signal);
-  if (signal.aborted) return; // as another has been asked for since
-  const heard = waiting;
-  waiting = null;
-  if (page) return showPage(page, heard);
-  revision = ""; // so that the server will say again that this one is stale
+  disconnect();
+  const limited = { signal: AbortSignal.timeout(silentMsMax) };
+  const mine = fetching = fetch(location.href, limited).then((answer) => answer.text()).catch(() => "");
+  const page = new DOMParser().parseFromString(await mine, "text/html");
+  if (mine !== fetching) return; // another has been asked for since
+  if (page.body.dataset.live) return showPage(page);
+  revision = ""; // nobody answers, or a proxy does: when the server is back, it is to say that this page is stale
   lose();
 }
 
-async function askPage(signal) {
-  try {
-    const answer = await fetch(location.href, { signal: AbortSignal.any([signal, AbortSignal.timeout(silentMsMax)]) });
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    return page.body.dataset.live ? page : null; // or it is a proxy's, which has no answer
-  } catch {
-    return null;
-  }
-}
-
-function showPage(page, heard) {
+function showPage(page) {
   if (page.body.dataset.version !== body.dataset.version) return location.reload(); // this script may be of another
-  const { live } = body.dataset;
   root.dataset.theme = page.documentElement.dataset.theme;
   body.classList.replace(body.classList[0], page.body.classList[0]); // list, wall or one
   Object.assign(body.dataset, page.body.dataset);
@@ -217,8 +184,7 @@ function showPage(page, heard) {
     const next = page.querySelector(part);
     if (next) become(document.querySelector(part), next);
   }
-  for (const act of heard) act();
-  if (body.dataset.live !== live || !source) connect();
+  connect();
 }
 
 // ---- What the reader chooses: the address has it, and the window and the colours stay
@@ -258,17 +224,14 @@ on("click", ({ target }) => {
   if (target.id === "copy") copy(document.querySelector("#problems pre"));
 });
 
-async function copy(pre) {
-  try {
-    await navigator.clipboard.writeText(pre.textContent);
-  } catch { // as where the page came without TLS
-    byId("problems").open = true;
-    getSelection().selectAllChildren(pre);
-    if (!document.execCommand("copy")) return;
-    getSelection().removeAllRanges();
-  }
+/** In the old way, which also works where the page came without TLS. */
+function copy(pre) {
+  byId("problems").open = true;
+  getSelection().selectAllChildren(pre);
+  if (!document.execCommand("copy")) return;
+  getSelection().removeAllRanges();
   byId("copy").textContent = "Copied";
-  say("copy", "Copied");
+  say("Copied");
 }
 
 // ---- The start

@@ -4,19 +4,23 @@
  */
 import { durationWords } from "./duration.ts";
 import { recentOf, sharesOf, type Span, spansOf } from "./history.ts";
-import { piecesOf } from "./page_pieces.ts";
+import { counted } from "./page_banner.ts";
+import { type Piece, piecesMaxOf, piecesOf } from "./page_pieces.ts";
 import { type PageWindow, windowMs, windowWords } from "./page_query.ts";
-import { age, instant, mark } from "./page_time.tsx";
+import { age, instant, mark, shortInstant } from "./page_time.tsx";
 import { nameText, sharesText, shortTimeWords, stateWords } from "./page_words.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
 
 /** The bar of `view` up to the snapshot's time, and below it the shares. */
 export function past(view: ExperimentView, snapshot: Snapshot, window: PageWindow) {
-  const spans = spansIn(view, snapshot, window);
+  const told = toldIn(view, snapshot, window);
   return (
     <div class="past">
-      {bar(view, { spans, window, originMs: originOf(snapshot) })}
-      <p class="shares">{sharesText(sharesOf(spans), isInBook(view))}</p>
+      {bar(view, snapshot, { told, window })}
+      <p class="shares">
+        {told.text}
+        {told.sinceMs !== null && <>, known since {shortInstant(told.sinceMs)}</>}
+      </p>
     </div>
   );
 }
@@ -29,6 +33,7 @@ export function legend() {
       {(["healthy", "unhealthy", "unknown", "starting", "not_watched"] as const).map((state) => (
         <span>{key(<rect class={state} width="1" />)}{stateWords[state]}</span>
       ))}
+      <span>{key(<rect class="unhealthy lumped" width="1" />)}at times</span>
       <span>{key(<path d="M0 .82h1V1H0z" />)}unavailable in book</span>
     </p>
   );
@@ -43,28 +48,27 @@ const rowsMax = 50;
 
 /** The newest spans of the window, newest first, in words. */
 export function pastTable(view: ExperimentView, snapshot: Snapshot, window: PageWindow) {
-  const spans = spansIn(view, snapshot, window);
+  const { spans, sinceMs } = toldIn(view, snapshot, window);
   return (
-    <>
-      <table class="spans">
-        <caption>
-          {spans.length > rowsMax
-            ? `The newest ${rowsMax} of ${spans.length} spans of the last ${windowWords[window]}`
-            : `The last ${windowWords[window]}, newest first`}
-        </caption>
-        <thead>
-          <tr>
-            <th scope="col">State</th>
-            <th scope="col">Book</th>
-            <th scope="col">From</th>
-            <th scope="col">For</th>
-          </tr>
-        </thead>
-        <tbody>
-          {spans.slice(-rowsMax).reverse().map((span, at) => spanRow(span, { view, snapshot, isNow: at === 0 }))}
-        </tbody>
-      </table>
-    </>
+    <table class="spans">
+      <caption>
+        {spans.length > rowsMax
+          ? `The newest ${rowsMax} of ${counted(spans.length, "span")} of the last ${windowWords[window]}`
+          : `The last ${windowWords[window]}, newest first`}
+        {sinceMs !== null && <>; known since {shortInstant(sinceMs)}</>}
+      </caption>
+      <thead>
+        <tr>
+          <th scope="col">State</th>
+          <th scope="col">Book</th>
+          <th scope="col">From</th>
+          <th scope="col">For</th>
+        </tr>
+      </thead>
+      <tbody>
+        {spans.slice(-rowsMax).reverse().map((span, at) => spanRow(span, { view, snapshot, isNow: at === 0 }))}
+      </tbody>
+    </table>
   );
 }
 
@@ -85,39 +89,46 @@ function spanRow(span: Span, { view, snapshot, isNow }: SpanPlace) {
   );
 }
 
-function spansIn({ turns }: ExperimentView, { runs, atMs }: Snapshot, window: PageWindow): readonly Span[] {
-  const past = { turns, runs };
+/** What is known of the window. */
+interface Told {
+  readonly spans: readonly Span[];
+  /** The shares, or that there is nothing to take them of. */
+  readonly text: string;
+  /** Since when it is known, where that is not from the window's start. */
+  readonly sinceMs: number | null;
+}
+
+function toldIn(view: ExperimentView, { runs, atMs }: Snapshot, window: PageWindow): Told {
+  const past = { turns: view.turns, runs };
   // A clock that was put back: what has happened since is at the end of the run, ahead of it.
   const toMs = Math.max(atMs, runs.at(-1)?.aliveMs ?? atMs);
-  return spansOf(past, recentOf(past, { fromMs: toMs - windowMs[window], toMs }));
+  const whole = { fromMs: toMs - windowMs[window], toMs };
+  const told = recentOf(past, whole);
+  const spans = spansOf(past, told);
+  if (spans.length === 0) return { spans, text: "nothing known yet", sinceMs: null };
+  const sinceMs = told.fromMs > whole.fromMs ? told.fromMs : null;
+  return { spans, text: sharesText(sharesOf(spans), isInBook(view)), sinceMs };
 }
 
-/** One for all bars of a run of the program, so that a row that comes later fits those that are there. */
-function originOf({ startedMs }: Snapshot): number {
-  return Math.floor(startedMs / 1_000) * 1_000;
-}
-
+/** A picture with its story in words; the script makes it a slider, whose pieces can be reached. */
 function bar(
   view: ExperimentView,
-  { spans, window, originMs }: { spans: readonly Span[]; window: PageWindow; originMs: number },
+  { startedMs, atMs, experiments }: Snapshot,
+  { told, window }: { told: Told; window: PageWindow },
 ) {
-  const pieces = piecesOf(spans);
-  const xOf = (atMs: number) => Math.round((atMs - originMs) / 1_000);
+  // One for all bars of a run of the program, so that a row that comes later fits those that are there.
+  const originMs = Math.floor(startedMs / 1_000) * 1_000;
+  const pieces = piecesOf(told.spans, piecesMaxOf(experiments.length));
+  const xOf = (ms: number) => Math.round((ms - originMs) / 1_000);
   const width = windowMs[window] / 1_000;
-  const now = xOf(pieces.at(-1)?.toMs ?? originMs);
+  const nowMs = pieces.at(-1)?.toMs ?? atMs;
   return (
     <svg
       class="bar"
-      role="slider"
-      tabindex={0}
-      aria-readonly="true"
-      aria-label={`history of ${nameText(view.name)}, ${windowWords[window]}`}
-      aria-valuemin={now - width}
-      aria-valuemax={now}
-      aria-valuenow={now}
-      aria-valuetext={pieceText(pieces.at(-1), isInBook(view))}
+      role="img"
+      aria-label={`history of ${nameText(view.name)}, ${windowWords[window]}: ${toldText(told, view)}`}
       data-origin={originMs}
-      viewBox={`${now - width} 0 ${width} 1`}
+      viewBox={`${xOf(nowMs) - width} 0 ${width} 1`}
       preserveAspectRatio="none"
     >
       {pieces.map((piece, at) => {
@@ -143,25 +154,28 @@ function widthOf(from: number, until: number): number {
 
 /** A band along the bottom while book did not offer it. */
 function unavailablePath(
-  pieces: readonly Span[],
+  pieces: readonly Piece[],
   { xOf, width }: { xOf: (atMs: number) => number; width: number },
 ): string {
   return pieces.map(({ available, fromMs, toMs }, at) => {
     if (available !== false) return "";
     const from = xOf(fromMs), until = xOf(toMs) + (at === pieces.length - 1 ? width : 0);
-    return `M${from} .82h${widthOf(from, until)}V1H${from}z`;
+    return `M${from} 1V.82h${widthOf(from, until)}V1z`;
   }).join("");
 }
 
-function pieceClass({ state, available }: Span, view: ExperimentView): string {
-  return available === false && isInBook(view) ? `${state} unavailable` : state;
+function pieceClass({ state, available, isLumped }: Piece, view: ExperimentView): string {
+  const isUnavailable = available === false && isInBook(view);
+  return [state, ...(isUnavailable ? ["unavailable"] : []), ...(isLumped ? ["lumped"] : [])].join(" ");
 }
 
-/** The piece that lasts: what a screen reader says before any other is chosen. */
-function pieceText(piece: Span | undefined, inBook: boolean): string {
-  if (piece === undefined) return "nothing known";
-  const words = [stateWords[piece.state], ...(inBook && piece.available !== null ? [availabilityWords(piece)] : [])];
-  return `${words.join(", ")} since ${shortTimeWords(piece.fromMs)}`;
+/** The shares, since when they are known, and how it is now. */
+function toldText({ spans, text, sinceMs }: Told, view: ExperimentView): string {
+  const since = sinceMs === null ? "" : `, known since ${shortTimeWords(sinceMs)}`;
+  const last = spans.at(-1);
+  if (last === undefined) return text;
+  const book = isInBook(view) && last.available !== null ? `, ${availabilityWords(last)}` : "";
+  return `${text}${since}; ${stateWords[last.state]}${book} since ${shortTimeWords(last.fromMs)}`;
 }
 
 function availabilityWords({ available }: Span): string {

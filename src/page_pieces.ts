@@ -4,23 +4,36 @@
  */
 import type { Span, SpanState } from "./history.ts";
 
-/** More pieces would be neither told apart nor walked through. */
-export const piecesMax = 120;
+/** `isLumped`: of several spans, of which the state is that of the worst and not that of all the time. */
+export interface Piece extends Span {
+  readonly isLumped?: true;
+}
+
+// More pieces of one bar would be neither told apart nor walked through.
+const piecesMax = 120;
+const piecesMin = 10;
+// Of all bars of a page: this many fit into 300 kB, compressed, with all else of a thousand experiments.
+const piecesTotalMax = 10_000;
 const partMin = 1 / 400;
 
-/** Without a gap, oldest first, at most `piecesMax`; the last is always how things are now. `spans`: as `spansOf` gives them. */
-export function piecesOf(spans: readonly Span[]): readonly Span[] {
+/** How many pieces a bar may have on a page with so many of them. */
+export function piecesMaxOf(bars: number): number {
+  return Math.max(Math.min(Math.floor(piecesTotalMax / Math.max(bars, 1)), piecesMax), piecesMin);
+}
+
+/** Without a gap, oldest first, at most `max` (2 or more); the last is always how things are now. `spans`: as `spansOf` gives them. */
+export function piecesOf(spans: readonly Span[], max: number): readonly Piece[] {
   const [first, last] = [spans[0], spans.at(-1)];
-  if (first === undefined || last === undefined || spans.length <= piecesMax) return spans;
+  if (first === undefined || last === undefined || spans.length <= max) return spans;
   for (let shortMs = (last.toMs - first.fromMs) * partMin;; shortMs *= 2) {
     const pieces = [...lumped(spans.slice(0, -1), shortMs), last];
-    if (pieces.length <= piecesMax) return pieces;
+    if (pieces.length <= max) return pieces;
   }
 }
 
 /** Neighbours that are all short are lumped together, as the worst of them, until the lump is short no more. */
-function lumped(spans: readonly Span[], shortMs: number): readonly Span[] {
-  const pieces: Span[] = [];
+function lumped(spans: readonly Span[], shortMs: number): readonly Piece[] {
+  const pieces: Piece[] = [];
   for (const span of spans) {
     const before = pieces.at(-1);
     const isLumped = before !== undefined && isShort(before, shortMs) && isShort(span, shortMs);
@@ -34,12 +47,13 @@ function isShort({ fromMs, toMs }: Span, shortMs: number): boolean {
   return toMs - fromMs < shortMs;
 }
 
-function both(one: Span, next: Span): Span {
+function both(one: Span, next: Span): Piece {
   return {
     fromMs: one.fromMs,
     toMs: next.toMs,
     state: badness[next.state] > badness[one.state] ? next.state : one.state,
     available: one.available === false || next.available === false ? false : one.available ?? next.available,
+    isLumped: true,
   };
 }
 

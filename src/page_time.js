@@ -2,22 +2,27 @@
  * Times in the reader's zone, ages that run, and history bars that are walked through by arrow keys and by pointer: what
  * `page.js` does to each piece of the page. How they come from the server is for page_time.tsx and page_bar.tsx.
  */
-const on = (type, act) => document.addEventListener(type, act);
+export const on = (type, act) => document.addEventListener(type, act);
 
 /** `skewMs`: by how much this machine's clock is ahead of the server's. */
 export const clock = { skewMs: 0 };
 const nowMs = () => Date.now() - clock.skewMs;
 
-const short = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
-const long = { ...short, year: "numeric", second: "2-digit" };
-const timeText = (atMs, format = short) => new Intl.DateTimeFormat("en-GB", format).format(atMs);
+const toTheMinute = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
+const short = new Intl.DateTimeFormat("en-GB", toTheMinute);
+const long = new Intl.DateTimeFormat("en-GB", { ...toTheMinute, year: "numeric", second: "2-digit" });
 
-/** Times in the reader's zone (UTC stays in the title), and whatever else only works with a script. */
+/** Makes of a piece as the server sent it one that lives: only with a script do its buttons and bars do anything. */
 export function dress(piece) {
   for (const time of piece.querySelectorAll("time:not(.age)")) {
-    time.textContent = timeText(Date.parse(time.dateTime), /\d{4}/.test(time.textContent) ? long : short);
+    const format = /\d{4}/.test(time.textContent) ? long : short;
+    time.textContent = format.format(Date.parse(time.dateTime)); // UTC stays in the title
   }
   for (const button of piece.querySelectorAll("#copy, [type=submit]")) button.hidden = button.id !== "copy";
+  for (const bar of piece.querySelectorAll(walkable)) {
+    [bar.role, bar.ariaReadOnly, bar.tabIndex] = ["slider", "true", 0];
+    slideTo(bar, Infinity);
+  }
   tick(piece);
 }
 
@@ -42,55 +47,74 @@ function durationText(ms) {
   return minutes > 0 ? `${minutes} min` : `${seconds} s`;
 }
 
+// ---- Bars: of one's pieces, `at` is the number, and `x` the second in which it begins; two can begin in the same
+
+const walkable = ".bar:has(rect)";
+const rectsOf = (bar) => [...bar.querySelectorAll("rect")];
 const xOf = (rect) => Number(rect.getAttribute("x"));
+const pieceAt = (bar, x) => rectsOf(bar).findLastIndex((rect) => xOf(rect) <= x);
+
 const tip = document.body.appendChild(document.createElement("p"));
 tip.id = "tip";
 tip.hidden = true;
 
-/** Says and shows the piece of `bar` that is at `x`, or the one `step` further on. */
-export function choose(bar, x = Infinity, step = 0) {
-  const rects = [...bar.querySelectorAll("rect")];
-  const at = Math.min(Math.max(rects.findLastIndex((each) => xOf(each) <= x) + step, 0), rects.length - 1);
-  bar.chosenX = xOf(rects[at]);
+/** Says and shows piece `at`, or the nearest that there is: where not said, the one that was chosen, or else the last. */
+export function choose(bar, at = chosenIn(bar)) {
+  const rect = slideTo(bar, at);
+  [bar.chosenAt, bar.chosenX] = [rectsOf(bar).indexOf(rect), xOf(rect)];
   bar.querySelector(".chosen")?.classList.remove("chosen");
-  rects[at].classList.add("chosen");
-  tip.textContent = pieceText(bar, rects.slice(at));
-  bar.setAttribute("aria-valuenow", Math.max(bar.chosenX, bar.getAttribute("aria-valuemin")));
-  bar.setAttribute("aria-valuetext", tip.textContent);
+  rect.classList.add("chosen");
+  tip.textContent = bar.getAttribute("aria-valuetext");
   tip.hidden = false;
   const { left, bottom } = bar.getBoundingClientRect();
-  const from = Math.max(rects[at].getBoundingClientRect().left, left);
-  tip.style.left = `${
-    Math.max(Math.min(from, document.documentElement.clientWidth - tip.offsetWidth - 8), 0) + scrollX
-  }px`;
+  const from = Math.max(rect.getBoundingClientRect().left, left);
+  const leftMax = Math.max(document.documentElement.clientWidth - tip.offsetWidth - 8, 0);
+  tip.style.left = `${Math.min(from, leftMax) + scrollX}px`;
   tip.style.top = `${bottom + 4 + scrollY}px`;
+}
+
+/** Where its pieces have been replaced since, the one that begins when the chosen one did. */
+function chosenIn(bar) {
+  const rect = rectsOf(bar)[bar.chosenAt];
+  return rect && xOf(rect) === bar.chosenX ? bar.chosenAt : pieceAt(bar, bar.chosenX ?? Infinity);
+}
+
+/** What the bar says as a slider; the piece. */
+function slideTo(bar, at) {
+  const rects = rectsOf(bar);
+  const last = rects.length - 1;
+  const now = Math.min(Math.max(at, 0), last);
+  const says = { min: 0, max: last, now, text: pieceText(bar, rects.slice(now)) };
+  for (const [name, value] of Object.entries(says)) bar.setAttribute(`aria-value${name}`, value);
+  return rects[now];
 }
 
 /** `unhealthy, unavailable: 22 Nov, 20:31 to 22 Nov, 21:05 (34 min)`. */
 function pieceText(bar, [rect, next]) {
-  const [state, unavailable] = rect.classList;
+  const [state] = rect.classList;
+  const says = (name) => rect.classList.contains(name);
   const isOfBook = bar.querySelector("path") && state !== "not_watched";
-  const book = isOfBook ? `, ${unavailable === "unavailable" ? "unavailable" : "available"}` : "";
+  const book = isOfBook ? `, ${says("unavailable") ? "unavailable" : "available"}` : "";
   const [fromMs, untilMs] = [rect, next].map((each) => each ? Number(bar.dataset.origin) + xOf(each) * 1_000 : nowMs());
-  const until = next ? timeText(untilMs) : "now";
-  return `${state.replace("_", " ")}${book}: ${timeText(fromMs)} to ${until} (${durationText(untilMs - fromMs)})`;
+  const span = `${short.format(fromMs)} to ${next ? short.format(untilMs) : "now"} (${durationText(untilMs - fromMs)})`;
+  return `${says("lumped") ? "at times " : ""}${state.replace("_", " ")}${book}: ${span}`;
 }
 
 const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, Home: -Infinity, End: Infinity };
 on("keydown", (event) => {
   if (event.key === "Escape") tip.hidden = true;
-  if (!event.target.matches(".bar") || !(event.key in steps)) return;
+  if (!event.target.matches(walkable) || !(event.key in steps)) return;
   event.preventDefault();
-  choose(event.target, event.target.chosenX, steps[event.key]);
+  choose(event.target, chosenIn(event.target) + steps[event.key]);
 });
-on("focusin", ({ target }) => target.matches(".bar") && choose(target, target.chosenX));
+on("focusin", ({ target }) => target.matches(walkable) && choose(target));
 on("focusout", () => tip.hidden = true);
 for (const type of ["pointermove", "pointerdown"]) on(type, point);
 
 function point({ target, clientX }) {
-  const bar = target.closest(".bar");
+  const bar = target.closest(walkable);
   if (!bar) return tip.hidden = true;
   const { left, width } = bar.getBoundingClientRect();
   const { baseVal } = bar.viewBox;
-  choose(bar, baseVal.x + (clientX - left) / width * baseVal.width);
+  choose(bar, pieceAt(bar, baseVal.x + (clientX - left) / width * baseVal.width));
 }

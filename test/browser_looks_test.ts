@@ -51,6 +51,22 @@ for (const [what, [make, shown, ways]] of Object.entries(looks)) {
   });
 }
 
+browserTest(
+  "axe finds nothing where the page's script does not run",
+  () => new PageServer(shownLab({ experiments: 8, lost: "relay", mails: 3 })),
+  async (visitor, server) => {
+    visitor.expect(/404 \(Not Found\)|page\.js/);
+    for (const path of Object.values(views)) {
+      const page = await visitor.open("about:blank");
+      await page.route("**/page.js", (route) => route.abort()); // axe itself needs JavaScript
+      await page.goto(`${server.url}${path}`);
+      assert.equal(await page.locator("#freshness[data-state=static]").count(), 1);
+      assert.deepEqual(await violations(page), [], path);
+      await page.context().close();
+    }
+  },
+);
+
 for (const width of [320, 390]) {
   browserTest(
     `at a width of ${width} nothing has to be scrolled sideways`,

@@ -1,7 +1,10 @@
 /** The page of the real program in a real browser, as people use it: without JavaScript, by keyboard, on a phone. */
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
+import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
 import { browserTest, namesShown, untilInPage, untilLive } from "./fixtures/browser.ts";
+import { PageServer } from "./fixtures/page_server.ts";
+import { shownLab } from "./fixtures/shown_lab.ts";
 import { Station } from "./fixtures/station.ts";
 
 const experiments = { pend00: ["st-data", "st-video"], spin30: ["st-data"], spin31: ["st-data"], turn04: ["st-data"] };
@@ -130,12 +133,54 @@ browserTest(
 
     await bar.focus();
     assert.match(await says("End"), /^unhealthy.*, unavailable: .* to now \(\d+ s\)$/);
-    assert.match(await says("ArrowLeft"), /^unhealthy|^healthy/);
-    assert.match(await says("Home"), /^not watched: .* to .*\(23 h 59 min\)|^not watched: .* \(1 d\)/);
-    assert.match(await says("ArrowRight"), /^(starting|healthy)/);
+    assert.match(await says("Home"), /^starting, unavailable: .* \(\d+ s\)$/);
+    assert.match(await says("ArrowRight"), /^healthy, unavailable|^starting, available|^healthy, available/);
     await page.keyboard.press("Escape");
     assert.ok(!await page.locator("#tip").isVisible());
     assert.equal(await page.locator("[tabindex]:not(svg.bar):not(main)").count(), 0);
+  },
+);
+
+browserTest(
+  "pieces that begin in one second are each walked through, to the beginning and back; after a change it goes on from there",
+  () => new PageServer(hasty()),
+  async (visitor, server) => {
+    const page = await visitor.open(`${server.url}?experiment=pend00`);
+    await untilLive(page);
+    const bar = page.locator(".bar");
+    const states = async (key: string, times: number) => {
+      const said: string[] = [];
+      for (let at = 0; at < times; at++) {
+        await page.keyboard.press(key);
+        said.push(/^[\w ]+/.exec(await bar.getAttribute("aria-valuetext") ?? "")?.[0] ?? "");
+      }
+      return said.join(", ");
+    };
+
+    await bar.focus();
+    assert.equal(await states("ArrowLeft", 5), "unhealthy, unknown, starting, not watched, healthy");
+    assert.equal(await states("ArrowLeft", 1), "healthy", "there is nothing before the first");
+    assert.equal(await states("ArrowRight", 3), "not watched, starting, unknown");
+    assert.equal(await page.locator(".bar .chosen").getAttribute("class"), "unknown chosen");
+
+    server.show(hasty({ held: "new arm" }));
+    await page.getByText("new arm").waitFor();
+    assert.match(await bar.getAttribute("aria-valuetext") ?? "", /^unknown/);
+    assert.equal(await states("ArrowRight", 3), "unhealthy, healthy, healthy");
+  },
+);
+
+browserTest(
+  "without JavaScript a bar is a picture with its story in words: nothing can be reached that does nothing",
+  () => new PageServer(hasty()),
+  async (visitor, server) => {
+    for (const path of ["", "?experiment=pend00"]) {
+      const page = await visitor.open(`${server.url}${path}`, { javaScript: false });
+
+      assert.equal(await page.locator("[role=slider], svg[tabindex]").count(), 0);
+      const name = await page.locator(".bar").first().getAttribute("aria-label") ?? "";
+      assert.match(name, /^history of pend00, 24 hours: healthy .* %.*; healthy, available since /);
+    }
   },
 );
 
@@ -181,4 +226,16 @@ async function nextStop(page: Page): Promise<string> {
 
 function queryOf(page: Page): Record<string, string> {
   return Object.fromEntries(new URL(page.url()).searchParams);
+}
+
+/** One experiment that has just been in five states within one second. */
+function hasty(given: Partial<ExperimentView> = {}): Snapshot {
+  const seen = shownLab({ experiments: 1 });
+  const second = Math.floor((seen.atMs - 3_600_000) / 1_000) * 1_000;
+  const states = ["not_watched", "starting", "unknown", "unhealthy", "healthy"] as const;
+  const turns = states.map((state, at) => ({ atMs: second + 10 * at, state, available: true }));
+  const runs = [{ startedMs: seen.atMs - 9 * 86_400_000, aliveMs: seen.atMs }];
+  const before = { atMs: seen.atMs - 8 * 86_400_000, state: "healthy", available: true } as const;
+  const revision = "held" in given ? 2 : 1;
+  return { ...seen, revision, runs, experiments: [{ ...seen.experiments[0]!, turns: [before, ...turns], ...given }] };
 }
