@@ -110,7 +110,7 @@ function one(snapshot: Snapshot, name: string, { query, prefix }: { query: PageQ
           </h2>
         )}
         {view && legend()}
-        {view && (
+        {view && !isFolded(path) && (
           <p class="json">
             As JSON: <a href={`${prefix}v1/experiments/events/${path}`}>events</a>,{" "}
             <a href={`${prefix}v1/experiments/${path}/history?window=${query.window}`}>history</a>
@@ -119,6 +119,11 @@ function one(snapshot: Snapshot, name: string, { query, prefix }: { query: PageQ
       </main>
     </>
   );
+}
+
+/** Browsers take these for steps in the path, however they are written: no link leads to an experiment of such a name. */
+function isFolded(path: string): boolean {
+  return path === "." || path === "..";
 }
 
 function liveAddress({ experiment, window }: PageQuery, prefix: string): string {

@@ -30,7 +30,7 @@ export function experiment(view: ExperimentView, snapshot: Snapshot, window: Pag
         {issueList(view)}
         {bookLine(view, snapshot)}
         <p class="first">
-          first seen {instant(view.firstSeenMs)}
+          watched in this run since {instant(view.firstSeenMs)}
           {view.foundInManifestMs !== null && <>, last listed by book {instant(view.foundInManifestMs)}</>}
         </p>
       </div>

@@ -84,11 +84,24 @@ Deno.test("of a long history the newest spans are told, and that there are more"
   });
   const view = rig("pend00", [], { turns });
 
-  assert.equal(tableOf(view, "spans").length, 50);
+  const table = tableOf(view, "spans");
+  assert.equal(table.length, 50);
+  assert.match(table[0] ?? "", /^unhealthy \| available \| 22 Nov 2026, 07:10:14 UTC \| 13 h 21 min$/);
+  assert.match(table[49] ?? "", /^healthy \| available \| 22 Nov 2026, 06:21:14 UTC \| 1 min$/);
   assert.ok(
     elements(view).some(({ tag, text }) =>
-      tag === "caption" && text === "The newest 50 of 201 spans of the last 24 hours"
+      tag === "caption" && text ===
+        "The newest 50 of 200 spans of the last 24 hours; known since 22 Nov, 03:51 UTC"
     ),
+  );
+});
+
+Deno.test("since when it is watched is that of this run, and says so: a restart does not make it new", () => {
+  const first = elements(rig("pend00")).find(({ attributes }) => attributes.class === "first");
+
+  assert.equal(
+    first?.text.replace(/\s+/g, " ").trim(),
+    "watched in this run since 22 Nov 2026, 10:31:14 UTC, last listed by book 22 Nov 2026, 20:21:14 UTC",
   );
 });
 

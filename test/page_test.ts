@@ -201,34 +201,58 @@ Deno.test("one experiment has its own page, with its JSON; another is said not t
   assert.ok(!isKnown(lab(views), readQuery(new URLSearchParams("experiment=%3Cno%3E"))));
 });
 
-/** `pieces` in the bar of each. */
-function large(count: number, pieces: number): ExperimentView[] {
+for (const name of [".", ".."]) {
+  Deno.test(`an experiment called "${name}" has a page without links to its JSON, which no browser could follow`, () => {
+    const html = pageOf(linkTo({ experiment: name }), lab([rig(name)]));
+
+    assert.ok(elementsOf(html).some(({ attributes }) => attributes.id === "experiment"));
+    assert.deepEqual(elementsOf(html).filter(({ attributes }) => attributes.href?.includes("v1/experiments/")), []);
+  });
+}
+
+/** Each has stood otherwise so many times in the window, at times that no other has. */
+function large(count: number, { turns: turnCount, minutes }: { turns: number; minutes: number }): ExperimentView[] {
+  let chance = 1;
+  const next = () => (chance = (chance * 48_271) % 2_147_483_647) / 2_147_483_647;
   return Array.from({ length: count }, (_, at) => {
     const name = `rig${String(at).padStart(4, "0")}`;
-    const turns = Array.from({ length: pieces }, (_, turn) => {
+    const agos = Array.from({ length: turnCount }, () => next() * minutes).sort((a, b) => b - a);
+    const turns = agos.map((ago, turn) => {
       const state = turn % 2 === 0 ? "healthy" as const : "unhealthy" as const;
-      return {
-        atMs: agoMs(1_440 - turn * 240 + (at * 7919 + turn * 104729) % 200),
-        state,
-        available: state === "healthy",
-      };
+      return { atMs: agoMs(ago), state, available: state === "healthy" };
     });
-    const idle = { kind: "for", ms: (at * 7919) % 9_000 } as const;
+    const idle = { kind: "for", ms: Math.floor(next() * 9_000) } as const;
     return rig(name, at % 20 === 0 ? [missingJump] : [], {
-      sinceMs: agoMs((at * 7919) % 10_000),
+      sinceMs: agoMs(Math.floor(next() * 10_000)),
       turns,
       streams: [stream(`${name}-st-data`, { connection: connection({ idle }) }), stream(`${name}-st-video`)],
     });
   });
 }
 
-Deno.test("the first paint of 1000 experiments is far below 300 kB, compressed", async () => {
-  const html = pageOf("", lab(large(1_000, 5)));
-  const compressed = await new Response(new Blob([html]).stream().pipeThrough(new CompressionStream("gzip"))).bytes();
+const day = 1_440, month = 30 * day;
+const sizes: Record<string, [address: string, turns: number, minutes: number, runs: number]> = {
+  "a day of few troubles": ["", 5, day, 1],
+  "a month of many": ["window=30d", 100, month, 1],
+  "a month of many, and of a hundred restarts": ["window=30d", 100, month, 100],
+  "a month of all that is kept": ["window=30d", 200, month, 100],
+};
+for (const [what, [address, turns, minutes, runCount]] of Object.entries(sizes)) {
+  Deno.test(`the first paint of 1000 experiments is below 300 kB, compressed: ${what}`, async () => {
+    const runs = Array.from({ length: runCount }, (_, at) => {
+      const agoMinutes = (runCount - at) * minutes / runCount;
+      return {
+        startedMs: agoMs(agoMinutes),
+        aliveMs: at === runCount - 1 ? nowMs : agoMs(agoMinutes - minutes / runCount + 7),
+      };
+    });
+    const html = pageOf(address, lab(large(1_000, { turns, minutes }), { runs }));
+    const compressed = await new Response(new Blob([html]).stream().pipeThrough(new CompressionStream("gzip"))).bytes();
 
-  assert.equal(namesOn(html).split(" ").length, 1_000);
-  assert.ok(compressed.length < 150_000, `${compressed.length} bytes`);
-});
+    assert.equal(namesOn(html).split(" ").length, 1_000);
+    assert.ok(compressed.length < 300_000, `${compressed.length} bytes`);
+  });
+}
 
 Deno.test("the icon is an SVG document with a tick, or the number in trouble", () => {
   const texts = [0, 7, 42, 1_234, -1, NaN].map((trouble) =>
