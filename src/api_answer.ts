@@ -16,8 +16,12 @@ export interface Sent {
 }
 
 /** With its length: short answers are not compressed, and HEAD tells it. */
-export function send(c: Context, text: string, { type, status = 200, cache = "no-store" }: Sent): Response {
-  const bytes = encoder.encode(text);
+export function send(
+  c: Context,
+  content: string | Uint8Array<ArrayBuffer>,
+  { type, status = 200, cache = "no-store" }: Sent,
+): Response {
+  const bytes = typeof content === "string" ? encoder.encode(content) : content;
   return c.body(bytes, status, {
     "Content-Type": type,
     "Content-Length": String(bytes.length),

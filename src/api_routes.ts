@@ -16,7 +16,8 @@ export const nameParams = z.object({
 });
 
 // A duration as in the settings, within what parseDuration takes: the document promises exactly what is taken.
-const windowPattern = /^(?:[1-9]\d{0,2}(?:\.\d{1,3})?[smhd]|[1-9]\d?w){1,3}$/;
+const windowPattern =
+  /^(?:(?:0\.\d{0,2}[1-9]|[1-9]\d{0,2}(?:\.\d{1,3})?)d|[1-9]\d?w|(?:0\.\d{0,2}[1-9]|[1-9]\d{0,3}(?:\.\d{1,3})?)[smh]){1,3}$/;
 
 /** What may be asked of a history. */
 export const historyQuery = z.object({
@@ -35,6 +36,7 @@ const pageQuery = z.object({
   order: z.string().optional().meta({ description: "trouble, name or since" }),
   window: z.string().optional().meta({ description: "Length of the histories: 24h, 7d or 30d" }),
   view: z.string().optional().meta({ description: "list or wall" }),
+  theme: z.string().optional().meta({ description: "system, light or dark" }),
 });
 
 export const routes = {
@@ -76,7 +78,8 @@ export const routes = {
       "At connect an event `status` (data: a Status), and an event `experiment` (data: an Experiment) for each " +
       "experiment; then `experiment` for each that has changed, `forgotten` (data: its `topic_name`) for one that is known " +
       "no more, and `status` with them and every 10 s. Times and statistics alone are no change. A comment every 15 s " +
-      "keeps the connection open. A reader that does not keep up is dropped: connect again, and all is told anew.",
+      "keeps the connection open. A reader that does not keep up is dropped: connect again, and all is told anew. " +
+      "With `page` it is the page's own stream, of HTML: what that holds may change with any version.",
     responses: { 200: text("The events, without end", "text/event-stream", liveExample), 503: tooMany() },
   }),
   "/api/v1/openapi.json": route({

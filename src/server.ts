@@ -3,6 +3,7 @@
  * anything. What can be asked for is in `api_routes`, what the answers hold in `api`, `api_history`, `page`, `live` and `metrics`.
  */
 import { type Context, Hono } from "hono";
+import { accepts } from "hono/accepts";
 import { compress } from "hono/compress";
 import { etag } from "hono/etag";
 import { type ApiOptions, eventJson, experimentJson, missingParts, statusJson } from "./api.ts";
@@ -15,6 +16,7 @@ import { parseDuration } from "./duration.ts";
 import type { Turn } from "./history.ts";
 import type { Live } from "./live.ts";
 import { isKnown, renderPage } from "./page.tsx";
+import { Copies } from "./page_copies.ts";
 import { readQuery } from "./page_query.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
 import { StoreFailed } from "./store.ts";
@@ -39,15 +41,12 @@ export interface ServerOptions extends ApiOptions {
 }
 
 type Answer = (c: Context) => Response | Promise<Response>;
-type PageAnswer = (c: Context, prefix: "" | "api/") => Response;
+type PageAnswer = (c: Context, prefix: "" | "api/") => Promise<Response>;
 
 const html = "text/html; charset=utf-8";
 const json = "application/json";
 // A reader that found no place asks again after so many seconds.
 const retryAfterSeconds = 15;
-// Pages that are kept, of as many addresses, and for how long: one of 1000 experiments is 1.6 MB and takes 0.1 s to make.
-const pagesMax = 4;
-const pageMsMax = 1_000;
 
 export function createApp(ports: ServerPorts, options: ServerOptions): Hono {
   const app = new Hono();
@@ -164,21 +163,18 @@ function live(c: Context, ports: ServerPorts): Response {
   return problem(c, 503, "there are too many readers already");
 }
 
-/** Makes a page, or gives the one that was just made: a crowd comes at once when the monitor has been away. */
 function pages(ports: ServerPorts): PageAnswer {
-  const made = new Map<string, { of: Snapshot; nowMs: number; text: string }>();
-  return (c, prefix) => {
+  const copies = new Copies();
+  return async (c, prefix) => {
     const { search, searchParams } = new URL(c.req.url);
     const query = readQuery(searchParams);
-    const [snapshot, nowMs] = [ports.snapshot(), ports.nowMs()];
-    const key = prefix + search;
-    let page = made.get(key);
-    if (page?.of !== snapshot || nowMs - page.nowMs > pageMsMax) {
-      page = { of: snapshot, nowMs, text: renderPage(snapshot, query, { nowMs, prefix }) };
-      if (made.size >= pagesMax) made.clear();
-      made.set(key, page);
-    }
-    return send(c, page.text, { type: html, status: isKnown(snapshot, query) ? 200 : 404 });
+    const snapshot = ports.snapshot();
+    const make = () => renderPage(snapshot, query, { nowMs: ports.nowMs(), prefix });
+    const page = copies.of(prefix + search, snapshot, ports.nowMs, make);
+    const sent = { type: html, status: isKnown(snapshot, query) ? 200 : 404 } as const;
+    if (!accepts(c, { header: "Accept-Encoding", supports: ["gzip"], default: "" })) return send(c, page.text, sent);
+    c.header("Content-Encoding", "gzip");
+    return send(c, await page.packed(), sent);
   };
 }
 
