@@ -8,34 +8,36 @@
 import type { Channel } from "./live_channel.ts";
 import { chunkOf, eventText } from "./live_event.ts";
 import { Rows } from "./live_rows.ts";
+import { isSameExperiment } from "./live_same.ts";
 import { renderExperiment, renderRow, renderTop } from "./page.tsx";
 import type { PageWindow } from "./page_query.ts";
 import { rowId } from "./page_words.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { ExperimentView, Snapshot } from "./snapshot.ts";
 
-const freshRowsEveryMs = 5_000;
+const freshEveryMs = 5_000;
 // Also the sign of life that a page waits for: a browser shows it no comments.
 const topEveryMs = 10_000;
-const experimentEveryMs = 1_000;
+// A list of a thousand problems is in it: while all changes it must not take all that a reader can be sent.
+const topBytesPerMs = 32;
 
 /** All experiments, with their history over `window`. */
 export function createListChannel(snapshot: Snapshot, nowMs: number, window: PageWindow): Channel {
   const rows = new Rows(snapshot);
-  const top = new Top(nowMs);
+  const top = new Top(snapshot, nowMs);
   let freshMs = nowMs;
   return {
-    first: (now, atMs, seen) => top.first({ now, atMs, told: rows.revision }, seen),
+    first: (now, atMs, seen) => top.first({ now, atMs, told: rows.revision }, { seen, needed: rows.begun }),
     next(now, atMs) {
       const row = (name: string, html: string) => eventText(name, html, idOf(now, now.revision, atMs));
-      const isOther = now.revision !== rows.revision;
-      const { gone, changed } = isOther ? rows.changes(now) : { gone: [], changed: [] };
-      const isFresh = atMs - freshMs >= freshRowsEveryMs;
+      const { gone, changed } = now.revision === rows.revision ? { gone: [], changed: [] } : rows.changes(now);
+      const isFresh = atMs - freshMs >= freshEveryMs;
       if (isFresh) freshMs = atMs;
       const texts = [
         ...gone.map((name) => row("gone", rowId(name))),
         ...[...changed, ...(isFresh ? rows.oldest(now) : [])].map((view) => row("row", renderRow(view, now, window))),
       ];
-      if (isOther || top.isDue(atMs)) texts.push(top.text({ now, atMs, told: rows.revision }));
+      const moment = { now, atMs, told: rows.revision };
+      if (top.isDue(moment)) texts.push(top.text(moment));
       return texts.length === 0 ? null : chunkOf(texts);
     },
   };
@@ -47,15 +49,16 @@ export function createExperimentChannel(
   nowMs: number,
   { name, window }: { readonly name: string; readonly window: PageWindow },
 ): Channel {
-  const top = new Top(nowMs);
+  const top = new Top(snapshot, nowMs);
   const viewOf = (of: Snapshot) => of.experiments.find((each) => each.name === name);
   let told = { of: snapshot, atMs: nowMs, isKnown: viewOf(snapshot) !== undefined };
   return {
-    first: (now, atMs, seen) => top.first({ now, atMs, told: told.of.revision }, seen),
+    first: (now, atMs, seen) => {
+      return top.first({ now, atMs, told: told.of.revision }, { seen, needed: told.of.revision });
+    },
     next(now, atMs) {
-      const isDue = now !== told.of && atMs - told.atMs >= experimentEveryMs;
-      if (!isDue && !top.isDue(atMs)) return null;
       const view = viewOf(now);
+      const isDue = now !== told.of && (atMs - told.atMs >= freshEveryMs || isNews(viewOf(told.of), view));
       const texts: string[] = [];
       if (isDue) {
         if (told.isKnown !== (view !== undefined)) texts.push(staleText(now, atMs));
@@ -64,9 +67,15 @@ export function createExperimentChannel(
         }
         told = { of: now, atMs, isKnown: view !== undefined };
       }
-      return chunkOf([...texts, top.text({ now, atMs, told: told.of.revision })]);
+      const moment = { now, atMs, told: told.of.revision };
+      if (top.isDue(moment)) texts.push(top.text(moment));
+      return texts.length === 0 ? null : chunkOf(texts);
     },
   };
+}
+
+function isNews(was: ExperimentView | undefined, now: ExperimentView | undefined): boolean {
+  return was !== now && (was === undefined || now === undefined || !isSameExperiment(was, now));
 }
 
 interface Moment {
@@ -79,25 +88,37 @@ interface Moment {
 /** The event `top`, or `stale` for one who has missed something: the same piece for all who come between two reports. */
 class Top {
   #sentMs: number;
+  #sent: { readonly revision: number; readonly told: number; readonly bytes: number };
   #first: { of: Snapshot; chunk: Uint8Array<ArrayBuffer> } | null = null;
 
-  constructor(nowMs: number) {
+  /** For somebody who has just seen all of `snapshot`. */
+  constructor({ revision }: Snapshot, nowMs: number) {
     this.#sentMs = nowMs;
+    this.#sent = { revision, told: revision, bytes: 0 };
   }
 
-  isDue(atMs: number): boolean {
-    return atMs - this.#sentMs >= topEveryMs;
+  /** Of a change at once, or as soon as the last has had its time; else now and then. */
+  isDue({ now, atMs, told }: Moment): boolean {
+    const isOther = this.#sent.revision !== now.revision || this.#sent.told !== told;
+    return atMs - this.#sentMs >=
+      (isOther ? Math.min(this.#sent.bytes / topBytesPerMs, topEveryMs) : topEveryMs);
   }
 
   text({ now, atMs, told }: Moment): string {
     this.#first = null;
     this.#sentMs = atMs;
-    return eventText("top", renderTop(now, atMs), idOf(now, told, atMs));
+    const html = renderTop(now, atMs);
+    this.#sent = { revision: now.revision, told, bytes: html.length };
+    return eventText("top", html, idOf(now, told, atMs));
   }
 
-  first({ now, atMs, told }: Moment, seen: string | null): Uint8Array<ArrayBuffer> {
+  /** `seen`: the id that the page has; `needed`: the revision that it must have seen to miss nothing. */
+  first(
+    { now, atMs, told }: Moment,
+    { seen, needed }: { seen: string | null; needed: number },
+  ): Uint8Array<ArrayBuffer> {
     const [run, revision] = seen?.split("-") ?? [];
-    if (Number(run) !== now.startedMs || !(Number(revision) >= told)) return chunkOf([staleText(now, atMs)]);
+    if (Number(run) !== now.startedMs || !(Number(revision) >= needed)) return chunkOf([staleText(now, atMs)]);
     if (this.#first?.of !== now) {
       this.#first = { of: now, chunk: chunkOf([eventText("top", renderTop(now, atMs), idOf(now, told, atMs))]) };
     }

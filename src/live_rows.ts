@@ -20,12 +20,14 @@ interface Told {
 export class Rows {
   /** Up to this one everything has been told. */
   #revision: number;
+  /** Of this one something has been told. */
+  #begun: number;
   /** What was told of each; the one told longest ago first. */
   readonly #told = new Map<string, Told>();
 
   /** Made for somebody who has just seen all of `snapshot`. */
   constructor(snapshot: Snapshot) {
-    this.#revision = snapshot.revision;
+    this.#revision = this.#begun = snapshot.revision;
     for (const view of snapshot.experiments) this.#tell(view, snapshot);
   }
 
@@ -33,11 +35,17 @@ export class Rows {
     return this.#revision;
   }
 
+  /** Whoever has not seen this one may miss what others have been told: `revision`, or more while a change is being told of. */
+  get begun(): number {
+    return this.#begun;
+  }
+
   /** Experiments that are known no more, by name, and those that are other or new: to be asked again until `revision` is `now`'s. */
   changes(now: Snapshot): { readonly gone: readonly string[]; readonly changed: readonly ExperimentView[] } {
     const views = new Map(now.experiments.map((view) => [view.name, view]));
     const gone = [...this.#told.keys()].filter((name) => !views.has(name));
     for (const name of gone) this.#told.delete(name);
+    if (gone.length > 0) this.#begun = now.revision;
 
     const added = now.experiments.filter(({ name }) => !this.#told.has(name));
     const sources = sourcesOf(now);
@@ -62,6 +70,7 @@ export class Rows {
   }
 
   #tell(view: ExperimentView, now: Snapshot): void {
+    this.#begun = now.revision;
     this.#told.delete(view.name); // so that it comes last
     this.#told.set(view.name, { view, sources: sourcesOf(now), atMs: now.atMs });
   }

@@ -188,17 +188,54 @@ Deno.test("rows in which nothing has changed are told of every 5 s where reports
   assert.deepEqual(page.news(), ["top"]);
 });
 
-Deno.test("one experiment's page is told of it with every report, at most once a second", async () => {
+Deno.test("one experiment's page is told of it when something changes, and else every 5 s where reports go on", async () => {
   await using stage = new Stage();
   const page = await stage.page("page=experiment&experiment=pend00");
   page.news();
-  for (let at = 0; at < 8; at++) {
+  for (let at = 0; at < 36; at++) {
     stage.lab.report();
     await stage.pass(250);
   }
-  assert.deepEqual(page.news(), ["experiment", "top", "experiment", "top"]);
+  assert.deepEqual(page.news(), ["experiment"]);
+  stage.lab.change({ held: "repair" }, "spin31");
+  await stage.pass(250);
+  assert.deepEqual(page.news(), ["top"]);
+  stage.lab.change({ held: "repair" }, "pend00");
+  await stage.pass(250);
+  assert.deepEqual(page.news(), ["experiment", "top"]);
   await stage.pass(9_000);
   assert.deepEqual(page.news(), []);
+});
+
+Deno.test("whoever comes while a large change is being told of is told to fetch the page again, and misses nothing", async () => {
+  await using stage = new Stage(Array.from({ length: 300 }, (_, at) => `pend${at}`));
+  await stage.page("page=list");
+  const { startedMs, revision, experiments } = stage.lab.snapshot;
+  stage.lab.change({ held: "repair" }, ...experiments.map(({ name }) => name));
+  await stage.pass(250);
+  const page = await stage.listen(`page=list&revision=${startedMs}-${revision}`);
+  assert.deepEqual(page.news(), ["stale"]);
+});
+
+Deno.test("a top with a long list of problems leaves room between one and the next, and the last change is told", async () => {
+  await using stage = new Stage(Array.from({ length: 600 }, (_, at) => `pend${at}`));
+  const page = await stage.page("page=list");
+  const issues = [{ code: "missing-jump" }] as const;
+  stage.lab.change(
+    { issues, healthy: false, state: "unhealthy" },
+    ...stage.lab.snapshot.experiments.map(({ name }) => name),
+  );
+  await stage.pass(2_000);
+  page.news();
+  for (let at = 0; at < 20; at++) {
+    stage.lab.change({ sinceMs: at }, "pend7");
+    await stage.pass(250);
+  }
+  const tops = page.news().filter((each) => each === "top").length;
+  assert.ok(tops > 0 && tops < 10, `${tops} tops`);
+  await stage.pass(5_000);
+  const { id } = page.events.findLast(({ name }) => name === "top")!;
+  assert.equal(id!.split("-")[1], String(stage.lab.snapshot.revision));
 });
 
 Deno.test("the page of an experiment that comes or goes is told to fetch itself again", async () => {
