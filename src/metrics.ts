@@ -7,14 +7,14 @@ import process from "node:process";
 import type { BookOperation, BookResult, MailFailure, Measures, StoreOperation, StoreResult } from "./measures.ts";
 import { Counter, Gauge, Histogram, Registry } from "./metrics_client.ts";
 import { measuredMetrics, type Metric, shownMetrics, type ShownName } from "./metrics_list.ts";
-import { type ProcessFigures, type Sample, samplesOf } from "./metrics_snapshot.ts";
+import { type LiveFigures, type ProcessFigures, type Sample, samplesOf } from "./metrics_snapshot.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 export interface MetricsOptions {
   /** What the process has to show now, but for the live readers. */
-  process(): Omit<ProcessFigures, "liveReaders">;
+  process(): Omit<ProcessFigures, "live">;
   /** How many read the live events now. */
-  liveReaders(): number;
+  live(): LiveFigures;
 }
 
 export interface Metrics {
@@ -29,7 +29,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     measures: measured,
     text(snapshot) {
       const registry = new Registry();
-      const samples = samplesOf(snapshot, { ...options.process(), liveReaders: options.liveReaders() });
+      const samples = samplesOf(snapshot, { ...options.process(), live: options.live() });
       for (const name of Object.keys(shownMetrics) as ShownName[]) show(registry, name, samples.get(name) ?? []);
       for (const metric of measured.metrics) registry.registerMetric(metric);
       return registry.metrics();
@@ -38,7 +38,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
 }
 
 /** Of this process. Needs no permission. */
-export function processFigures(): Omit<ProcessFigures, "liveReaders"> {
+export function processFigures(): Omit<ProcessFigures, "live"> {
   const { user, system } = process.cpuUsage(); // microseconds
   return {
     deno: Deno.version.deno,

@@ -134,6 +134,8 @@ export const shownMetrics = {
 
   status_alert_active: gauge("Whether the system alert holds (1) or not (0).", "code"),
   status_live_readers: gauge("Readers of the live events, pages included."),
+  status_live_queued_bytes: gauge("What waits for readers of the live events that have not read it yet, in bytes."),
+  status_live_dropped_total: counter("Readers of the live events that were given up as they did not read."),
 } as const satisfies Record<string, Metric>;
 
 /** Counted as it happens, from the start of the program. */

@@ -22,12 +22,19 @@ export interface Sample {
   readonly value: number;
 }
 
+/** Of the live events: how many readers, what waits for them, and how many were given up. */
+export interface LiveFigures {
+  readonly readers: number;
+  readonly queuedBytes: number;
+  readonly dropped: number;
+}
+
 /** What the process, and not the laboratory, has to show. */
 export interface ProcessFigures {
   readonly deno: string;
   readonly residentBytes: number;
   readonly cpuSeconds: number;
-  readonly liveReaders: number;
+  readonly live: LiveFigures;
 }
 
 /** The series of each metric; one that has none is not in it. */
@@ -68,7 +75,9 @@ function addProcess(sheet: Sheet, { version, startedMs }: Snapshot, figures: Pro
   sheet.add("process_start_time_seconds", seconds(startedMs));
   sheet.add("process_resident_memory_bytes", figures.residentBytes);
   sheet.add("process_cpu_seconds_total", figures.cpuSeconds);
-  sheet.add("status_live_readers", figures.liveReaders);
+  sheet.add("status_live_readers", figures.live.readers);
+  sheet.add("status_live_queued_bytes", figures.live.queuedBytes);
+  sheet.add("status_live_dropped_total", figures.live.dropped);
 }
 
 function addExperiment(sheet: Sheet, view: ExperimentView, relay: FeedView): void {

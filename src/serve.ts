@@ -44,7 +44,7 @@ export async function serve(settings: Settings, warnings: readonly string[], ver
   if (settings.PROFILE) ends.push((await profiling(settings, signal)).done);
 
   // What is made first calls the monitor only later: all of it is made in one go.
-  const metrics = createMetrics({ process: processFigures, liveReaders: () => live.readers });
+  const metrics = createMetrics({ process: processFigures, live: () => live });
   const taps = { measures: metrics.measures, steadyMs };
   const store = measuredStore(opened.store, taps);
   const recorder = createRecorder(store, { clock, random, changed: () => monitor.readersChanged() });

@@ -6,7 +6,12 @@ import type { ExperimentView, FeedView, Snapshot, StreamView } from "../src/snap
 import { connection } from "./fixtures/bench.ts";
 import { agoMs, alert, nowMs, snapshot, view } from "./fixtures/letters.ts";
 
-const figures = { deno: "2.9.6", residentBytes: 80_000_000, cpuSeconds: 1.5, liveReaders: 2 };
+const figures = {
+  deno: "2.9.6",
+  residentBytes: 80_000_000,
+  cpuSeconds: 1.5,
+  live: { readers: 2, queuedBytes: 300, dropped: 4 },
+};
 
 /** `LABELS VALUE` of each series of a metric. */
 function series(known: Snapshot, name: ShownName): string[] {
@@ -177,6 +182,8 @@ Deno.test("the experiments are counted by state, and the process tells of itself
   assert.deepEqual(series(known, "process_resident_memory_bytes"), ["80000000"]);
   assert.deepEqual(series(known, "process_cpu_seconds_total"), ["1.5"]);
   assert.deepEqual(series(known, "status_live_readers"), ["2"]);
+  assert.deepEqual(series(known, "status_live_queued_bytes"), ["300"]);
+  assert.deepEqual(series(known, "status_live_dropped_total"), ["4"]);
 });
 
 function host(verdict: "missing" | null): Partial<ExperimentView> {
