@@ -44,7 +44,7 @@ export function readSettings(env: Environment, readFile: ReadFile): SettingsRead
     } else raw[name] = unsetValue(setting, raw);
   }
   const values = raw as Values; // all names of the list are in it, but for faulty ones, and then it goes no further
-  faults.push(...mailFaults(values, given));
+  faults.push(...mailFaults(values, given), ...portFaults(values));
   if (faults.length > 0) return { kind: "faulty", faults, warnings };
   const settings = { ...values, ...mailLogin(values, given), given };
   return { kind: "ok", settings, warnings: [...warnings, ...mailWarnings(settings)] };
@@ -151,6 +151,11 @@ function mailFaults(values: Values, given: Given): string[] {
     );
   }
   return faults;
+}
+
+function portFaults({ PROFILE, PORT_PROFILE, PORT_SERVE }: Values): string[] {
+  if (!PROFILE || PORT_PROFILE !== PORT_SERVE) return [];
+  return [`STATUS_PORT_PROFILE is "${PORT_PROFILE}", and must be another than STATUS_PORT_SERVE with STATUS_PROFILE`];
 }
 
 /** How to log in where that was not given: plain with a password, by the sender's address. */

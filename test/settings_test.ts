@@ -417,6 +417,14 @@ Deno.test("whatever the variables hold, reading them throws nothing and repeats 
   }));
 });
 
+Deno.test("a profile has a port of its own", () => {
+  const ports = { STATUS_PORT_SERVE: "3007", STATUS_PORT_PROFILE: "3007" };
+  assert.deepEqual(faultsOf({ ...ports, STATUS_PROFILE: "true" }), [
+    'STATUS_PORT_PROFILE is "3007", and must be another than STATUS_PORT_SERVE with STATUS_PROFILE',
+  ]);
+  assert.deepEqual(faultsOf({ ...ports, STATUS_PROFILE: "false" }), []);
+});
+
 // Mail.
 
 Deno.test("a mail server needs a sender and somebody to tell", () => {
