@@ -82,6 +82,24 @@ for (const width of [320, 390]) {
   );
 }
 
+browserTest(
+  "on paper nothing is cut off, and nothing is said to be live",
+  () => new PageServer(shownLab({ experiments: 8 })),
+  async (visitor, server) => {
+    for (const path of ["", "?experiment=pend02"]) {
+      const page = await visitor.open(`${server.url}${path}`, { size: { width: 720, height: 1000 } }); // A4 with margins
+      await untilLive(page);
+      await page.emulateMedia({ media: "print" });
+
+      assert.ok(!await page.locator("#freshness").isVisible());
+      assert.ok(await page.locator(".asof").isVisible());
+      const cut =
+        "[...document.querySelectorAll('body, .scroll')].filter((each) => each.scrollWidth > each.clientWidth)";
+      assert.equal(await page.evaluate(`${cut}.length`), 0, path);
+    }
+  },
+);
+
 const harm = [
   `<img src=x onerror="hacked=1">`,
   `<script>hacked=1</script>`,
