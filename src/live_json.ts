@@ -43,7 +43,8 @@ function difference(was: Snapshot, now: Snapshot) {
   const changed = now.experiments.filter((view) => {
     const known = before.get(view.name);
     before.delete(view.name);
-    return known === undefined || !isSameExperiment(known, view);
+    // The turns, which follow what they tell of by a report, are not in what is told here.
+    return known === undefined || !isSameExperiment(known, { ...view, turns: known.turns });
   });
   return { changed, gone: [...before.keys()] };
 }

@@ -19,7 +19,7 @@ export function isSameExperiment(a: ExperimentView, b: ExperimentView): boolean 
 
 const sameConnection = members<Connection>({
   topic: is,
-  scopes: list(is),
+  scopes: (a, b) => a.length === b.length && a.every((each) => b.includes(each)), // jump gives them in any order
   canRead: is,
   canWrite: is,
   connected: ignored,

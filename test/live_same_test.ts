@@ -57,6 +57,14 @@ for (const [name, [change, isTold]] of Object.entries(changes)) {
   });
 }
 
+Deno.test("readers are not told of scopes in another order, as jump gives them with every report", () => {
+  const [one, other] = [["host", "read"], ["read", "host"]].map((scopes) => ({
+    ...view,
+    ...withConnection({ scopes }),
+  }));
+  assert.ok(isSameExperiment(one!, other!));
+});
+
 Deno.test("readers are told of nothing in a view that was made anew", () => {
   const { events, turns } = view;
   assert.ok(isSameExperiment(view, { ...structuredClone(view), events: [...events], turns: [...turns] }));

@@ -188,6 +188,17 @@ Deno.test("rows in which nothing has changed are told of every 5 s where reports
   assert.deepEqual(page.news(), ["top"]);
 });
 
+Deno.test("a turn of the history is news to a page, whose bar shows it, and none to a program", async () => {
+  await using stage = new Stage();
+  const [page, program] = [await stage.page("page=list"), await stage.listen()];
+  page.news();
+  program.news();
+  stage.lab.change({ turns: [{ atMs: 1, state: "healthy", available: true }] }, "pend00");
+  await stage.pass(250);
+  assert.deepEqual(page.news(), ["row e-pend00", "top"]);
+  assert.deepEqual(program.news(), ["status"]);
+});
+
 Deno.test("one experiment's page is told of it when something changes, and else every 5 s where reports go on", async () => {
   await using stage = new Stage();
   const page = await stage.page("page=experiment&experiment=pend00");
