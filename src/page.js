@@ -38,7 +38,8 @@ function lose() {
 
 function hear({ type, data, lastEventId }) {
   const [run, told, sentMs] = lastEventId.split("-");
-  [heardMs, clock.skewMs, failures] = [Date.now(), Date.now() - sentMs, 0];
+  clock.skewMs = Date.now() - sentMs;
+  if (type !== "stale") [heardMs, failures] = [Date.now(), 0]; // that one only says that what is shown is not so
   if (type === "top") revision = `${run}-${told}`;
   showFreshness();
   acts[type](data);
@@ -190,7 +191,8 @@ function showPage(page) {
 // ---- What the reader chooses: the address has it, and the window and the colours stay
 
 const usual = { q: "", show: "all", order: "trouble", window: "24h", view: "list", theme: "system" };
-const asked = () => ({ ...usual, ...Object.fromEntries(new URLSearchParams(location.search)) });
+// As the server understood the address: it is in the form.
+const asked = () => Object.fromEntries(new FormData(byId("choose")));
 let asking;
 
 function ask(choices) {

@@ -86,12 +86,19 @@ function list(snapshot: Snapshot, query: PageQuery) {
       {form(snapshot, query)}
       <main id="main" tabindex={-1}>
         <h2 class="visually-hidden">Experiments</h2>
-        <ol id="experiments" class={query.view}>{views.map((view) => row(view, snapshot, query))}</ol>
+        <ol id="experiments" class={query.view} data-size={sizeOf(views.length)}>
+          {views.map((view) => row(view, snapshot, query))}
+        </ol>
         {snapshot.experiments.length > 0 && <p class="none">No experiment is like that.</p>}
         {legend()}
       </main>
     </>
   );
+}
+
+/** How dense the wall is. As of when the page is made: a stylesheet that counts rows lays all of them out anew for each. */
+function sizeOf(count: number): "few" | "some" | "many" | "most" {
+  return count > 120 ? "most" : count > 60 ? "many" : count > 12 ? "some" : "few";
 }
 
 function one(snapshot: Snapshot, name: string, { query, prefix }: { query: PageQuery; prefix: string }) {

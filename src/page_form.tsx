@@ -7,7 +7,7 @@ import type { Snapshot } from "./snapshot.ts";
 export function form(snapshot: Snapshot, query: PageQuery) {
   const counts = countsOf(snapshot);
   return (
-    <form id="choose" role="search" aria-label="Experiments" action="?" method="get">
+    <form id="choose" role="search" aria-label="Experiments" action="?" method="get" autocomplete="off">
       <p class="field">
         <label for="q">Search</label>
         <input type="search" id="q" name="q" value={query.q} maxlength={200} autocomplete="off" spellcheck={false} />

@@ -3,8 +3,8 @@
  *
  * In trouble, so needing attention, is an experiment
  * - that has issues, as last judged: just what a mail lists as a problem, whether or not its source is lost since;
- * - or whose required streams work, and which book still does not offer, though no person holds it: book is not to be reached, does not take
- *   the change, or nothing is written to it (BOOK_WRITES=off). Students could use it and can't.
+ * - or whose required streams work, and which book still does not offer a moment later, though no person holds it: book is
+ *   not to be reached, does not take the change, or nothing is written to it (BOOK_WRITES=off). Students could use it and can't.
  * One that is starting, unknown or held is not in trouble for that, nor one that book does not list for not being offered.
  */
 import { issueText } from "./alert.ts";
@@ -15,12 +15,16 @@ import { excerpt } from "./trouble.ts";
 
 export type Tag = Exclude<PageShow, "all">;
 
+// To make it available takes a few requests: until they are answered nothing is wrong.
+const settlingMs = 5_000;
+
 /** `extra`: book does not list it. `unavailable`: book lists it, and does not offer it. */
-export function tagsOf(view: ExperimentView, { book }: Pick<Snapshot, "book">): readonly Tag[] {
+export function tagsOf(view: ExperimentView, { book, atMs }: Pick<Snapshot, "book" | "atMs">): readonly Tag[] {
   const isExtra = view.resources.length === 0;
   const isUnavailable = !isExtra && !view.available;
   const hasSaid = book.lastSuccessMs !== null; // before, "not available" only means that book has not been asked
-  const isStranded = isUnavailable && hasSaid && view.wanted === true && view.held === null;
+  const isSettled = atMs - (view.turns.at(-1)?.atMs ?? view.sinceMs) >= settlingMs;
+  const isStranded = isUnavailable && hasSaid && view.wanted === true && view.held === null && isSettled;
   return [
     ...(hasIssues(view) || isStranded ? ["trouble" as const] : []),
     ...(isUnavailable ? ["unavailable" as const] : []),
@@ -29,7 +33,7 @@ export function tagsOf(view: ExperimentView, { book }: Pick<Snapshot, "book">): 
   ];
 }
 
-export function isInTrouble(view: ExperimentView, snapshot: Pick<Snapshot, "book">): boolean {
+export function isInTrouble(view: ExperimentView, snapshot: Pick<Snapshot, "book" | "atMs">): boolean {
   return tagsOf(view, snapshot).includes("trouble");
 }
 
@@ -44,7 +48,7 @@ export function countsOf(snapshot: Snapshot): Readonly<Record<PageShow, number>>
 }
 
 /** 0 in trouble, 1 not known to be well, 2 well: the order "trouble", and after it the name. */
-export function rankOf(view: ExperimentView, snapshot: Pick<Snapshot, "book">): number {
+export function rankOf(view: ExperimentView, snapshot: Pick<Snapshot, "book" | "atMs">): number {
   if (isInTrouble(view, snapshot)) return 0;
   return view.state === "healthy" ? 2 : 1;
 }

@@ -46,7 +46,7 @@ browserTest(
     assert.ok((await page.evaluate<string[]>(stillThere)).join().endsWith("pend00,spin31"));
 
     station.world.stream("turn04-st-data").resume();
-    await page.locator("#e-turn04.healthy").waitFor();
+    await page.locator(`#e-turn04.healthy[data-rank="2"]`).waitFor();
     assert.deepEqual(await namesShown(page), ["pend00", "spin31", "turn04"]);
   },
 );

@@ -66,6 +66,7 @@ class Stage implements AsyncDisposable {
   }
 }
 
+const eventStream = { "Content-Type": "text/event-stream" };
 const stage = () => new Stage();
 const stateOf = (page: Page) => page.locator("#freshness").getAttribute("data-state");
 const rowsOf = (page: Page) => page.locator(".row").evaluateAll((rows) => rows.map(({ id }) => id));
@@ -103,6 +104,44 @@ browserTest(
     await untilLive(page);
   },
 );
+
+browserTest(
+  "a page that is told to fetch itself again and can't becomes stale, and asks ever less often",
+  stage,
+  async (visitor, stage) => {
+    visitor.expect(/502/);
+    const page = await visitor.open("about:blank");
+    await page.route(stage.url, async (route) => {
+      if (route.request().isNavigationRequest()) await route.continue();
+      else await route.fulfill({ status: 502, body: "a proxy's page" });
+    });
+    stage.instead = () => new Response("event: stale\nid: 1-1-0\ndata:\n\n", { headers: eventStream });
+    await page.goto(stage.url);
+    await page.locator("#freshness[data-state=stale]").waitFor();
+    const asked = stage.asked;
+    await page.locator("#freshness[data-state=live]").waitFor({ timeout: 3_000 }).then(
+      () => assert.fail("it says live"),
+      () => {},
+    );
+    assert.ok(stage.asked - asked < 4, `${stage.asked - asked} times in 3 s`);
+
+    await page.unroute(stage.url);
+    stage.instead = null;
+    await untilLive(page);
+  },
+);
+
+for (const query of ["?show=nonsense", "?show=", "?order=nonsense"]) {
+  browserTest(`rows that change stay where the server has them: ${query}`, stage, async (visitor, stage) => {
+    const page = await visitor.open(stage.url + query);
+    await untilLive(page);
+    stage.change(bad, "spin31");
+    await page.locator("#e-spin31.unhealthy").waitFor();
+    const server = await (await visitor.open(stage.url + query, { javaScript: false })).locator(".row")
+      .evaluateAll((rows) => rows.map(({ id }) => id));
+    assert.deepEqual(await rowsOf(page), server);
+  });
+}
 
 browserTest(
   "what a reader is at stays while the page changes: keyboard, chosen piece, selection, what is open",
@@ -196,5 +235,5 @@ browserTest(
 
 /** A stream that is open, and says nothing. */
 function silent(): Response {
-  return new Response(new ReadableStream<Uint8Array>(), { headers: { "Content-Type": "text/event-stream" } });
+  return new Response(new ReadableStream<Uint8Array>(), { headers: eventStream });
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { countsOf, isShown, ordered, rankOf, searchText, tagsOf } from "../src/page_list.ts";
 import { type PageOrder, type PageQuery, readQuery } from "../src/page_query.ts";
 import type { ExperimentView } from "../src/snapshot.ts";
-import { agoMs, missingJump, unhealthy } from "./fixtures/letters.ts";
+import { agoMs, missingJump, nowMs, unhealthy } from "./fixtures/letters.ts";
 import { lab, rig } from "./fixtures/page_lab.ts";
 
 const off = { available: false };
@@ -18,6 +18,16 @@ const kinds: Record<string, [ExperimentView, tags: string, rank: number]> = {
   "one with issues that a person holds": [
     rig("a", [missingJump], { ...off, held: "new arm" }),
     "trouble unavailable held",
+    0,
+  ],
+  "one that works, of which book is only just being told": [
+    rig("a", [], { ...off, turns: [{ atMs: nowMs - 4_999, state: "healthy", available: false }] }),
+    "unavailable",
+    2,
+  ],
+  "one that works, of which book has been told long enough": [
+    rig("a", [], { ...off, turns: [{ atMs: nowMs - 5_000, state: "healthy", available: false }] }),
+    "trouble unavailable",
     0,
   ],
   "one of which the rule does not know yet": [
@@ -45,15 +55,15 @@ for (const [name, [view, tags, rank]] of Object.entries(kinds)) {
 
 Deno.test("before book has answered once, what it does not offer is no trouble", () => {
   const view = rig("a", [], off);
-  const { book } = lab([view]);
+  const { book, atMs } = lab([view]);
 
-  assert.deepEqual(tagsOf(view, { book: { ...book, lastSuccessMs: null } }), ["unavailable"]);
+  assert.deepEqual(tagsOf(view, { book: { ...book, lastSuccessMs: null }, atMs }), ["unavailable"]);
 });
 
 Deno.test("every choice says how many it has", () => {
   const views = Object.values(kinds).map(([view]) => view);
 
-  assert.deepEqual(countsOf(lab(views)), { all: 13, trouble: 6, unavailable: 5, held: 2, extra: 2 });
+  assert.deepEqual(countsOf(lab(views)), { all: 15, trouble: 7, unavailable: 7, held: 2, extra: 2 });
 });
 
 const views = [
