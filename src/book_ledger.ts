@@ -47,6 +47,8 @@ export class Ledger {
     if (this.#list === null) return [...this.#wishes.values()].every((wish) => wish.kind === "undecided");
     for (const entry of this.#entries.values()) {
       if (entry.state.kind === "unread" && this.wishOf(entry).kind !== "undecided") return false;
+      // Its turn to be written comes when it has been read.
+      if (entry.doing === "reading" && !entry.isRefused && this.decide(entry).kind === "write") return false;
     }
     return true;
   }

@@ -18,6 +18,20 @@ Deno.test("while book hangs a wish returns at once, waits, and is not settled", 
   assert.deepEqual(desk.book.says, ["r-1 U"]);
 });
 
+Deno.test("a wish that comes while its resource is being read is not settled before it is written", async () => {
+  await using desk = await BookDesk.read(["r-1"]);
+  const settled: boolean[] = [];
+  desk.book.onArrival = async (asked) => {
+    if (asked !== "GET r-1" || settled.length > 0) return;
+    desk.wish({ "r-1": no });
+    settled.push(await desk.isSettled());
+  };
+  await desk.clock.advance(901_000); // the manifest is read again, and each state with it
+  assert.deepEqual(settled, [false]);
+  assert.deepEqual(desk.book.says, ["r-1 U"]);
+  assert.equal(await desk.isSettled(), true);
+});
+
 Deno.test("whoever waits for it to be settled can call that off, and is told when it is", async () => {
   await using desk = await BookDesk.read(["r-1"]);
   const stop = new AbortController();
