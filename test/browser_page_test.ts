@@ -37,6 +37,7 @@ browserTest(
 
     await page.locator("#q").fill("SPIN");
     await page.getByRole("button", { name: "Apply" }).click();
+    await page.waitForURL(/[?&]q=SPIN/);
     assert.deepEqual(await namesShown(page), ["spin31", "spin30"]);
     await page.getByRole("link", { name: "spin31" }).last().click();
     assert.match(
