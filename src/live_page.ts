@@ -51,21 +51,21 @@ export function createExperimentChannel(
 ): Channel {
   const top = new Top(snapshot, nowMs);
   const viewOf = (of: Snapshot) => of.experiments.find((each) => each.name === name);
-  let told = { of: snapshot, atMs: nowMs, isKnown: viewOf(snapshot) !== undefined };
+  let told = { of: snapshot, atMs: nowMs };
   return {
     first: (now, atMs, seen) => {
       return top.first({ now, atMs, told: told.of.revision }, { seen, needed: told.of.revision });
     },
     next(now, atMs) {
-      const view = viewOf(now);
-      const isDue = now !== told.of && (atMs - told.atMs >= freshEveryMs || isNews(viewOf(told.of), view));
+      const [was, view] = [viewOf(told.of), viewOf(now)];
+      const isDue = now !== told.of && (atMs - told.atMs >= freshEveryMs || isNews(was, view));
       const texts: string[] = [];
       if (isDue) {
-        if (told.isKnown !== (view !== undefined)) texts.push(staleText(now, atMs));
+        if ((was === undefined) !== (view === undefined)) texts.push(staleText(now, atMs));
         else if (view) {
           texts.push(eventText("experiment", renderExperiment(view, now, window), idOf(now, now.revision, atMs)));
         }
-        told = { of: now, atMs, isKnown: view !== undefined };
+        told = { of: now, atMs };
       }
       const moment = { now, atMs, told: told.of.revision };
       if (top.isDue(moment)) texts.push(top.text(moment));

@@ -9,7 +9,7 @@ import { type Piece, piecesMaxOf, piecesOf } from "./page_pieces.ts";
 import { type PageWindow, windowMs, windowWords } from "./page_query.ts";
 import { age, instant, mark, shortInstant } from "./page_time.tsx";
 import { nameText, sharesText, shortTimeWords, stateWords } from "./page_words.ts";
-import type { ExperimentView, Snapshot } from "./snapshot.ts";
+import { type ExperimentView, historyEndMs, type Snapshot } from "./snapshot.ts";
 
 /** The bar of `view` up to the snapshot's time, and below it the shares. */
 export function past(view: ExperimentView, snapshot: Snapshot, window: PageWindow) {
@@ -98,10 +98,9 @@ interface Told {
   readonly sinceMs: number | null;
 }
 
-function toldIn(view: ExperimentView, { runs, atMs }: Snapshot, window: PageWindow): Told {
-  const past = { turns: view.turns, runs };
-  // A clock that was put back: what has happened since is at the end of the run, ahead of it.
-  const toMs = Math.max(atMs, runs.at(-1)?.aliveMs ?? atMs);
+function toldIn(view: ExperimentView, snapshot: Snapshot, window: PageWindow): Told {
+  const past = { turns: view.turns, runs: snapshot.runs };
+  const toMs = historyEndMs(snapshot);
   const whole = { fromMs: toMs - windowMs[window], toMs };
   const told = recentOf(past, whole);
   const spans = spansOf(past, told);

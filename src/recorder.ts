@@ -4,7 +4,7 @@
  */
 import type { StoreView } from "./snapshot.ts";
 import type { Change, Store } from "./store.ts";
-import { type BackoffLimits, backoffMs, type Clock } from "./wait.ts";
+import { aborted, type BackoffLimits, backoffMs, type Clock } from "./wait.ts";
 
 /** Events and turns that wait for a store that can't be written; older ones are let go, and counted. */
 export const waitingEventsMax = 50_000;
@@ -69,9 +69,9 @@ export function createRecorder(
   }
 
   async function run(signal: AbortSignal) {
-    const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    const stopped = aborted(signal);
     while (!signal.aborted) {
-      await Promise.race([failed.promise, aborted]);
+      await Promise.race([failed.promise, stopped]);
       while (waiting.length > 0 && !signal.aborted) {
         await clock.wait(backoffMs(failures, ports.random(), storeBackoff), signal).catch(() => {}); // the stop is seen above
         await record([]);

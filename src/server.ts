@@ -18,7 +18,7 @@ import type { Live } from "./live.ts";
 import { isKnown, renderPage } from "./page.tsx";
 import { Copies } from "./page_copies.ts";
 import { readQuery } from "./page_query.ts";
-import type { ExperimentView, Snapshot } from "./snapshot.ts";
+import { type ExperimentView, historyEndMs, type Snapshot } from "./snapshot.ts";
 import { StoreFailed } from "./store.ts";
 import { excerpt } from "./trouble.ts";
 import { aborted } from "./wait.ts";
@@ -134,8 +134,9 @@ async function history(c: Context, ports: ServerPorts, view: ExperimentView, kee
   const windowMs = data ? parseDuration(data.window) : null;
   if (windowMs === null) return problem(c, 400, error?.issues[0]?.message ?? "there is no such window");
   // Up to the Snapshot's own time: what comes after it nobody has watched yet.
-  const { atMs, runs } = ports.snapshot();
-  const window = historyWindow({ windowMs, keepMs, nowMs: Math.max(atMs, runs.at(-1)?.aliveMs ?? atMs) });
+  const snapshot = ports.snapshot();
+  const { runs } = snapshot;
+  const window = historyWindow({ windowMs, keepMs, nowMs: historyEndMs(snapshot) });
   try {
     const stored = await ports.history(view.name, window.fromMs);
     return sendJson(c, historyJson(view.name, { stored, recent: view.turns, runs }, window));

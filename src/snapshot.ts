@@ -32,6 +32,11 @@ export interface Snapshot {
   readonly alerts: readonly SystemAlert[];
 }
 
+/** Until when there is a history: a clock that was put back is behind what has happened since. */
+export function historyEndMs({ atMs, runs }: Snapshot): number {
+  return Math.max(atMs, runs.at(-1)?.aliveMs ?? atMs);
+}
+
 export interface ExperimentView {
   readonly name: string;
   /** Its resources in book, by name; empty for one that book does not list. */
