@@ -55,11 +55,6 @@ export function follows(name: string): Otherwise<never> {
   return { kind: "follows", name };
 }
 
-/** A feature of a later version: its settings are read and checked, and whoever asks for it is told that, and no more. */
-export function notYet<T>(kind: Kind<T>, isAsked: (value: T) => boolean): Kind<T> {
-  return { ...kind, warning: (value) => isAsked(value) ? "is not in this version" : null };
-}
-
 export function oneOf<const V extends string>(...values: V[]): Kind<V> {
   return kind({
     allowed: values.length > 1 ? `${values.slice(0, -1).join(", ")} or ${values.at(-1)}` : `${values[0]}`,

@@ -44,10 +44,10 @@ export function readSettings(env: Environment, readFile: ReadFile): SettingsRead
     } else raw[name] = unsetValue(setting, raw);
   }
   const values = raw as Values; // all names of the list are in it, but for faulty ones, and then it goes no further
-  faults.push(...mailFaults(values, given), ...portFaults(values));
+  faults.push(...mailFaults(values, given), ...portFaults(values), ...webhookFaults(given));
   if (faults.length > 0) return { kind: "faulty", faults, warnings };
   const settings = { ...values, ...mailLogin(values, given), given };
-  return { kind: "ok", settings, warnings: [...warnings, ...mailWarnings(settings)] };
+  return { kind: "ok", settings, warnings: [...warnings, ...webhookWarnings(settings), ...mailWarnings(settings)] };
 }
 
 export interface ServiceUrls {
@@ -156,6 +156,17 @@ function mailFaults(values: Values, given: Given): string[] {
 function portFaults({ PROFILE, PORT_PROFILE, PORT_SERVE }: Values): string[] {
   if (!PROFILE || PORT_PROFILE !== PORT_SERVE) return [];
   return [`STATUS_PORT_PROFILE is "${PORT_PROFILE}", and must be another than STATUS_PORT_SERVE with STATUS_PROFILE`];
+}
+
+function webhookFaults(given: Given): string[] {
+  if (!given.has("WEBHOOK_URL") || given.has("SECRET_WEBHOOK")) return [];
+  const { allowed } = settingsList.SECRET_WEBHOOK.kind;
+  return [`STATUS_SECRET_WEBHOOK is not set, and must be with STATUS_WEBHOOK_URL: ${allowed}`];
+}
+
+function webhookWarnings({ given }: Settings): string[] {
+  if (given.has("WEBHOOK_URL") || !given.has("SECRET_WEBHOOK")) return [];
+  return ["STATUS_SECRET_WEBHOOK is set without STATUS_WEBHOOK_URL, so nothing is signed with it"];
 }
 
 /** How to log in where that was not given: plain with a password, by the sender's address. */

@@ -8,7 +8,6 @@ import {
   certificates,
   duration,
   follows,
-  notYet,
   oneOf,
   required,
   secret,
@@ -133,26 +132,18 @@ export const settingsList = {
   PROFILE: setting("whether a CPU profile can be asked for, on localhost", yesOrNo, "false"),
   PORT_PROFILE: setting("the port for that", port, "6061"),
   PROBE_STREAMS: setting(
-    "a later version: whether streams are listened to; auto does where relay sends no statistics",
-    notYet(oneOf("auto", "always", "off"), (when) => when !== "off"),
+    "whether required streams are listened to in turn; auto does so where relay sends no statistics",
+    oneOf("auto", "always", "off"),
     "auto",
   ),
   HEARTBEAT_URL: setting(
-    "a later version: a dead man's switch that is asked for while all is alive",
-    notYet(secretUrl, () => true),
+    "a dead man's switch: an address that is asked for while both feeds and the monitor are alive",
+    secretUrl,
     unset("none", null),
   ),
-  HEARTBEAT_EVERY: setting("a later version: how often it is", notYet(positive, () => true), "1m"),
-  WEBHOOK_URL: setting(
-    "a later version: where events go as signed JSON",
-    notYet(secretUrl, () => true),
-    unset("none", null),
-  ),
-  SECRET_WEBHOOK: setting(
-    "a later version: what they are signed with",
-    notYet(secret, () => true),
-    unset("none", null),
-  ),
+  HEARTBEAT_EVERY: setting("how often it is", positive, "1m"),
+  WEBHOOK_URL: setting("where events go as signed JSON, besides the mail", secretUrl, unset("none", null)),
+  SECRET_WEBHOOK: setting("what they are signed with", secret, unset("required with STATUS_WEBHOOK_URL", null)),
 };
 
 export type SettingName = keyof typeof settingsList;

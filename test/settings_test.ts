@@ -391,12 +391,24 @@ Deno.test("a secret with quotation marks around it is taken so, with a warning",
   assert.ok(result.warnings.includes("STATUS_SECRET_BOOK has quotation marks around it, and they count as part of it"));
 });
 
+Deno.test("a webhook without a secret to sign with is a fault", () => {
+  assert.deepEqual(faultsOf({ STATUS_WEBHOOK_URL: "https://h/x" }), [
+    "STATUS_SECRET_WEBHOOK is not set, and must be with STATUS_WEBHOOK_URL: one character or more",
+  ]);
+});
+
 Deno.test("no fault, warning or list of settings repeats a secret", () => {
   const hidden = "hunter2";
   const texts = [
     read({ STATUS_SECRET_BOOK: hidden, STATUS_SECRET_BOOK_FILE: hidden, STATUS_EMAIL_PASSWORD_FILE: hidden }),
     read({ STATUS_SECRET_BOKO: hidden, STATUS_HEARTBEAT_URL: hidden, STATUS_EMAIL_HOST: `smtp://ann:${hidden}@h` }),
-    settingsInForce(settingsOf({ STATUS_SECRET_BOOK: hidden, STATUS_WEBHOOK_URL: `https://h/${hidden}` })),
+    settingsInForce(
+      settingsOf({
+        STATUS_SECRET_BOOK: hidden,
+        STATUS_WEBHOOK_URL: `https://h/${hidden}`,
+        STATUS_SECRET_WEBHOOK: hidden,
+      }),
+    ),
   ];
   assert.equal(JSON.stringify(texts).includes(hidden), false);
 });
@@ -538,16 +550,10 @@ const warned: Record<string, [Environment, string[]]> = {
   "a base path with the API's is cut": [{ STATUS_BASEPATH_BOOK: "/t/book/api/v1/" }, [
     "STATUS_BASEPATH_BOOK ends in /api/v1, which is not part of it: taken as /t/book",
   ]],
-  "probes are not in this version": [{ STATUS_PROBE_STREAMS: "auto" }, ["STATUS_PROBE_STREAMS is not in this version"]],
-  "no probes are all right": [{ STATUS_PROBE_STREAMS: "off" }, []],
-  "a heartbeat is not in this version": [{ STATUS_HEARTBEAT_URL: "https://h/x", STATUS_HEARTBEAT_EVERY: "1m" }, [
-    "STATUS_HEARTBEAT_URL is not in this version",
-    "STATUS_HEARTBEAT_EVERY is not in this version",
+  "a webhook's secret without a webhook": [{ STATUS_SECRET_WEBHOOK: "x" }, [
+    "STATUS_SECRET_WEBHOOK is set without STATUS_WEBHOOK_URL, so nothing is signed with it",
   ]],
-  "a webhook is not in this version": [{ STATUS_WEBHOOK_URL: "https://h/x", STATUS_SECRET_WEBHOOK: "x" }, [
-    "STATUS_WEBHOOK_URL is not in this version",
-    "STATUS_SECRET_WEBHOOK is not in this version",
-  ]],
+  "a webhook with its secret is all right": [{ STATUS_WEBHOOK_URL: "https://h/x", STATUS_SECRET_WEBHOOK: "x" }, []],
 };
 for (const [name, [environment, want]] of Object.entries(warned)) {
   Deno.test(`warnings: ${name}`, () => assert.deepEqual(read(environment).warnings, [...want, noMail]));
