@@ -4,11 +4,30 @@
  * Leaf: knows nothing of laboratories.
  */
 
-/** All that a module may know of time. Instants and durations are milliseconds; instants count from 1970 in UTC. */
+/** All that a module may know of time. Instants and durations are milliseconds. */
 export interface Clock {
+  /** The time of day, from 1970 in UTC: for telling, storing and signing. Anybody may set it, forwards and back. */
   nowMs(): number;
-  /** Resolves after `ms` (at once when it is 0 or less); rejects with the signal's reason when that is aborted first. */
+  /**
+   * For how long something takes, and when it is due: it only goes forwards, whatever is done to the time of day, and stands
+   * still while nothing of the program runs. It counts from some moment of this run and means nothing outside of it.
+   */
+  steadyMs(): number;
+  /** Resolves after `ms` steady ones (at once when 0 or less); rejects with the signal's reason when that is aborted first. */
   wait(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+/** What a clock is made of. */
+export interface Clockwork {
+  wallMs(): number;
+  /** Only goes forwards, also while the program is stopped. */
+  risingMs(): number;
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+export interface AttendedClock extends Clock {
+  /** Until `signal` is aborted, time in which nothing of the program ran (stopped, asleep, hung) is seen, and left out. */
+  attend(signal: AbortSignal): Promise<void>;
 }
 
 /** The first delay and the longest, in milliseconds, of one kind of retry. */
@@ -42,18 +61,55 @@ export function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-export const systemClock: Clock = {
-  nowMs: () => Date.now(),
-  async wait(ms, signal) {
-    for (let leftMs = ms; leftMs > 0; leftMs -= timerMsMax) await sleep(Math.min(leftMs, timerMsMax), signal);
-    signal.throwIfAborted();
-  },
-};
+// A loop that runs touches the clock at least so often; if it has not for much longer, nothing of the program ran.
+const tickMs = 500;
+const stillMsMin = 1_500;
 
-/** Milliseconds that only go forwards, whatever is done to the clock: for how long something took. */
-export function steadyMs(): number {
-  return performance.now();
+/** A clock of `works`; it measures all that passes until it is attended. */
+export function createClock(works: Clockwork): AttendedClock {
+  let touchedMs = works.risingMs();
+  let missedMs = 0;
+  let isAttended = false;
+
+  function steadyMs(): number {
+    const risenMs = works.risingMs();
+    const sinceMs = risenMs - touchedMs;
+    if (isAttended && sinceMs >= stillMsMin) missedMs += sinceMs - tickMs;
+    touchedMs = Math.max(touchedMs, risenMs);
+    return touchedMs - missedMs;
+  }
+
+  return {
+    nowMs: works.wallMs,
+    steadyMs,
+    async wait(ms, signal) {
+      const endMs = steadyMs() + ms;
+      // A timer that was due while the program was stopped fires as soon as it goes on: then there is some left.
+      for (let leftMs = ms; leftMs > 0; leftMs = endMs - steadyMs()) {
+        await works.sleep(Math.min(Math.ceil(leftMs), timerMsMax), signal);
+      }
+      signal.throwIfAborted();
+    },
+    async attend(signal) {
+      touchedMs = works.risingMs();
+      isAttended = true;
+      while (!signal.aborted) {
+        await works.sleep(tickMs, signal).catch(() => {}); // the stop ends the loop
+        steadyMs();
+      }
+      isAttended = false;
+    },
+  };
 }
+
+export const systemClock: AttendedClock = createClock({
+  wallMs: () => Date.now(),
+  risingMs: () => performance.now(),
+  sleep,
+});
+
+/** As the taps have it. */
+export const { steadyMs } = systemClock;
 
 function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

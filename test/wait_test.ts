@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { backoffMs, serviceBackoff, systemClock } from "../src/wait.ts";
+import { backoffMs, createClock, serviceBackoff, systemClock } from "../src/wait.ts";
 
 const delays: Record<string, [failures: number, random: number, wantMs: number]> = {
   "the first retry comes within a second": [1, 0.999, 999.5],
@@ -24,3 +24,86 @@ Deno.test("a wait that was called off before it began rejects at once", async ()
 });
 
 Deno.test("a wait of nothing does not wait", () => systemClock.wait(0, new AbortController().signal));
+
+/** A clock on works whose time passes by hand; `pass` lets what sleeps wake in time, `stop` does not. */
+function clockByHand() {
+  let risingMs = 40;
+  const sleepers = new Set<{ atMs: number; wake(): void }>();
+  const clock = createClock({
+    wallMs: () => 0,
+    risingMs: () => risingMs,
+    sleep: (ms, signal) =>
+      new Promise((resolve, reject) => {
+        const sleeper = { atMs: risingMs + ms, wake: () => (sleepers.delete(sleeper), resolve()) };
+        sleepers.add(sleeper);
+        signal.addEventListener("abort", () => (sleepers.delete(sleeper), reject(signal.reason)), { once: true });
+      }),
+  });
+  const settle = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
+  const wake = async () => {
+    for (const sleeper of sleepers) if (sleeper.atMs <= risingMs) sleeper.wake();
+    await settle();
+  };
+  const pass = async (ms: number) => {
+    for (let step = 0; step < ms; step += 100) {
+      risingMs += 100;
+      await wake();
+    }
+  };
+  const stop = async (ms: number) => {
+    risingMs += ms;
+    await wake();
+  };
+  return { clock, pass, stop };
+}
+
+Deno.test("the steady time goes on while the program runs, and stands still while it is stopped", async () => {
+  const { clock, pass, stop } = clockByHand(), over = new AbortController();
+  const attended = clock.attend(over.signal);
+  const startMs = clock.steadyMs();
+
+  await pass(10_000);
+  assert.equal(clock.steadyMs() - startMs, 10_000);
+  await stop(60_000);
+  assert.ok(clock.steadyMs() - startMs <= 10_500, "a minute of being stopped counted");
+  await pass(10_000);
+  assert.ok(clock.steadyMs() - startMs <= 20_500);
+  assert.ok(clock.steadyMs() - startMs >= 20_000);
+
+  over.abort();
+  await attended;
+});
+
+Deno.test("a loop that hangs for a second has not stopped: the time counts", async () => {
+  const { clock, pass, stop } = clockByHand(), over = new AbortController();
+  const attended = clock.attend(over.signal);
+  const startMs = clock.steadyMs();
+  await pass(1_000);
+  await stop(900);
+  assert.equal(clock.steadyMs() - startMs, 1_900);
+  over.abort();
+  await attended;
+});
+
+Deno.test("a wait that was due while the program was stopped has what was left of it still to go", async () => {
+  const { clock, pass, stop } = clockByHand(), over = new AbortController();
+  const attended = clock.attend(over.signal);
+  let isOver = false;
+  const waited = clock.wait(10_000, over.signal).then(() => isOver = true);
+  await pass(4_000);
+  await stop(3_600_000);
+  assert.ok(!isOver, "an hour of being stopped ended a wait of 10 s");
+  await pass(5_000);
+  assert.ok(!isOver, "it waited for less than 10 s");
+  await pass(1_000);
+  await waited;
+  over.abort();
+  await attended;
+});
+
+Deno.test("a clock that nobody attends counts all that passes", async () => {
+  const { clock, stop } = clockByHand();
+  const startMs = clock.steadyMs();
+  await stop(3_600_000);
+  assert.equal(clock.steadyMs() - startMs, 3_600_000);
+});
