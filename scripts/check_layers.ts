@@ -14,11 +14,11 @@ const layers: readonly (readonly [layer: string, files: string])[] = [
   ["services", "access book book_error connection entry feed feed_* frame jump link pulse relay socket_* token"],
   [
     "core",
-    "alert availability experiment health history judgement revision roster sighting snapshot sources standing trial",
+    "alert availability experiment health history judgement revision roster part_view sighting snapshot sources standing trial",
   ],
   [
     "loop",
-    "book_* bookkeeper consequence letter letter_* mail mail_* mailing monitor outbox outbox_* recorder saved smtp smtp_* store store_* timeline",
+    "book_* bookkeeper consequence letter letter_* mail mail_* mailing monitor outbox outbox_* recorder saved smtp smtp_* store store_* timeline trial_log",
   ],
   ["readers", "api api_* assets healthcheck live live_* metrics metrics_* page page_* profile server"],
   ["wiring", "check check_* opening parts serve"],

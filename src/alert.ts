@@ -48,6 +48,7 @@ export const alertCodes = [
   "store-damaged",
   "store-failing",
   "too-many",
+  "probes-failing",
 ] as const;
 
 /** A system alert: raised once when it begins, and (where `clearedText` has words) told of once when it ends. */
@@ -68,6 +69,7 @@ const raisedText: Record<AlertCode, string> = {
   "store-damaged": "the store was damaged and a new one has been begun",
   "store-failing": "the store cannot be written so a restart may repeat or lose alerts",
   "too-many": "there are more experiments and streams than the limit so some are not watched",
+  "probes-failing": "no stream can be listened to so a silent one may go unnoticed",
 };
 
 const clearedText: Record<AlertCode, string> = {
@@ -79,6 +81,7 @@ const clearedText: Record<AlertCode, string> = {
   "store-damaged": "", // never ends: it is said once
   "store-failing": "the store can be written again",
   "too-many": "all experiments and streams are watched again",
+  "probes-failing": "streams can be listened to again",
 };
 
 /** An alert without its cause, as in a mail's subject. */

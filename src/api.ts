@@ -6,7 +6,8 @@ import { alertText, type HealthEvent, issueText } from "./alert.ts";
 import type { EventJson, ExperimentJson } from "./api_schema.ts";
 import type { StatusJson } from "./api_schema_status.ts";
 import type { Connection, Traffic } from "./connection.ts";
-import type { ExperimentView, FeedView, PartView, SeenView, Snapshot } from "./snapshot.ts";
+import type { FeedView, OutboxView, PartView } from "./part_view.ts";
+import type { ExperimentView, SeenView, Snapshot } from "./snapshot.ts";
 
 type ReportJson = NonNullable<ExperimentJson["jump_report"]>;
 
@@ -38,6 +39,11 @@ export function experimentJson(view: ExperimentView, options: ApiOptions): Exper
     stream_required: record(view.streams.filter(({ required }) => required).map(({ topic }) => [topic, true as const])),
     stream_ok: record(view.streams.map(({ topic, verdict }) => [topic, verdict === "ok"])),
     stream_reports: record(reports),
+    stream_probes: record(
+      view.streams.flatMap(({ topic, probe }) =>
+        probe ? [[topic, { when: time(probe.atMs), heard: probe.heard }]] : []
+      ),
+    ),
     jump_report: view.host.connection && reportJson(view.host.connection, options),
   };
 }
@@ -47,7 +53,7 @@ export function eventJson({ healthy, issues, jumpOk, streamOk, atMs }: HealthEve
 }
 
 export function statusJson(snapshot: Snapshot, nowMs: number): StatusJson {
-  const { feeds, book, mail, store } = snapshot;
+  const { feeds, book, mail, webhook, probes, heartbeat, store } = snapshot;
   return {
     time: time(nowMs),
     version: snapshot.version,
@@ -56,13 +62,16 @@ export function statusJson(snapshot: Snapshot, nowMs: number): StatusJson {
     alerts: snapshot.alerts.map(alertText),
     feeds: { jump: feedJson(feeds.jump), relay: feedJson(feeds.relay) },
     book: { ...partJson(book), resources: book.resources, writes: book.writes, waiting: book.waiting },
-    mail: {
-      ...partJson(mail),
-      waiting: mail.waiting,
-      sent: mail.sent,
-      failed: mail.failed,
-      oldest: time(mail.oldestMs),
+    mail: outboxJson(mail),
+    webhook: outboxJson(webhook),
+    probes: {
+      ...partJson(probes),
+      streams: probes.streams,
+      heard: probes.heard,
+      silent: probes.silent,
+      failed: probes.failed,
     },
+    heartbeat: { ...partJson(heartbeat), sent: heartbeat.sent, failed: heartbeat.failed },
     store: { ...partJson(store), waiting: store.waiting },
   };
 }
@@ -81,6 +90,16 @@ export function time(ms: number): string;
 export function time(ms: number | null): string | null;
 export function time(ms: number | null): string | null {
   return ms === null ? null : new Date(ms).toISOString().replace(".000Z", "Z");
+}
+
+function outboxJson(view: OutboxView) {
+  return {
+    ...partJson(view),
+    waiting: view.waiting,
+    sent: view.sent,
+    failed: view.failed,
+    oldest: time(view.oldestMs),
+  };
 }
 
 function partJson<State extends string>(part: PartView<State>) {

@@ -37,6 +37,7 @@ export const experimentExample = {
       },
     },
   },
+  stream_probes: { "pend00-st-video": { when: "2026-11-22T20:31:12Z", heard: false } },
   jump_report: { ...connection, topic: "pend00", scopes: ["host", "read", "write"], expires_at: null, stats: null },
 };
 

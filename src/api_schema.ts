@@ -96,6 +96,15 @@ export const experimentSchema = z.object({
   stream_reports: z.record(z.string(), reportSchema).meta({
     description: `${byTopic}: what relay last reported; streams never reported in this run are not there`,
   }),
+  stream_probes: z.record(
+    z.string(),
+    z.object({
+      when: timeSchema.meta({ description: "When it was listened to" }),
+      heard: z.boolean().meta({ description: "Whether it sent anything" }),
+    }),
+  ).meta({
+    description: `${byTopic}: what listening to it last found; streams that are not listened to are not there`,
+  }),
   jump_report: z.union([reportSchema, z.null()]).meta({
     description: "What jump last reported; null for never in this run",
   }),

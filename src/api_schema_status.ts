@@ -41,16 +41,39 @@ const bookSchema = z.object({
   waiting: count.meta({ description: "Changes of availability that wait for book" }),
 }).meta({ id: "Book", description: "The booking system" });
 
-const mailSchema = z.object({
+const outboxFields = {
   state: z.enum(["off", "idle", "waiting", "failing"]).meta({
-    description: "`off`: no mail server is set. `waiting`: mails are due. `failing`: the last try failed",
+    description: "`off`: none is set. `waiting`: messages are due. `failing`: the last try failed",
   }),
   ...partFields,
-  waiting: count.meta({ description: "Mails that are owed" }),
-  sent: count.meta({ description: `Mails taken by the server ${sinceStart}` }),
+  waiting: count.meta({ description: "Messages that are owed" }),
+  sent: count.meta({ description: `Messages taken by the server ${sinceStart}` }),
   failed: count.meta({ description: `Tries that failed ${sinceStart}` }),
   oldest: timeOrNeverSchema.meta({ description: "Since when the oldest of them has waited; null when none does" }),
-}).meta({ id: "Mail", description: "Mail to the maintainers" });
+};
+
+const mailSchema = z.object(outboxFields).meta({ id: "Mail", description: "Mail to the maintainers" });
+const webhookSchema = z.object(outboxFields).meta({ id: "Webhook", description: "The events as signed JSON" });
+
+const probesSchema = z.object({
+  state: z.enum(["off", "idle", "probing", "failing"]).meta({
+    description: "`idle`: relay gives statistics, so nothing has to be listened to. `failing`: no stream can be",
+  }),
+  ...partFields,
+  streams: count.meta({ description: "Streams that are listened to in turn now" }),
+  heard: count.meta({ description: `How often a stream was heard ${sinceStart}` }),
+  silent: count.meta({ description: `How often nothing was heard of one ${sinceStart}` }),
+  failed: count.meta({ description: `How often one could not be listened to ${sinceStart}` }),
+}).meta({ id: "Probes", description: "Listening to streams where relay does not say when they last sent" });
+
+const heartbeatSchema = z.object({
+  state: z.enum(["off", "waiting", "ok", "withheld", "failing"]).meta({
+    description: "`waiting`: not asked for yet. `withheld`: not asked for since something is not alive",
+  }),
+  ...partFields,
+  sent: count.meta({ description: `How often it was asked for and answered ${sinceStart}` }),
+  failed: count.meta({ description: `How often asking for it failed ${sinceStart}` }),
+}).meta({ id: "Heartbeat", description: "A dead man's switch that is asked for while all is alive" });
 
 const storeSchema = z.object({
   state: z.enum(["ok", "memory", "failing"]).meta({
@@ -80,6 +103,9 @@ export const statusSchema = z.object({
   }).meta({ description: "The two services that report: `jump` is ssh access, `relay` data and video streams" }),
   book: bookSchema,
   mail: mailSchema,
+  webhook: webhookSchema,
+  probes: probesSchema,
+  heartbeat: heartbeatSchema,
   store: storeSchema,
 }).meta({ id: "Status", description: "The monitor as a whole" });
 export type StatusJson = z.infer<typeof statusSchema>;

@@ -52,7 +52,7 @@ const sameExperiment = members<ExperimentView>({
   firstSeenMs: ignored,
   foundInManifestMs: sameAbsence,
   host: members(seen),
-  streams: list(members<StreamView>({ ...seen, topic: is, required: is })),
+  streams: list(members<StreamView>({ ...seen, topic: is, required: is, probe: (a, b) => a?.heard === b?.heard })),
 });
 
 function members<T extends object>(table: Table<T>): Same<T> {

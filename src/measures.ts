@@ -14,7 +14,9 @@ export interface Measures {
   /** The mail server took a mail. `waitedMs`: how long ago each thing happened that it tells of, by the wall clock. */
   mailed(waitedMs: readonly number[]): void;
   /** A try to send a mail failed. */
-  mailFailed(reason: MailFailure): void;
+  mailFailed(reason: SendFailure): void;
+  /** A try to tell the webhook failed. */
+  webhookFailed(reason: SendFailure): void;
 }
 
 /** `list`: the manifest. `read`, `write`: the availability of one resource. */
@@ -24,4 +26,4 @@ export type BookResult = "ok" | "unreachable" | "refused" | "unknown" | "garbled
 export type StoreOperation = "record" | "prune" | "turns";
 export type StoreResult = "ok" | "failed";
 /** `in-doubt`: the whole message went out and no answer came. */
-export type MailFailure = "deferred" | "refused" | "in-doubt";
+export type SendFailure = "deferred" | "refused" | "in-doubt";

@@ -4,7 +4,7 @@
  * a Snapshot says in `metrics_snapshot`, where it is measured in `metrics_taps`.
  */
 import process from "node:process";
-import type { BookOperation, BookResult, MailFailure, Measures, StoreOperation, StoreResult } from "./measures.ts";
+import type { BookOperation, BookResult, Measures, SendFailure, StoreOperation, StoreResult } from "./measures.ts";
 import { Counter, Gauge, Histogram, Registry } from "./metrics_client.ts";
 import { measuredMetrics, type Metric, shownMetrics, type ShownName } from "./metrics_list.ts";
 import { type LiveFigures, type ProcessFigures, type Sample, samplesOf } from "./metrics_snapshot.ts";
@@ -69,12 +69,13 @@ class Measured implements Measures {
   readonly #bookRequests = counter("status_book_requests_total");
   readonly #bookTimes = histogram("status_book_request_duration_seconds");
   readonly #mailFailures = counter("status_mail_failures_total");
+  readonly #webhookFailures = counter("status_webhook_failures_total");
   readonly #mailDelays = histogram("status_mail_delay_seconds");
   readonly #storeOperations = counter("status_store_operations_total");
   readonly #storeTimes = histogram("status_store_operation_duration_seconds");
   readonly metrics = [
     ...[this.#judgements, this.#entries, this.#bookRequests, this.#bookTimes],
-    ...[this.#mailFailures, this.#mailDelays, this.#storeOperations, this.#storeTimes],
+    ...[this.#mailFailures, this.#webhookFailures, this.#mailDelays, this.#storeOperations, this.#storeTimes],
   ];
 
   /** Every series begins at 0: Prometheus takes no first value for an increase. */
@@ -84,7 +85,10 @@ class Measured implements Measures {
       this.#bookTimes.zero({ operation });
       for (const result of bookResults) this.#bookRequests.inc({ operation, result }, 0);
     }
-    for (const reason of mailFailures) this.#mailFailures.inc({ reason }, 0);
+    for (const reason of sendFailures) {
+      this.#mailFailures.inc({ reason }, 0);
+      this.#webhookFailures.inc({ reason }, 0);
+    }
     for (const operation of storeOperations) {
       this.#storeTimes.zero({ operation });
       for (const result of storeResults) this.#storeOperations.inc({ operation, result }, 0);
@@ -111,8 +115,12 @@ class Measured implements Measures {
     for (const each of waitedMs) this.#mailDelays.observe(Math.max(each, 0) / 1_000);
   }
 
-  mailFailed(reason: MailFailure): void {
+  mailFailed(reason: SendFailure): void {
     this.#mailFailures.inc({ reason });
+  }
+
+  webhookFailed(reason: SendFailure): void {
+    this.#webhookFailures.inc({ reason });
   }
 }
 
@@ -128,6 +136,6 @@ function histogram(name: keyof typeof measuredMetrics) {
 
 const bookOperations: readonly BookOperation[] = ["list", "read", "write"];
 const bookResults: readonly BookResult[] = ["ok", "unreachable", "refused", "unknown", "garbled", "failed"];
-const mailFailures: readonly MailFailure[] = ["deferred", "refused", "in-doubt"];
+const sendFailures: readonly SendFailure[] = ["deferred", "refused", "in-doubt"];
 const storeOperations: readonly StoreOperation[] = ["record", "prune", "turns"];
 const storeResults: readonly StoreResult[] = ["ok", "failed"];

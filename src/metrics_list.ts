@@ -72,6 +72,11 @@ export const shownMetrics = {
     "experiment",
     "stream",
   ),
+  status_stream_probe_heard: gauge(
+    "Whether anything was heard when the stream was last listened to (1) or not (0). Absent where it is not listened to.",
+    "experiment",
+    "stream",
+  ),
 
   status_feed_up: gauge(
     "Whether the feed reports (1: its state is live or late) or not (0: connecting or lost).",
@@ -126,6 +131,41 @@ export const shownMetrics = {
   ),
   status_mail_sent_total: counter("Mails that the mail server took."),
 
+  status_webhook_state: gauge(
+    "1 for the state that the webhook is in, 0 for the others: off, idle, waiting, failing.",
+    "state",
+  ),
+  status_webhook_last_success_timestamp_seconds: gauge(
+    "When the webhook last took what it was sent, in seconds since 1970. Absent if it never did.",
+  ),
+  status_webhook_waiting: gauge("Messages that the webhook is owed."),
+  status_webhook_oldest_timestamp_seconds: gauge(
+    "Since when the oldest of them has been owed, in seconds since 1970. Absent while none is.",
+  ),
+  status_webhook_sent_total: counter("Messages that the webhook took."),
+
+  status_probes_state: gauge(
+    "1 for the state that listening to streams is in, 0 for the others: off, idle (relay gives statistics), probing, " +
+      "failing (no stream can be listened to).",
+    "state",
+  ),
+  status_probes_streams: gauge("Streams that are listened to in turn."),
+  status_probes_total: counter(
+    "How often a stream was listened to. Result: heard, silent, failed (it could not be, which says nothing of it).",
+    "result",
+  ),
+
+  status_heartbeat_state: gauge(
+    "1 for the state that the heartbeat is in, 0 for the others: off, waiting, ok, withheld (something is not alive), " +
+      "failing.",
+    "state",
+  ),
+  status_heartbeat_last_success_timestamp_seconds: gauge(
+    "When the heartbeat was last asked for and answered, in seconds since 1970. Absent until it was, in this run.",
+  ),
+  status_heartbeat_sent_total: counter("How often the heartbeat was asked for and answered."),
+  status_heartbeat_failures_total: counter("How often asking for the heartbeat failed."),
+
   status_store_state: gauge("1 for the state that the store is in, 0 for the others: ok, memory, failing.", "state"),
   status_store_last_success_timestamp_seconds: gauge(
     "When something was last written to the store, in seconds since 1970. Absent until it was, in this run.",
@@ -160,6 +200,11 @@ export const measuredMetrics = {
   status_mail_failures_total: counter(
     "Tries to send a mail that failed: deferred (not taken for now, or no conversation), refused (not taken for good), " +
       "in-doubt (handed over, and no answer came).",
+    "reason",
+  ),
+  status_webhook_failures_total: counter(
+    "Tries to tell the webhook that failed: deferred (not taken for now, or no answer at all), refused (not taken for " +
+      "good), in-doubt (sent, and no answer came).",
     "reason",
   ),
   status_mail_delay_seconds: histogram(

@@ -4,16 +4,8 @@
  */
 import { alertCodes } from "./alert.ts";
 import type { shownMetrics, ShownName } from "./metrics_list.ts";
-import {
-  type BookView,
-  type ExperimentView,
-  type FeedView,
-  idleMsOf,
-  type MailView,
-  type PartView,
-  type Snapshot,
-  type StoreView,
-} from "./snapshot.ts";
+import type { BookView, FeedView, HeartbeatView, OutboxView, PartView, ProbesView, StoreView } from "./part_view.ts";
+import { type ExperimentView, idleMsOf, type Snapshot } from "./snapshot.ts";
 import type { ExperimentState } from "./standing.ts";
 
 /** One series; `labels`: the values of the metric's labels, in their order. */
@@ -46,7 +38,10 @@ export function samplesOf(snapshot: Snapshot, figures: ProcessFigures): Readonly
   for (const view of snapshot.experiments) addExperiment(sheet, view, relay);
   for (const name of ["jump", "relay"] as const) addFeed(sheet, name, snapshot.feeds[name]);
   addBook(sheet, snapshot.book);
-  addMail(sheet, snapshot.mail);
+  addOutbox(sheet, "mail", snapshot.mail);
+  addOutbox(sheet, "webhook", snapshot.webhook);
+  addProbes(sheet, snapshot.probes);
+  addHeartbeat(sheet, snapshot.heartbeat);
   addStore(sheet, snapshot.store);
   const active = new Set(snapshot.alerts.map(({ code }) => code));
   for (const code of alertCodes) sheet.add("status_alert_active", active.has(code), code);
@@ -93,6 +88,7 @@ function addExperiment(sheet: Sheet, view: ExperimentView, relay: FeedView): voi
     sheet.add("status_stream_ok", stream.verdict && stream.verdict === "ok", name, stream.topic);
     sheet.add("status_stream_required", stream.required, name, stream.topic);
     sheet.add("status_stream_idle_seconds", seconds(idleMsOf(stream, relay)), name, stream.topic);
+    sheet.add("status_stream_probe_heard", stream.probe && stream.probe.heard, name, stream.topic);
   }
 }
 
@@ -118,12 +114,25 @@ function addBook(sheet: Sheet, book: BookView): void {
   sheet.add("status_book_writes_total", book.writes);
 }
 
-function addMail(sheet: Sheet, mail: MailView): void {
-  addStates(sheet, "status_mail_state", keysOf(mailStates), (state) => mail.state === state);
-  sheet.add("status_mail_last_success_timestamp_seconds", seconds(mail.lastSuccessMs));
-  sheet.add("status_mail_waiting", mail.waiting);
-  sheet.add("status_mail_oldest_timestamp_seconds", seconds(mail.oldestMs));
-  sheet.add("status_mail_sent_total", mail.sent);
+function addOutbox(sheet: Sheet, name: "mail" | "webhook", view: OutboxView): void {
+  addStates(sheet, `status_${name}_state`, keysOf(outboxStates), (state) => view.state === state);
+  sheet.add(`status_${name}_last_success_timestamp_seconds`, seconds(view.lastSuccessMs));
+  sheet.add(`status_${name}_waiting`, view.waiting);
+  sheet.add(`status_${name}_oldest_timestamp_seconds`, seconds(view.oldestMs));
+  sheet.add(`status_${name}_sent_total`, view.sent);
+}
+
+function addProbes(sheet: Sheet, probes: ProbesView): void {
+  addStates(sheet, "status_probes_state", keysOf(probesStates), (state) => probes.state === state);
+  sheet.add("status_probes_streams", probes.streams);
+  for (const result of ["heard", "silent", "failed"] as const) sheet.add("status_probes_total", probes[result], result);
+}
+
+function addHeartbeat(sheet: Sheet, heartbeat: HeartbeatView): void {
+  addStates(sheet, "status_heartbeat_state", keysOf(heartbeatStates), (state) => heartbeat.state === state);
+  sheet.add("status_heartbeat_last_success_timestamp_seconds", seconds(heartbeat.lastSuccessMs));
+  sheet.add("status_heartbeat_sent_total", heartbeat.sent);
+  sheet.add("status_heartbeat_failures_total", heartbeat.failed);
 }
 
 function addStore(sheet: Sheet, store: StoreView): void {
@@ -134,7 +143,7 @@ function addStore(sheet: Sheet, store: StoreView): void {
 
 function addStates<State extends string>(
   sheet: Sheet,
-  name: "status_experiments" | "status_book_state" | "status_mail_state" | "status_store_state",
+  name: "status_experiments" | `status_${"book" | "mail" | "webhook" | "probes" | "heartbeat" | "store"}_state`,
   states: readonly State[],
   valueOf: (state: State) => number | boolean,
 ): void {
@@ -154,7 +163,9 @@ const experimentStates: readonly ExperimentState[] = keysOf(
 );
 const feedStates: Record<StateOf<FeedView>, 0> = { connecting: 0, live: 0, late: 0, lost: 0 };
 const bookStates: Record<StateOf<BookView>, 0> = { unread: 0, ok: 0, failing: 0, lost: 0, empty: 0 };
-const mailStates: Record<StateOf<MailView>, 0> = { off: 0, idle: 0, waiting: 0, failing: 0 };
+const outboxStates: Record<StateOf<OutboxView>, 0> = { off: 0, idle: 0, waiting: 0, failing: 0 };
+const probesStates: Record<StateOf<ProbesView>, 0> = { off: 0, idle: 0, probing: 0, failing: 0 };
+const heartbeatStates: Record<StateOf<HeartbeatView>, 0> = { off: 0, waiting: 0, ok: 0, withheld: 0, failing: 0 };
 const storeStates: Record<StateOf<StoreView>, 0> = { ok: 0, memory: 0, failing: 0 };
 
 function keysOf<Key extends string>(table: Readonly<Record<Key, 0>>): readonly Key[] {

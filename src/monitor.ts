@@ -14,11 +14,12 @@ import { type Conditions, conditionsOf, type HealthRules } from "./health.ts";
 import { judge, nextLimitMs } from "./judgement.ts";
 import { Revision } from "./revision.ts";
 import { restored } from "./saved.ts";
-import { type Snapshot, snapshotOf } from "./snapshot.ts";
+import { type Known, type Snapshot, snapshotOf } from "./snapshot.ts";
 import * as sources from "./sources.ts";
 import type { Saved } from "./store.ts";
 import { Timeline } from "./timeline.ts";
 import { trialsOf } from "./trial.ts";
+import { TrialLog } from "./trial_log.ts";
 import type { Trouble } from "./trouble.ts";
 
 export interface MonitorOptions {
@@ -29,6 +30,8 @@ export interface MonitorOptions {
 }
 
 export interface MonitorPorts extends ConsequencePorts {
+  /** How the parts are that the loop does not know of. */
+  readonly views: () => Pick<Known, "webhook" | "probes" | "heartbeat">;
   /** Readers would be shown something else now, if only a time: called often, so it must cost nothing. */
   changed(): void;
 }
@@ -54,8 +57,7 @@ export class Monitor implements BookListener {
   /** Alerts of this program's own start, to be told with the first judgement. */
   #owed: SystemAlert[];
   #snapshot: Snapshot | null = null;
-  /** What would be written if BOOK_WRITES were on: resources, and whether as available. */
-  #trials: ReadonlyMap<string, boolean> = new Map();
+  readonly #trials: TrialLog;
   #woken = Promise.withResolvers<void>();
   /** Resolves when book has said of every resource whether it is available. */
   readonly #booked = Promise.withResolvers<void>();
@@ -73,6 +75,7 @@ export class Monitor implements BookListener {
     this.#known = start.saved.alerts;
     this.#timeline = new Timeline(start.saved, this.#lab);
     this.#owed = [...start.alerts];
+    this.#trials = new TrialLog(ports.log);
     this.#consequences = new Consequences(ports, hands(this));
   }
 
@@ -173,6 +176,7 @@ export class Monitor implements BookListener {
       alerts: this.#known,
       waitingForBook: keeper.waiting,
       mail: outbox.view(),
+      ...this.#ports.views(),
       store: this.#ports.recorder.view(),
     };
     return snapshotOf({ ...known, revision: this.#revision.of(known) });
@@ -230,15 +234,9 @@ export class Monitor implements BookListener {
     this.#sources = { ...this.#sources, book };
   }
 
-  /** With BOOK_WRITES=off: says once what would be written to a resource, and again when that is another. */
   #logTrials(nowMs: number): void {
     const known = { lab: this.#lab, states: this.#sources.book.states, rules: this.#options.availability };
-    const trials = trialsOf(this.#lab.resources, known, nowMs);
-    for (const [name, { available, reason }] of trials) {
-      if (this.#trials.get(name) === available) continue;
-      this.#ports.log.warn(`book: ${name} would be made ${available ? "available" : "unavailable"}`, { reason });
-    }
-    this.#trials = new Map([...trials].map(([name, { available }]) => [name, available]));
+    this.#trials.follow(trialsOf(this.#lab.resources, known, nowMs));
   }
 
   /** Something that readers see is another, here or elsewhere: in the mails, in the store. */

@@ -13,7 +13,7 @@ import { type FrozenLetter, LetterPile } from "./letter_pile.ts";
 import type { MailText } from "./mail.ts";
 import { deliver, type Failure, make } from "./mailing.ts";
 import type { Delivery, PostOffice } from "./smtp.ts";
-import type { MailView } from "./snapshot.ts";
+import type { OutboxView } from "./part_view.ts";
 import type { Change, Saved } from "./store.ts";
 import { backoffMs, type Clock, mailBackoff } from "./wait.ts";
 
@@ -57,7 +57,7 @@ export interface Outbox {
    * bounds. Once before `run`, with a gate, keeps what an earlier run left from being composed too early.
    */
   recorded(gate?: Promise<void>): void;
-  view(): MailView;
+  view(): OutboxView;
   /** Sends what is owed until `signal` is aborted, then resolves within 3 s: a mail under way has until then to be taken. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -85,7 +85,7 @@ class MailOutbox implements Outbox {
   #failures = 0;
   #retryMs = 0;
   #wake = () => {};
-  #view: MailView;
+  #view: OutboxView;
 
   constructor(options: OutboxOptions, ports: OutboxPorts, restored: Restored, listener: OutboxListener) {
     const { letters, lastMailMs } = restored;
@@ -122,7 +122,7 @@ class MailOutbox implements Outbox {
     this.#wake();
   }
 
-  view(): MailView {
+  view(): OutboxView {
     return this.#view;
   }
 
@@ -229,7 +229,7 @@ class MailOutbox implements Outbox {
     await this.#ports.clock.wait(ms, woken.signal).catch(() => {}); // what happened is for the caller to see
   }
 
-  #viewOf(was: MailView): MailView {
+  #viewOf(was: OutboxView): OutboxView {
     const waiting = this.#pile.waiting();
     const working = this.#failures > 0 ? "failing" : waiting.length > 0 ? "waiting" : "idle";
     const state = this.#ports.post === null ? "off" : working;
@@ -238,7 +238,7 @@ class MailOutbox implements Outbox {
   }
 
   /** `news`: what is another in the view, besides what waits. */
-  #tell(news: Partial<MailView>): void {
+  #tell(news: Partial<OutboxView>): void {
     const view = this.#viewOf({ ...this.#view, ...news });
     if (JSON.stringify(view) === JSON.stringify(this.#view)) return;
     this.#view = view;

@@ -5,7 +5,8 @@
 import { durationWords } from "./duration.ts";
 import { counted } from "./page_banner.ts";
 import type { Mark } from "./page_time.tsx";
-import type { BookView, FeedView, MailView, PartView, Snapshot, StoreView } from "./snapshot.ts";
+import type { BookView, FeedView, HeartbeatView, OutboxView, PartView, ProbesView, StoreView } from "./part_view.ts";
+import type { Snapshot } from "./snapshot.ts";
 
 export interface SourceWords {
   readonly name: string;
@@ -21,12 +22,17 @@ export interface SourceWords {
   readonly isError: boolean;
 }
 
-export function sourcesOf({ feeds, book, mail, store }: Snapshot, nowMs: number): readonly SourceWords[] {
+/** What is not set up is left out, but for mail: a monitor that tells nobody should say so. */
+export function sourcesOf(snapshot: Snapshot, nowMs: number): readonly SourceWords[] {
+  const { feeds, book, mail, webhook, probes, heartbeat, store } = snapshot;
   return [
     feedWords("jump", feeds.jump, nowMs),
     feedWords("relay", feeds.relay, nowMs),
     bookWords(book),
+    ...(probes.state === "off" || probes.state === "idle" ? [] : [probesWords(probes)]),
     mailWords(mail, nowMs),
+    ...(webhook.state === "off" ? [] : [outboxWords("webhook", webhook, "message", nowMs)]),
+    ...(heartbeat.state === "off" ? [] : [heartbeatWords(heartbeat)]),
     storeWords(store),
   ];
 }
@@ -82,21 +88,56 @@ function bookWords(view: BookView): SourceWords {
   };
 }
 
-function mailWords(view: MailView, nowMs: number): SourceWords {
+function mailWords(view: OutboxView, nowMs: number): SourceWords {
+  const words = outboxWords("mail", view, "mail", nowMs);
+  return view.state === "off" ? { ...words, facts: ["alerts go to the log alone"] } : words;
+}
+
+function outboxWords(name: string, view: OutboxView, thing: string, nowMs: number): SourceWords {
   const marks = { off: "off", idle: "healthy", waiting: "starting", failing: "unhealthy" } as const;
   return {
-    name: "mail",
+    name,
     part: view,
     mark: marks[view.state],
     state: view.state,
-    success: "last mail",
-    waits: view.waiting > 0 ? `${waitText(view.waiting, "mail")}${oldestText(view, nowMs)}` : null,
+    success: `last ${thing}`,
+    waits: view.waiting > 0 ? `${waitText(view.waiting, thing)}${oldestText(view, nowMs)}` : null,
     facts: [
-      ...(view.state === "off" ? ["alerts go to the log alone"] : []),
       ...(view.sent > 0 ? [`${view.sent} sent`] : []),
       ...(view.failed > 0 ? [`${counted(view.failed, "try", "tries")} failed`] : []),
     ],
     isError: view.state === "failing",
+  };
+}
+
+function probesWords(view: ProbesView): SourceWords {
+  const marks = { off: "off", idle: "off", probing: "healthy", failing: "warned" } as const;
+  return {
+    name: "listening",
+    part: view,
+    mark: marks[view.state],
+    state: view.state === "probing" ? "ok" : view.state,
+    success: "last heard",
+    waits: null,
+    facts: [
+      `to ${counted(view.streams, "stream")} in turn, as relay gives no statistics`,
+      ...(view.failed > 0 ? [`${counted(view.failed, "try", "tries")} failed`] : []),
+    ],
+    isError: view.state === "failing",
+  };
+}
+
+function heartbeatWords(view: HeartbeatView): SourceWords {
+  const marks = { off: "off", waiting: "starting", ok: "healthy", withheld: "warned", failing: "unhealthy" } as const;
+  return {
+    name: "heartbeat",
+    part: view,
+    mark: marks[view.state],
+    state: view.state,
+    success: "last answer",
+    waits: null,
+    facts: view.failed > 0 ? [`${counted(view.failed, "try", "tries")} failed`] : [],
+    isError: view.state === "failing" || view.state === "withheld",
   };
 }
 
@@ -108,7 +149,7 @@ function tokenText(leftMs: number): string {
   return leftMs > 0 ? `token good for ${durationWords(leftMs)}` : "token expired";
 }
 
-function oldestText({ oldestMs }: MailView, nowMs: number): string {
+function oldestText({ oldestMs }: OutboxView, nowMs: number): string {
   return oldestMs === null ? "" : `, the oldest for ${durationWords(nowMs - oldestMs)}`;
 }
 

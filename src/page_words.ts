@@ -5,7 +5,8 @@
 import { type Issue, issueText } from "./alert.ts";
 import { durationWords } from "./duration.ts";
 import type { Shares, SpanState } from "./history.ts";
-import { agedMs, type ExperimentView, type FeedView, idleMsOf, type SeenView, type Snapshot } from "./snapshot.ts";
+import type { FeedView } from "./part_view.ts";
+import { agedMs, type ExperimentView, idleMsOf, type SeenView, type Snapshot } from "./snapshot.ts";
 import { excerpt } from "./trouble.ts";
 
 /** A name that is safe to show: one line, cut, never empty. */

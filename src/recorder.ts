@@ -2,7 +2,7 @@
  * Writes changes to the store, in order, and keeps what could not be written until it can: a full disk delays the record,
  * never the alert. What waits is kept short, since of most things only the newest word counts.
  */
-import type { StoreView } from "./snapshot.ts";
+import type { StoreView } from "./part_view.ts";
 import type { Change, Store } from "./store.ts";
 import { aborted, type BackoffLimits, backoffMs, type Clock } from "./wait.ts";
 

@@ -25,14 +25,18 @@ export class Revision {
 
 /** Values, and objects that are made anew only when something in them changes. */
 function substanceOf(
-  { lab, conditions, sources, timeline, alerts, waitingForBook, mail, store }: Omit<Known, "revision">,
+  { lab, conditions, sources, timeline, alerts, waitingForBook, mail, webhook, probes, heartbeat, store }: Omit<
+    Known,
+    "revision"
+  >,
 ) {
   const { jump, relay, book } = sources;
   return [
     ...[lab.jump.verdicts, lab.relay.verdicts, conditions.jump, conditions.relay, timeline.revision, alerts],
     ...[jump.state, jump.lastError, jump.generation, relay.state, relay.lastError, relay.generation],
     ...[book.state, book.states, book.trouble?.message, book.writes, waitingForBook],
-    ...[mail.state, mail.lastError, mail.waiting, mail.sent, mail.failed],
+    ...[mail, webhook].flatMap((view) => [view.state, view.lastError, view.waiting, view.sent, view.failed]),
+    ...[probes.state, probes.lastError, probes.streams, heartbeat.state, heartbeat.lastError],
     ...[store.state, store.lastError, store.waiting],
   ];
 }

@@ -33,6 +33,12 @@ const stopMsMax = 4_000;
 const pruneEveryMs = 3_600_000;
 const random = () => Math.random();
 const log = logger("status");
+const off = { state: "off", sinceMs: 0, lastSuccessMs: null, lastError: null } as const;
+const unbuilt = {
+  webhook: { ...off, waiting: 0, sent: 0, failed: 0, oldestMs: null },
+  probes: { ...off, streams: 0, heard: 0, silent: 0, failed: 0 },
+  heartbeat: { ...off, sent: 0, failed: 0 },
+};
 
 /** Runs the monitor until SIGTERM or SIGINT. Throws where it can't start: no port, no store, no log. */
 export async function serve(settings: Settings, warnings: readonly string[], version: string): Promise<void> {
@@ -54,7 +60,7 @@ export async function serve(settings: Settings, warnings: readonly string[], ver
   const server = listening(settings, { snapshot, store, live, metrics });
   const monitor = new Monitor(
     monitorOptions(settings, version),
-    { clock, log, recorder, changed: () => live.changed() },
+    { clock, log, recorder, views: () => unbuilt, changed: () => live.changed() },
     opened,
     (monitor) => hands(settings, { monitor, recorder, opened, taps }, { signal, ends }),
   );

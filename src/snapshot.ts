@@ -4,10 +4,11 @@
  */
 import type { AlertCode, HealthEvent, Issue, SystemAlert } from "./alert.ts";
 import { type AvailabilityRules, heldReason } from "./availability.ts";
-import type { Connection, FeedCounts } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import type { Experiment, Lab } from "./experiment.ts";
 import { type Conditions, type HealthRules, type Verdict, wishFor } from "./health.ts";
 import type { Run, Turn } from "./history.ts";
+import type { BookView, FeedView, HeartbeatView, OutboxView, ProbesView, StoreView } from "./part_view.ts";
 import { type Feed, lastSeen } from "./sighting.ts";
 import type { BookSource, FeedSource, Sources } from "./sources.ts";
 import { type ExperimentState, standingOf } from "./standing.ts";
@@ -26,7 +27,10 @@ export interface Snapshot {
   readonly counts: Readonly<Record<ExperimentState, number>>;
   readonly feeds: { readonly jump: FeedView; readonly relay: FeedView };
   readonly book: BookView;
-  readonly mail: MailView;
+  readonly mail: OutboxView;
+  readonly webhook: OutboxView;
+  readonly probes: ProbesView;
+  readonly heartbeat: HeartbeatView;
   readonly store: StoreView;
   /** System alerts that hold now, oldest first. */
   readonly alerts: readonly SystemAlert[];
@@ -78,40 +82,13 @@ export interface SeenView {
 export interface StreamView extends SeenView {
   readonly topic: string;
   readonly required: boolean;
+  readonly probe: ProbeView | null;
 }
 
-/** Of every part: its state, since when, when it last succeeded, and its last error in words (null: never). */
-export interface PartView<State extends string> {
-  readonly state: State;
-  readonly sinceMs: number;
-  readonly lastSuccessMs: number | null;
-  readonly lastError: string | null;
-}
-
-export interface FeedView extends PartView<"connecting" | "live" | "late" | "lost"> {
-  readonly counts: FeedCounts;
-  readonly intervalMs: number | null;
-  readonly generation: "measured" | "unmeasured" | "unseen";
-  readonly tokenExpiresMs: number | null;
-}
-
-export interface BookView extends PartView<"unread" | "ok" | "failing" | "lost" | "empty"> {
-  readonly resources: number;
-  readonly writes: number;
-  /** Changes of availability that wait for book. */
-  readonly waiting: number;
-}
-
-export interface MailView extends PartView<"off" | "idle" | "waiting" | "failing"> {
-  readonly waiting: number;
-  readonly sent: number;
-  readonly failed: number;
-  readonly oldestMs: number | null;
-}
-
-export interface StoreView extends PartView<"ok" | "memory" | "failing"> {
-  /** Changes that could not be written yet. */
-  readonly waiting: number;
+/** What listening to a stream last found, while it holds. */
+export interface ProbeView {
+  readonly atMs: number;
+  readonly heard: boolean;
 }
 
 /** All that a Snapshot is made of. */
@@ -126,7 +103,10 @@ export interface Known {
   readonly timeline: History;
   readonly alerts: ReadonlyMap<AlertCode, SystemAlert>;
   readonly waitingForBook: number;
-  readonly mail: MailView;
+  readonly mail: OutboxView;
+  readonly webhook: OutboxView;
+  readonly probes: ProbesView;
+  readonly heartbeat: HeartbeatView;
   readonly store: StoreView;
 }
 
@@ -156,6 +136,9 @@ export function snapshotOf(known: Known): Snapshot {
     feeds: { jump: feedView(sources.jump, known.lab.jump), relay: feedView(sources.relay, known.lab.relay) },
     book: bookView(sources.book, known),
     mail: known.mail,
+    webhook: known.webhook,
+    probes: known.probes,
+    heartbeat: known.heartbeat,
     store: known.store,
     alerts: [...known.alerts.values()].sort((a, b) => a.atMs - b.atMs),
   };
@@ -183,7 +166,7 @@ function experimentView(experiment: Experiment, known: Known): ExperimentView {
     firstSeenMs: experiment.firstSeenMs,
     foundInManifestMs: experiment.foundInManifestMs,
     host: seenView(name, lab.jump),
-    streams: experiment.streams.map((stream) => ({ ...stream, ...seenView(stream.topic, lab.relay) })),
+    streams: experiment.streams.map((stream) => ({ ...stream, ...seenView(stream.topic, lab.relay), probe: null })),
   };
 }
 

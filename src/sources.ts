@@ -7,7 +7,7 @@ import type { ResourceState } from "./availability.ts";
 import type { FeedCounts, FeedNews, Report } from "./connection.ts";
 import type { Lab } from "./experiment.ts";
 import type { Conditions } from "./health.ts";
-import type { BookView, FeedView } from "./snapshot.ts";
+import type { BookView, FeedView } from "./part_view.ts";
 import { silenceCure, type Trouble } from "./trouble.ts";
 
 export interface FeedSource {

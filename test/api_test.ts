@@ -71,6 +71,7 @@ Deno.test("an experiment has the Go program's fields, and those added to them", 
     last_checked_streams: "2026-11-22T20:00:01.120Z",
     stream_required: { "pend00-st-video": true },
     stream_ok: { "pend00-st-video": false },
+    stream_probes: {},
     stream_reports: {
       "pend00-st-video": {
         topic: "pend00-st-video",

@@ -28,6 +28,7 @@ const alertDetails: Record<AlertCode, string> = {
   "store-damaged": "the old one is kept as status.db.damaged-20261122T203114Z",
   "store-failing": "disk I/O error",
   "too-many": "20003 of 20000",
+  "probes-failing": "relay answered 500",
 };
 
 /** Whole mails, kept in test/fixtures/mail. After a change that is meant: `deno test -A test/mail_html_test.ts -- --update`. */

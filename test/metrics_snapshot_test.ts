@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import type { Idle } from "../src/connection.ts";
 import type { ShownName } from "../src/metrics_list.ts";
 import { samplesOf } from "../src/metrics_snapshot.ts";
-import type { ExperimentView, FeedView, Snapshot, StreamView } from "../src/snapshot.ts";
+import type { FeedView } from "../src/part_view.ts";
+import type { ExperimentView, Snapshot, StreamView } from "../src/snapshot.ts";
 import { connection } from "./fixtures/bench.ts";
 import { agoMs, alert, nowMs, snapshot, view } from "./fixtures/letters.ts";
 
@@ -169,6 +170,7 @@ Deno.test("every system alert has a series, and one that holds is 1", () => {
     "store-damaged 0",
     "store-failing 0",
     "too-many 0",
+    "probes-failing 0",
   ]);
 });
 
@@ -196,7 +198,7 @@ function sent(idle: Idle): Partial<StreamView> {
 }
 
 function withStream(given: Partial<StreamView>): Snapshot {
-  const stream = { topic: "pend00-st-data", required: true, verdict: "ok" as const, seenMs: nowMs };
+  const stream = { topic: "pend00-st-data", required: true, verdict: "ok" as const, seenMs: nowMs, probe: null };
   const whole = { ...stream, connection: connection(stream.topic, 1_500), ...given };
   return snapshot([view("pend00", [], { streams: [whole] })]);
 }

@@ -19,6 +19,7 @@ function notebook() {
     judged: ({ feed, entries, tookMs }) => told.push(`judged ${feed} ${entries} ${tookMs}`),
     mailed: (waitedMs) => told.push(`mailed ${waitedMs.join(" ")}`),
     mailFailed: (reason) => told.push(`mail ${reason}`),
+    webhookFailed: (reason) => told.push(`webhook ${reason}`),
   };
   return { told, measures, steadyMs: () => ms += 100 };
 }

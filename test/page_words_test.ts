@@ -15,7 +15,8 @@ import {
   streamWords,
   timeWords,
 } from "../src/page_words.ts";
-import type { FeedView, SeenView } from "../src/snapshot.ts";
+import type { FeedView } from "../src/part_view.ts";
+import type { SeenView } from "../src/snapshot.ts";
 import { missingJump, nowMs, snapshot, unhealthy, view } from "./fixtures/letters.ts";
 import { connection } from "./fixtures/page_lab.ts";
 

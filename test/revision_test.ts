@@ -7,6 +7,7 @@ import type { Known } from "../src/snapshot.ts";
 import * as sources from "../src/sources.ts";
 import { Timeline } from "../src/timeline.ts";
 import { Bench, resource, rules, startMs } from "./fixtures/bench.ts";
+import { offViews } from "./fixtures/views.ts";
 
 type Judged = Omit<Known, "revision">;
 
@@ -30,6 +31,7 @@ function wellKnown(): { bench: Bench; known: Judged } {
     alerts: new Map(),
     waitingForBook: 0,
     mail: { ...idle, state: "idle", sent: 0, failed: 0, oldestMs: null },
+    ...offViews,
     store: { ...idle, state: "ok" },
   };
   return { bench, known };
