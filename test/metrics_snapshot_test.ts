@@ -158,6 +158,38 @@ Deno.test("book, mail and store say their state, what waits and since when", () 
   assert.deepEqual(series(known, "status_store_last_success_timestamp_seconds"), ["3"]);
 });
 
+Deno.test("webhook, heartbeat and listening say their state, and what they have done", () => {
+  const { webhook, heartbeat, probes, ...rest } = snapshot();
+  const known: Snapshot = {
+    ...rest,
+    webhook: { ...webhook, state: "failing", waiting: 4, sent: 8, oldestMs: 2_000, lastSuccessMs: 1_500 },
+    heartbeat: { ...heartbeat, state: "withheld", sent: 3, failed: 2, lastSuccessMs: 1_000 },
+    probes: { ...probes, state: "probing", streams: 5, heard: 6, silent: 7, failed: 1 },
+  };
+  const isSo = (name: ShownName) => series(known, name).filter((each) => each.endsWith(" 1"));
+
+  assert.deepEqual(isSo("status_webhook_state"), ["failing 1"]);
+  assert.deepEqual(isSo("status_heartbeat_state"), ["withheld 1"]);
+  assert.deepEqual(isSo("status_probes_state"), ["probing 1"]);
+  assert.deepEqual(series(known, "status_webhook_waiting"), ["4"]);
+  assert.deepEqual(series(known, "status_webhook_sent_total"), ["8"]);
+  assert.deepEqual(series(known, "status_webhook_oldest_timestamp_seconds"), ["2"]);
+  assert.deepEqual(series(known, "status_webhook_last_success_timestamp_seconds"), ["1.5"]);
+  assert.deepEqual(series(known, "status_heartbeat_sent_total"), ["3"]);
+  assert.deepEqual(series(known, "status_heartbeat_failures_total"), ["2"]);
+  assert.deepEqual(series(known, "status_heartbeat_last_success_timestamp_seconds"), ["1"]);
+  assert.deepEqual(series(known, "status_probes_streams"), ["5"]);
+  assert.deepEqual(series(known, "status_probes_total"), ["heard 6", "silent 7", "failed 1"]);
+});
+
+Deno.test("a stream that is listened to says what was heard, another nothing", () => {
+  const heard = (probe: StreamView["probe"]) => series(withStream({ probe }), "status_stream_probe_heard");
+
+  assert.deepEqual(heard({ atMs: 1, heard: true }), ["pend00 pend00-st-data 1"]);
+  assert.deepEqual(heard({ atMs: 1, heard: false }), ["pend00 pend00-st-data 0"]);
+  assert.deepEqual(heard(null), []);
+});
+
 Deno.test("every system alert has a series, and one that holds is 1", () => {
   const alerts = series({ ...snapshot(), alerts: [alert("relay-lost")] }, "status_alert_active");
 

@@ -8,7 +8,7 @@ import { lab, lost, rig } from "./fixtures/page_lab.ts";
 
 const troubled = [rig("pend00", [missingJump], { sinceMs: agoMs(4) }), rig("spin31")];
 const usual = lab(troubled);
-const { feeds, book, mail, store } = usual;
+const { feeds, book, mail, webhook, probes, heartbeat, store } = usual;
 const counts = { ...feeds.jump.counts, skipped: 1, badFrames: 2, connects: 3, reconnects: 1 };
 
 function sourceTexts(given: Partial<Snapshot>): string[] {
@@ -93,6 +93,40 @@ const sources: Record<string, [Partial<Snapshot>, at: number, text: RegExp]> = {
     3,
     /^mail failing .*2 mails waiting, the oldest for 42 min9 tries failed450 try later$/,
   ],
+  "listening to streams": [
+    { probes: { ...probes, state: "probing", streams: 12, failed: 2, lastSuccessMs: nowMs } },
+    3,
+    /^listening ok .*last heard 0 s agoto 12 streams in turn, as relay gives no statistics2 tries failed$/,
+  ],
+  "listening that fails": [
+    { probes: { ...probes, state: "failing", streams: 1, lastError: "relay answered 500" } },
+    3,
+    /^listening failing .*to 1 stream in turn.*relay answered 500$/,
+  ],
+  "a webhook that waits": [
+    {
+      webhook: {
+        ...webhook,
+        state: "failing",
+        waiting: 1,
+        oldestMs: agoMs(2),
+        failed: 1,
+        lastError: "it answered 502",
+      },
+    },
+    4,
+    /^webhook failing .*1 message waiting, the oldest for 2 min1 try failedit answered 502$/,
+  ],
+  "a heartbeat": [
+    { heartbeat: { ...heartbeat, state: "ok", lastSuccessMs: nowMs } },
+    4,
+    /^heartbeat ok .*last answer 0 s ago$/,
+  ],
+  "a heartbeat that is withheld": [
+    { heartbeat: { ...heartbeat, state: "withheld", lastError: "relay is lost", failed: 3 } },
+    4,
+    /^heartbeat withheld .*3 tries failedrelay is lost$/,
+  ],
   "the store": [{}, 4, /^store ok for 10 hlast write 0 s ago$/],
   "a mail that failed once": [{ mail: { ...mail, state: "waiting", waiting: 1, failed: 1 } }, 3, /1 try failed$/],
   "a store in memory": [
@@ -109,6 +143,12 @@ const sources: Record<string, [Partial<Snapshot>, at: number, text: RegExp]> = {
 for (const [name, [given, at, text]] of Object.entries(sources)) {
   Deno.test(`the sources: ${name}`, () => assert.match(sourceTexts(given)[at] ?? "", text));
 }
+
+Deno.test("the sources that are not set up, or not needed, are left out", () => {
+  const off = { ...usual, probes: { ...probes, state: "idle" as const } };
+
+  assert.deepEqual(sourcesOf(off, nowMs).map(({ name }) => name), ["jump", "relay", "book", "mail", "store"]);
+});
 
 Deno.test("the sources are always the same five, each with a shape of its own for its state", () => {
   const states = sourcesOf({ ...usual, feeds: { ...feeds, relay: lost(feeds.relay) } }, nowMs);
