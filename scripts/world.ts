@@ -7,6 +7,7 @@ import { jumpDialect, relayDialect } from "./world_access.ts";
 import { Board, type Truthy } from "./world_board.ts";
 import { Book } from "./world_book.ts";
 import type { Generation } from "./world_entries.ts";
+import type { Certificates } from "./world_fault.ts";
 import { Feed } from "./world_feed.ts";
 import { type Host, Lab, type Stream } from "./world_lab.ts";
 import { Mailbox, type SmtpAuth } from "./world_mail.ts";
@@ -24,6 +25,8 @@ export interface WorldOptions {
   readonly ports?: Partial<Record<Service | "smtp", number>>;
   /** With it the mail server asks for a login. */
   readonly smtpAuth?: SmtpAuth;
+  /** With them all four speak TLS, by the good one. */
+  readonly certificates?: Certificates;
 }
 
 export type Service = "book" | "jump" | "relay";
@@ -61,17 +64,29 @@ export class World {
   readonly #options: WorldOptions;
 
   constructor(options: WorldOptions) {
-    const { reportEveryMs = 5_000, pingEveryMs = 54_000, relayGeneration = "v0.7", smtpAuth = null } = options;
+    const {
+      reportEveryMs = 5_000,
+      pingEveryMs = 54_000,
+      relayGeneration = "v0.7",
+      smtpAuth = null,
+      certificates = null,
+    } = options;
     this.#options = options;
     this.secrets = { book: "made-up-book", jump: "made-up-jump", relay: "made-up-relay", ...options.secrets };
     this.basePaths = { book: "/t/book", jump: "/t/jump", relay: "/t/relay", ...options.basePaths };
     const { board, lab, basePaths } = this;
     const times = { reportEveryMs, pingEveryMs };
     const rules = (service: Service) => () => ({ secret: this.secrets[service], audience: this.audience(service) });
-    this.book = new Book(rules("book"), basePaths.book, board);
-    this.jump = new Feed(jumpDialect(lab, rules("jump"), board), basePaths.jump, times, board);
-    this.relay = new Feed(relayDialect(relayGeneration, lab, rules("relay"), board), basePaths.relay, times, board);
-    this.mailbox = new Mailbox(smtpAuth, board);
+    this.book = new Book(rules("book"), basePaths.book, board, certificates);
+    this.jump = new Feed(jumpDialect(lab, rules("jump"), board), basePaths.jump, times, board, certificates);
+    this.relay = new Feed(
+      relayDialect(relayGeneration, lab, rules("relay"), board),
+      basePaths.relay,
+      times,
+      board,
+      certificates,
+    );
+    this.mailbox = new Mailbox(smtpAuth, board, certificates);
   }
 
   async start(): Promise<void> {
@@ -87,21 +102,25 @@ export class World {
     await Promise.all([this.book.stop(), this.jump.stop(), this.relay.stop(), this.mailbox.stop()]);
   }
 
+  get #scheme(): string {
+    return this.#options.certificates === undefined ? "http" : "https";
+  }
+
   /** The service's address as tokens must have it. */
   audience(service: Service): string {
     const basePath = this.basePaths[service];
-    return `http://${this[service].host}${basePath === "/" ? "" : basePath}`;
+    return `${this.#scheme}://${this[service].host}${basePath === "/" ? "" : basePath}`;
   }
 
   /** The settings that point a monitor at this world; nothing else that a monitor can be told. */
   get env(): Record<string, string> {
     const services = (["book", "jump", "relay"] as const).flatMap((service) => [
-      [`STATUS_SCHEME_${service.toUpperCase()}`, "http"],
+      [`STATUS_SCHEME_${service.toUpperCase()}`, this.#scheme],
       [`STATUS_HOST_${service.toUpperCase()}`, this[service].host],
       [`STATUS_BASEPATH_${service.toUpperCase()}`, this.basePaths[service]],
       [`STATUS_SECRET_${service.toUpperCase()}`, this.secrets[service]],
     ]);
-    const { smtpAuth } = this.#options;
+    const { smtpAuth, certificates } = this.#options;
     return {
       ...Object.fromEntries(services),
       STATUS_EMAIL_HOST: "127.0.0.1",
@@ -109,6 +128,7 @@ export class World {
       STATUS_EMAIL_FROM: "status@lab.example.org",
       STATUS_EMAIL_TO: "maintainers@lab.example.org",
       ...(smtpAuth ? { STATUS_EMAIL_USER: smtpAuth.user, STATUS_EMAIL_PASSWORD: smtpAuth.password } : {}),
+      ...(certificates ? { STATUS_EMAIL_TLS: "implicit" } : {}),
     };
   }
 

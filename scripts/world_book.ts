@@ -4,8 +4,10 @@
  */
 import { badToken, noSuchMethod, noSuchPath, refused } from "./world_access.ts";
 import type { Board } from "./world_board.ts";
-import { notProxied, withoutBase } from "./world_feed.ts";
+import { type Certificates, type HttpFault, modeWords } from "./world_fault.ts";
+import { notProxied, withoutBase } from "./world_proxy.ts";
 import { type Answer, type Asked, HttpServer, json } from "./world_http.ts";
+import { spoilt } from "./world_spoilt.ts";
 import { readToken, type TokenRules } from "./world_token.ts";
 
 /** A resource in the operator's manifest. */
@@ -31,9 +33,7 @@ export interface BookRequest {
   readonly status: number | null;
 }
 
-export type BookMode =
-  | { readonly kind: "up" | "hang" | "down" }
-  | { readonly kind: "refuse"; readonly status: number; readonly body: string; readonly contentType: string };
+export type BookMode = { readonly kind: "up" | "down" } | HttpFault;
 
 const requestsMax = 2_000;
 const resourcePath = /^\/api\/v1\/admin\/resources\/([^/]+)$/;
@@ -47,13 +47,21 @@ export class Book {
   readonly #rules: () => TokenRules;
   readonly #basePath: string;
   readonly #board: Board;
-  readonly #http = new HttpServer((asked) => this.#log(asked));
+  readonly #certificates: Certificates | null;
+  readonly #http: HttpServer = new HttpServer((asked) => this.#log(asked));
   readonly #loaded = new Map<string, ManifestResource>();
   readonly #availability = new Map<string, Availability>();
   #port = 0;
   #mode: BookMode = { kind: "down" };
 
-  constructor(rules: () => TokenRules, basePath: string, board: Board) {
+  /** With `certificates` it speaks TLS. */
+  constructor(
+    rules: () => TokenRules,
+    basePath: string,
+    board: Board,
+    certificates: Certificates | null = null,
+  ) {
+    this.#certificates = certificates;
     this.#rules = rules;
     this.#basePath = basePath;
     this.#board = board;
@@ -72,7 +80,8 @@ export class Book {
   async start(port = this.#port): Promise<void> {
     if (this.#mode.kind === "up") return;
     await this.#http.stop();
-    this.#port = this.#http.listen(port);
+    this.#http.fault = null;
+    this.#port = this.#http.listen(port, this.#certificates?.good);
     this.#become({ kind: "up" }, "book runs");
   }
 
@@ -92,12 +101,20 @@ export class Book {
 
   /** Connections are accepted and nothing is answered. */
   hang(): void {
-    this.#become({ kind: "hang" }, "book hangs");
+    this.fail({ kind: "hang" });
   }
 
   /** Every request is answered so, as by a proxy whose service is not there. */
   refuse(status: number, body: string, contentType = "application/json"): void {
-    this.#become({ kind: "refuse", status, body, contentType }, `book answers ${status} to everything`);
+    this.fail({ kind: "refuse", status, body, contentType });
+  }
+
+  /** Has `fault` from now on, until `start`. What it holds stays. */
+  fail(fault: HttpFault): void {
+    this.#become(fault, `book ${modeWords(fault)}`);
+    this.#http.fault = fault;
+    if (fault.kind !== "hang") this.#http.drop();
+    if (fault.kind === "certificate") this.#http.listen(this.#port, this.#certificates?.[fault.which]);
   }
 
   /** The operator loads the manifest: it replaces what was loaded, and all resources are available. */
@@ -148,7 +165,7 @@ export class Book {
   }
 
   async #log(asked: Asked): Promise<Answer> {
-    const answer = await this.#answer(asked);
+    const answer = await spoilt(this.#http.fault, asked, () => this.#answer(asked));
     const status = answer.kind === "answer" ? answer.status : null;
     this.requests.push({ atMs: this.#board.clock.nowMs(), method: asked.method, path: asked.target, status });
     if (this.requests.length > requestsMax) this.requests.shift();
@@ -156,10 +173,6 @@ export class Book {
   }
 
   async #answer(asked: Asked): Promise<Answer> {
-    if (this.#mode.kind === "hang") return { kind: "hang" };
-    if (this.#mode.kind === "refuse") {
-      return json(this.#mode.status, this.#mode.body, { "content-type": this.#mode.contentType });
-    }
     const path = withoutBase(asked.path, this.#basePath);
     if (path === null) return notProxied;
     const name = resourcePath.exec(path)?.[1];

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import type { World } from "./world.ts";
+import { httpFault, mailFault, smtpStage } from "./world_fault.ts";
 import { type Answer, type Asked, HttpServer, json } from "./world_http.ts";
 import page from "./world_page.html" with { type: "text" };
 import pageScript from "./world_page.js" with { type: "text" };
@@ -17,7 +18,6 @@ export interface Control {
 // A page asks again after so long without news.
 const newsWithinMs = 20_000;
 
-const stage = z.enum(["CONNECT", "AUTH", "MAIL", "RCPT", "DATA"]);
 const refusal = z.object({ status: z.int(), body: z.string() });
 const count = z.object({ count: z.int().min(0).max(1_000) });
 const none = z.object({});
@@ -62,6 +62,7 @@ const verbs: Record<string, Verb> = {
   "book/restart": verb(none, (world) => world.book.restart()),
   "book/hang": verb(none, (world) => world.book.hang()),
   "book/refuse": verb(refusal, (world, args) => world.book.refuse(args.status, args.body)),
+  "book/fail": verb(httpFault, (world, fault) => world.book.fail(fault)),
   "book/load-manifest": verb(none, (world) => world.loadManifest()),
   "book/take-off": verb(
     z.object({ resource: z.string(), reason: z.string().min(1) }),
@@ -71,10 +72,11 @@ const verbs: Record<string, Verb> = {
   "mailbox/stop": verb(none, (world) => world.mailbox.stop()),
   "mailbox/start": verb(none, (world) => world.mailbox.start()),
   "mailbox/refuse": verb(
-    z.object({ stage, code: z.int(), text: z.string() }),
+    z.object({ stage: smtpStage, code: z.int(), text: z.string() }),
     (world, args) => world.mailbox.refuse(args.stage, args.code, args.text),
   ),
-  "mailbox/hang": verb(z.object({ stage }), (world, args) => world.mailbox.hang(args.stage)),
+  "mailbox/hang": verb(z.object({ stage: smtpStage }), (world, args) => world.mailbox.hang(args.stage)),
+  "mailbox/fail": verb(mailFault, (world, fault) => world.mailbox.fail(fault)),
   "mailbox/drop-after-data": verb(none, (world) => world.mailbox.dropAfterData()),
 };
 
@@ -85,6 +87,7 @@ function feedVerbs(feed: "jump" | "relay"): Record<string, Verb> {
     [`${feed}/mute`]: verb(none, (world) => world[feed].mute()),
     [`${feed}/hang`]: verb(none, (world) => world[feed].hang()),
     [`${feed}/refuse`]: verb(refusal, (world, args) => world[feed].refuse(args.status, args.body)),
+    [`${feed}/fail`]: verb(httpFault, (world, fault) => world[feed].fail(fault)),
     [`${feed}/drop`]: verb(none, (world) => world[feed].drop()),
     [`${feed}/report-now`]: verb(none, (world) => world[feed].reportNow()),
     [`${feed}/glue`]: verb(

@@ -4,8 +4,11 @@
  */
 import { type Board, every } from "./world_board.ts";
 import type { Entry, Watcher } from "./world_entries.ts";
+import { type Certificates, type HttpFault, modeWords } from "./world_fault.ts";
 import { type Answer, type Asked, type Bytes, HttpServer, json } from "./world_http.ts";
+import { notProxied, withoutBase } from "./world_proxy.ts";
 import { ServerSocket, sitSilent, upgrade } from "./world_socket.ts";
+import { spoilt, spoiltFrame } from "./world_spoilt.ts";
 
 /** What an access code stands for. */
 export interface Grant {
@@ -37,13 +40,8 @@ export interface FeedTimes {
   readonly pingEveryMs: number;
 }
 
-/**
- * `mute`: sockets are open, new ones too, and nothing comes. `hang`: the same, and no request is answered either.
- * `refuse`: every request is answered with `status` and `body`.
- */
-export type FeedMode =
-  | { readonly kind: "up" | "mute" | "hang" | "down" }
-  | { readonly kind: "refuse"; readonly status: number; readonly body: string };
+/** `mute`: sockets are open, new ones too, and nothing comes. */
+export type FeedMode = { readonly kind: "up" | "mute" | "down" } | HttpFault;
 
 const codeLifeMs = 30_000;
 const codesMax = 10_000;
@@ -53,7 +51,8 @@ export class Feed {
   readonly #basePath: string;
   readonly #times: FeedTimes;
   readonly #board: Board;
-  readonly #http = new HttpServer((asked) => this.#answer(asked));
+  readonly #certificates: Certificates | null;
+  readonly #http: HttpServer = new HttpServer((asked) => spoilt(this.#http.fault, asked, () => this.#answer(asked)));
   readonly #codes = new Map<string, { grant: Grant; givenMs: number }>();
   readonly #watching = new Map<ServerSocket, Watcher>();
   #ticker = new AbortController();
@@ -64,7 +63,15 @@ export class Feed {
   /** Requests for access that were granted, and sockets that have been dialled, since the world began. */
   readonly counts = { granted: 0, dialled: 0, reports: 0 };
 
-  constructor(dialect: FeedDialect, basePath: string, times: FeedTimes, board: Board) {
+  /** With `certificates` it speaks TLS. */
+  constructor(
+    dialect: FeedDialect,
+    basePath: string,
+    times: FeedTimes,
+    board: Board,
+    certificates: Certificates | null = null,
+  ) {
+    this.#certificates = certificates;
     this.#dialect = dialect;
     this.#basePath = basePath;
     this.#times = times;
@@ -89,7 +96,7 @@ export class Feed {
   async start(port = this.#port): Promise<void> {
     if (this.#mode.kind === "up") return;
     await this.#end();
-    this.#port = this.#http.listen(port);
+    this.#port = this.#http.listen(port, this.#certificates?.good);
     this.#sinceMs = this.#board.clock.nowMs();
     this.#ticker = new AbortController();
     this.#ticking = every(this.#times.reportEveryMs, this.#board.clock, this.#ticker.signal, () => this.#report());
@@ -110,14 +117,21 @@ export class Feed {
 
   /** Connections are accepted and no request is answered; open sockets are silent. */
   hang(): void {
-    this.#become({ kind: "hang" });
-    this.#silence();
+    this.fail({ kind: "hang" });
   }
 
   /** As after a restart with other settings: the sockets are gone, and every request is refused in these words. */
   refuse(status: number, body: string): void {
-    this.#become({ kind: "refuse", status, body });
-    this.drop();
+    this.fail({ kind: "refuse", status, body });
+  }
+
+  /** Has `fault` from now on, until `start`. Open sockets go, unless it is theirs: a hanging, a slow one, bad frames. */
+  fail(fault: HttpFault): void {
+    this.#become(fault);
+    this.#http.fault = fault;
+    if (fault.kind === "hang") this.#silence();
+    else if (fault.kind !== "slow" && fault.kind !== "frames") this.drop();
+    if (fault.kind === "certificate") this.#http.listen(this.#port, this.#certificates?.[fault.which]);
   }
 
   /** Ends every connection, without a close frame, and goes on. */
@@ -145,13 +159,13 @@ export class Feed {
     this.#mode = { kind: "down" };
     this.#ticker.abort();
     await Promise.all([this.#ticking, this.#http.stop()]);
+    this.#http.fault = null;
     this.#codes.clear();
   }
 
   #become(mode: FeedMode): void {
     this.#mode = mode;
-    const words = { up: "runs", down: "is stopped", mute: "falls mute", hang: "hangs", refuse: "refuses everybody" };
-    this.#board.happened(this.#dialect.name, `${this.#dialect.name} ${words[mode.kind]}`);
+    this.#board.happened(this.#dialect.name, `${this.#dialect.name} ${modeWords(mode)}`);
   }
 
   #silence(): void {
@@ -160,11 +174,13 @@ export class Feed {
   }
 
   #report(): void {
-    if (this.#mode.kind !== "up" || this.#watching.size === 0) return;
+    if (this.#mode.kind === "mute" || this.#watching.size === 0) return;
     const text = JSON.stringify(this.entries());
     const lastMs = this.#board.clock.nowMs();
+    const spoilt = this.#mode.kind === "frames" ? spoiltFrame(this.#mode.what, text) : null;
     for (const [socket, watcher] of this.#watching) {
-      socket.send(text);
+      if (spoilt === null) socket.send(text);
+      else socket.spoil(spoilt);
       const { count, bytes } = watcher.received ?? { count: 0, bytes: 0 };
       this.#watching.set(socket, { ...watcher, received: { count: count + 1, bytes: bytes + text.length, lastMs } });
     }
@@ -172,8 +188,6 @@ export class Feed {
   }
 
   async #answer(asked: Asked): Promise<Answer> {
-    if (this.#mode.kind === "hang") return { kind: "hang" };
-    if (this.#mode.kind === "refuse") return json(this.#mode.status, this.#mode.body);
     if (asked.headers.has("upgrade")) return await this.#dial(asked);
     const path = withoutBase(asked.path, this.#basePath);
     if (path === null) return notProxied;
@@ -186,7 +200,7 @@ export class Feed {
     const [oldest] = this.#codes.keys();
     if (this.#codes.size > codesMax && oldest !== undefined) this.#codes.delete(oldest);
     this.counts.granted++;
-    return `ws://${this.host}/${grant.prefix}/${grant.topic}?code=${code}`;
+    return `${this.#certificates === null ? "ws" : "wss"}://${this.host}/${grant.prefix}/${grant.topic}?code=${code}`;
   }
 
   #dial(asked: Asked): Promise<Answer> | Answer {
@@ -229,21 +243,4 @@ export class Feed {
     for (const other of this.#watching.keys()) if (other !== speaker) other.send(text);
     if (text === '{"cmd":"update"}') this.#report();
   }
-}
-
-/** What nginx answers where no service is. */
-export const notProxied: Answer = {
-  kind: "answer",
-  status: 404,
-  headers: { "content-type": "text/html" },
-  body: "<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n<center><h1>404 Not Found</h1></center>\r\n" +
-    "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n",
-};
-
-/** The path as the service behind the proxy sees it, slashes put right as it does; null when it is not the service's. */
-export function withoutBase(path: string, basePath: string): string | null {
-  const base = basePath === "/" ? "" : basePath;
-  if (path !== base && !path.startsWith(`${base}/`)) return null;
-  const parts = path.slice(base.length).split("/").filter((part) => part !== "");
-  return `/${parts.join("/")}`;
 }

@@ -1,9 +1,12 @@
 /**
  * A small HTTP/1.1 server on a raw socket, for the stand-ins of book, jump and relay: it can do what a well-behaved server
- * can't, such as closing without an answer, never answering, or handing the connection over to a WebSocket that is silent.
- * Bodies come with a Content-Length; no chunks, no TLS.
+ * can't, such as closing without an answer, never answering, or handing the connection over to a WebSocket that is silent;
+ * and it can be slow or cut off whoever comes (`fault`). Bodies come with a Content-Length; no chunks.
  */
-import { listenAnywhere } from "./world_port.ts";
+import { systemClock } from "../src/wait.ts";
+import { sleepUntil } from "./world_board.ts";
+import { type Certificate, type HttpFault, slowEveryMs } from "./world_fault.ts";
+import { listenAnywhere, listenAt, type TcpListener } from "./world_port.ts";
 
 export interface Asked {
   readonly method: string;
@@ -23,7 +26,9 @@ export type Answer =
     readonly kind: "answer";
     readonly status: number;
     readonly headers: Record<string, string>;
-    readonly body: string;
+    readonly body: string | Uint8Array;
+    /** Only so many bytes of it go out, then the connection ends. */
+    readonly cutAt?: "head" | "body";
   }
   /** The connection is closed without an answer. */
   | { readonly kind: "drop" }
@@ -42,10 +47,13 @@ const bodyBytesMax = 1024 * 1024;
 /** A connection read through a buffer, since a read may bring more than was asked for. */
 export class Bytes {
   readonly #conn: Deno.Conn;
+  readonly #isSlow: () => boolean;
+  readonly #closed = new AbortController();
   #held = new Uint8Array(0);
 
-  constructor(conn: Deno.Conn) {
+  constructor(conn: Deno.Conn, isSlow: () => boolean = () => false) {
     this.#conn = conn;
+    this.#isSlow = isSlow;
   }
 
   /** Exactly `count` bytes; null when the connection ends first. */
@@ -65,11 +73,16 @@ export class Bytes {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    for (let done = 0; done < bytes.length;) done += await this.#conn.write(bytes.subarray(done));
+    for (let done = 0; done < bytes.length;) {
+      const isSlow = this.#isSlow();
+      done += await this.#conn.write(bytes.subarray(done, isSlow ? done + 1 : bytes.length));
+      if (isSlow) await sleepUntil(systemClock.nowMs() + slowEveryMs, systemClock, this.#closed.signal);
+    }
   }
 
   /** Ends the connection, if it has not ended. */
   close(): void {
+    this.#closed.abort();
     try {
       this.#conn.close();
     } catch (error) {
@@ -96,18 +109,24 @@ export class Bytes {
 }
 
 export class HttpServer {
+  /** What is wrong with it. Connections are cut off, or slow, by itself; what is answered is for `handle` (`spoilt`). */
+  fault: HttpFault | null = null;
   readonly #handle: (asked: Asked) => Answer | Promise<Answer>;
   readonly #connections = new Set<Bytes>();
   readonly #tasks = new Set<Promise<void>>();
-  #listener: Deno.TcpListener | null = null;
+  #listener: TcpListener | null = null;
 
   constructor(handle: (asked: Asked) => Answer | Promise<Answer>) {
     this.#handle = handle;
   }
 
-  /** Listens on 127.0.0.1 at `port`, or at a free one for 0. Returns the port. Throws when it is taken. */
-  listen(port: number): number {
-    const listener = port === 0 ? listenAnywhere() : Deno.listen({ hostname: "127.0.0.1", port });
+  /**
+   * Listens on 127.0.0.1 at `port`, or at a free one for 0; with TLS by a certificate. In place of an
+   * earlier listener, whose connections stay. Returns the port. Throws when it is taken.
+   */
+  listen(port: number, certificate: Certificate | null = null): number {
+    this.#listener?.close();
+    const listener = port === 0 ? listenAnywhere(certificate) : listenAt(port, certificate);
     this.#listener = listener;
     this.#task(this.#accept(listener));
     return listener.addr.port;
@@ -126,12 +145,13 @@ export class HttpServer {
     for (const bytes of this.#connections) bytes.close();
   }
 
-  async #accept(listener: Deno.TcpListener): Promise<void> {
+  async #accept(listener: TcpListener): Promise<void> {
     while (this.#listener === listener) {
       const conn = await listener.accept().catch(() => null); // the listener was closed
       if (conn === null) return;
-      if (this.#listener === listener) this.#task(this.#converse(conn));
-      else conn.close(); // it came in the moment of the stop
+      const isUp = this.#listener === listener && !(this.fault?.kind === "cut" && this.fault.at === "accept");
+      if (isUp) this.#task(this.#converse(conn));
+      else conn.close(); // it came in the moment of the stop, or is cut off
     }
   }
 
@@ -140,8 +160,8 @@ export class HttpServer {
     this.#tasks.add(task);
   }
 
-  async #converse(conn: Deno.TcpConn): Promise<void> {
-    const bytes = new Bytes(conn);
+  async #converse(conn: Deno.Conn<Deno.NetAddr>): Promise<void> {
+    const bytes = new Bytes(conn, () => this.fault?.kind === "slow");
     this.#connections.add(bytes);
     try {
       while (await this.#answerOne(bytes, conn.remoteAddr.hostname));
@@ -159,7 +179,7 @@ export class HttpServer {
     switch (answer.kind) {
       case "answer":
         await bytes.write(encodeAnswer(answer)).catch(() => {/* the client has gone: the next read ends it */});
-        return asked.headers.get("connection")?.toLowerCase() !== "close";
+        return answer.cutAt === undefined && asked.headers.get("connection")?.toLowerCase() !== "close";
       case "drop":
         return false;
       case "hang":
@@ -209,14 +229,15 @@ function isEscaped(path: string): boolean {
 }
 
 function encodeAnswer(answer: Answer & { kind: "answer" }): Uint8Array {
-  const body = new TextEncoder().encode(answer.body);
+  const body = typeof answer.body === "string" ? new TextEncoder().encode(answer.body) : answer.body;
   const headers = answer.status === 204 ? {} : { ...answer.headers, "content-length": String(body.length) };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   const head = new TextEncoder().encode(`HTTP/1.1 ${answer.status} ${answer.status}\r\n${lines.join("")}\r\n`);
   const all = new Uint8Array(head.length + body.length);
   all.set(head);
   all.set(body, head.length);
-  return all;
+  if (answer.cutAt === "head") return all.subarray(0, head.length / 2);
+  return answer.cutAt === "body" ? all.subarray(0, head.length + body.length / 2) : all;
 }
 
 function indexOfEmptyLine(bytes: Uint8Array, from: number): number {

@@ -1,6 +1,6 @@
 /**
  * The stand-in for a mail server: a real SMTP conversation, everything that arrives parsed and kept, and the ways in which a
- * mail server fails, at each stage of the conversation. No TLS.
+ * mail server fails, at each stage of the conversation. TLS, where it is asked for, is implicit.
  */
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
@@ -12,6 +12,8 @@ import {
   type SMTPServerSession,
 } from "smtp-server";
 import type { Board } from "./world_board.ts";
+import { type Certificate, type Certificates, type MailFault, modeWords, type SmtpStage } from "./world_fault.ts";
+import { RawServer } from "./world_raw.ts";
 import { portsToTry } from "./world_port.ts";
 
 export interface ReceivedMail {
@@ -28,17 +30,11 @@ export interface ReceivedMail {
   readonly ehlo: string;
   readonly envelopeFrom: string;
   readonly envelopeTo: readonly string[];
-  /** False for one that was taken but whose client was never told so (`dropAfterData`). */
+  /** False for one that was taken but whose client was never told so. */
   readonly answered: boolean;
 }
 
-/** `DATA` is after the whole message has come. */
-export type SmtpStage = "CONNECT" | "AUTH" | "MAIL" | "RCPT" | "DATA";
-
-export type MailboxMode =
-  | { readonly kind: "up" | "down" }
-  | { readonly kind: "refuse"; readonly stage: SmtpStage; readonly code: number; readonly text: string }
-  | { readonly kind: "hang"; readonly stage: SmtpStage };
+export type MailboxMode = { readonly kind: "up" | "down" } | MailFault;
 
 export interface SmtpAuth {
   readonly user: string;
@@ -57,14 +53,19 @@ export class Mailbox {
   readonly #auth: SmtpAuth | null;
   readonly #board: Board;
   readonly #sockets = new Set<Socket>();
+  readonly #certificates: Certificates | null;
   #server: SMTPServer | null = null;
+  /** In the server's place, for a fault that no mail server has a word for. */
+  #raw: RawServer | null = null;
   #port = 0;
   #mode: MailboxMode = { kind: "down" };
   #dropNext = false;
   /** When the newest connection will have been greeted, so that nothing of it is left. */
   #greetedMs = 0;
 
-  constructor(auth: SmtpAuth | null, board: Board) {
+  /** With `certificates` it speaks TLS from the first byte. */
+  constructor(auth: SmtpAuth | null, board: Board, certificates: Certificates | null = null) {
+    this.#certificates = certificates;
     this.#auth = auth;
     this.#board = board;
   }
@@ -82,7 +83,7 @@ export class Mailbox {
     this.#dropNext = false;
     if (this.#mode.kind === "up") return;
     await this.#end();
-    this.#port = await this.#listen(port);
+    this.#port = await this.#listen(port, this.#certificates?.good);
     this.#become({ kind: "up" }, "the mail server runs");
   }
 
@@ -102,15 +103,27 @@ export class Mailbox {
     this.#become({ kind: "hang", stage }, `the mail server hangs at ${stage}`);
   }
 
+  /** Has `fault` from now on, until `start`. */
+  async fail(fault: MailFault): Promise<void> {
+    const isOfAServer = fault.kind === "refuse" || fault.kind === "hang" ||
+      (fault.kind === "cut" && (fault.at === "message" || fault.at === "answer"));
+    if (!isOfAServer) {
+      await this.#end();
+      if (fault.kind === "certificate") await this.#listen(this.#port, this.#certificates?.[fault.which]);
+      else this.#raw = new RawServer(this.#port, fault);
+    }
+    this.#become(fault, `the mail server ${modeWords(fault)}`);
+  }
+
   /** The next message is taken, and the connection ended instead of saying so. */
   dropAfterData(): void {
     this.#dropNext = true;
     this.#board.happened("mail", "the mail server will take the next message and not say so");
   }
 
-  async #listen(port: number): Promise<number> {
+  async #listen(port: number, certificate: Certificate | undefined): Promise<number> {
     for (const each of port === 0 ? portsToTry() : [port]) {
-      const server = this.#make();
+      const server = this.#make(certificate);
       const fault = await new Promise<Error | null>((resolve) => {
         server.on("error", resolve);
         server.listen(each, "127.0.0.1", () => resolve(null));
@@ -124,9 +137,10 @@ export class Mailbox {
     throw new Error("Cannot start a mail server on 127.0.0.1: 50 ports were tried, and all are in use");
   }
 
-  #make(): SMTPServer {
+  #make(certificate: Certificate | undefined): SMTPServer {
     const auth = this.#auth;
     const server = new SMTPServer({
+      ...(certificate === undefined ? {} : { secure: true, ...certificate }),
       logger: false,
       disableReverseLookup: true,
       disabledCommands: auth === null ? ["STARTTLS", "AUTH"] : ["STARTTLS"],
@@ -170,18 +184,25 @@ export class Mailbox {
 
   async #take(stream: SMTPServerDataStream, session: SMTPServerSession, callback: Callback): Promise<void> {
     const chunks: Uint8Array[] = [];
+    const mode = this.#mode;
     try {
-      for await (const chunk of stream) chunks.push(chunk);
+      for await (const chunk of stream) {
+        chunks.push(chunk);
+        if (mode.kind === "cut" && mode.at === "message") return this.#cut(session);
+      }
     } catch {
       return; // the client went midway: nothing arrived
     }
-    const mode = this.#mode;
     if ("stage" in mode && mode.stage === "DATA") return this.#at("DATA", callback);
-    const answered = !this.#dropNext;
+    const answered = !this.#dropNext && mode.kind !== "cut";
     this.#dropNext = false;
     await this.#keep(Buffer.concat(chunks), session, answered);
     if (answered) callback();
-    else for (const socket of this.#sockets) if (socket.remotePort === session.remotePort) socket.destroy();
+    else this.#cut(session);
+  }
+
+  #cut(session: SMTPServerSession): void {
+    for (const socket of this.#sockets) if (socket.remotePort === session.remotePort) socket.destroy();
   }
 
   async #keep(raw: Buffer, session: SMTPServerSession, answered: boolean): Promise<void> {
@@ -208,8 +229,9 @@ export class Mailbox {
   }
 
   async #end(): Promise<void> {
-    const server = this.#server;
-    this.#server = null;
+    const [server, raw] = [this.#server, this.#raw];
+    this.#server = this.#raw = null;
+    await raw?.stop();
     if (server === null) return;
     for (const socket of this.#sockets) socket.destroy();
     await new Promise<void>((resolve) => server.close(resolve));

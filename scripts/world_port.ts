@@ -1,4 +1,8 @@
 /** Ports on 127.0.0.1 for the stand-in world, such that a service which is stopped finds its own free when it is back. */
+import type { Certificate } from "./world_fault.ts";
+
+/** With TLS or without. */
+export type TcpListener = Deno.Listener<Deno.Conn<Deno.NetAddr>> & { readonly addr: Deno.NetAddr };
 
 /**
  * A port below those that the system gives to clients and to listeners that ask for none: a service that is stopped must
@@ -19,18 +23,24 @@ export function freePort(preferred: number): number {
   throw new Error("Cannot find a free port on 127.0.0.1: 50 were tried, and all are in use");
 }
 
-export function listenAnywhere(): Deno.TcpListener {
+/** With TLS by a certificate. Throws where the port is taken. */
+export function listenAt(port: number, certificate: Certificate | null): TcpListener {
+  const place = { hostname: "127.0.0.1", port };
+  return certificate === null ? Deno.listen(place) : Deno.listenTls({ ...place, ...certificate });
+}
+
+export function listenAnywhere(certificate: Certificate | null = null): TcpListener {
   for (const port of portsToTry()) {
-    const listener = tryToListen(port);
+    const listener = tryToListen(port, certificate);
     if (listener !== null) return listener;
   }
   throw new Error("Cannot listen on 127.0.0.1: 50 ports were tried, and all are in use");
 }
 
 /** Null where the port is taken. */
-function tryToListen(port: number): Deno.TcpListener | null {
+function tryToListen(port: number, certificate: Certificate | null = null): TcpListener | null {
   try {
-    return Deno.listen({ hostname: "127.0.0.1", port });
+    return listenAt(port, certificate);
   } catch (error) {
     if (error instanceof Deno.errors.AddrInUse) return null;
     throw error;

@@ -18,7 +18,7 @@ export interface SocketHabits {
 const pongWithinPings = 60 / 54;
 // A client that reads nothing must not fill the world's memory.
 const backlogMax = 1_000;
-const opcode = { text: 1, close: 8, ping: 9, pong: 10 } as const;
+const opcode = { text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
 /** Upgrades, whatever then becomes of the socket: `live` runs until it ends. 400 for what is no WebSocket request. */
 export async function upgrade(asked: Asked, live: (bytes: Bytes) => Promise<void>): Promise<Answer> {
@@ -71,8 +71,15 @@ export class ServerSocket {
     if (this.#backlog.length > backlogMax) this.drop();
     this.#write(() => {
       const text = this.#habits.glues ? this.#backlog.splice(0).join("") : this.#backlog.shift() ?? "";
-      return text === "" ? new Uint8Array(0) : frame(opcode.text, new TextEncoder().encode(text));
+      return text === "" ? new Uint8Array(0) : textFrame(text);
     });
+  }
+
+  /** Sends `bytes` as they are, whole frames or not; and then, with `ends`, nothing more. */
+  spoil({ bytes, ends }: { bytes: Uint8Array; ends: boolean }): void {
+    if (this.#silent) return;
+    this.#write(() => bytes);
+    if (ends) this.#writes = this.#writes.then(() => this.drop());
   }
 
   /** From now on nothing is sent, no ping answered, no close: the socket is open, and that is all. */
@@ -129,6 +136,14 @@ export class ServerSocket {
   async #dropAtExpiry(): Promise<void> {
     if (await sleepUntil(this.#habits.expiresMs, this.#clock, this.#ended.signal) && !this.#silent) this.drop();
   }
+}
+
+export function textFrame(text: string): Uint8Array {
+  return frame(opcode.text, new TextEncoder().encode(text));
+}
+
+export function binaryFrame(bytes: Uint8Array): Uint8Array {
+  return frame(opcode.binary, bytes);
 }
 
 /** Reads a socket that says nothing, whatever comes, until its client ends the connection. */

@@ -1,0 +1,85 @@
+/**
+ * How a service of the stand-in world can be unwell: one vocabulary for jump, relay and book, and the same words for what a
+ * mail server has of it. Here is what a fault is, and what it makes of an answer and of a frame; `world_http`, `world_feed`
+ * and `world_mail` do it. Names that can't be resolved are none of these: a test gives a host under `.invalid`.
+ */
+import { z } from "zod";
+
+/** PEM. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** With them a world speaks TLS. The bad ones: out of date, of an issuer that nobody knows, for another name. */
+export type Certificates = Readonly<Record<"good" | BadCertificate, Certificate>>;
+
+const badCertificate = z.enum(["expired", "stranger", "elsewhere"]);
+export type BadCertificate = z.infer<typeof badCertificate>;
+const certificateFault = z.object({ kind: z.literal("certificate"), which: badCertificate });
+
+/** What jump, relay and book can have. `hang`: connections are accepted, open sockets silent, nothing is answered. */
+export const httpFault = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("hang") }),
+  z.object({ kind: z.literal("refuse"), status: z.int(), body: z.string(), contentType: z.string().exactOptional() }),
+  /** All goes out a byte a second, on open sockets too. */
+  z.object({ kind: z.literal("slow") }),
+  /** The connection ends: before a byte, in the head of an answer, in its body, in a socket's handshake. */
+  z.object({ kind: z.literal("cut"), at: z.enum(["accept", "head", "body", "handshake"]) }),
+  /** 200, and then: a page of HTML; bytes; half of what was to be said; what was to be said, but with other types. */
+  z.object({ kind: z.literal("garbage"), what: z.enum(["html", "bytes", "half", "types"]) }),
+  /** Sockets stay open, and what comes is: text that is no JSON; a binary frame; half a report; entries of other types; what is no frame; half a frame and the end. */
+  z.object({ kind: z.literal("frames"), what: z.enum(["text", "bytes", "half", "types", "none", "cut"]) }),
+  z.object({
+    kind: z.literal("redirect"),
+    status: z.literal([301, 302, 307, 308]),
+    to: z.enum(["itself", "elsewhere"]),
+  }),
+  certificateFault,
+]);
+export type HttpFault = z.infer<typeof httpFault>;
+
+/** `DATA` is after the whole message has come. */
+export const smtpStage = z.enum(["CONNECT", "AUTH", "MAIL", "RCPT", "DATA"]);
+export type SmtpStage = z.infer<typeof smtpStage>;
+
+/** What a mail server can have. */
+export const mailFault = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("hang"), stage: smtpStage }),
+  z.object({ kind: z.literal("refuse"), stage: smtpStage, code: z.int(), text: z.string() }),
+  z.object({ kind: z.literal("slow") }),
+  /** The connection ends: before a byte, in the greeting, as a message comes, when it has been taken and before that is said. */
+  z.object({ kind: z.literal("cut"), at: z.enum(["accept", "greeting", "message", "answer"]) }),
+  z.object({ kind: z.literal("garbage"), what: z.enum(["html", "bytes"]) }),
+  certificateFault,
+]);
+export type MailFault = z.infer<typeof mailFault>;
+
+export const slowEveryMs = 1_000;
+
+export const garbagePage =
+  "<!doctype html>\n<html><head><title>Welcome</title></head><body><p>It works!</p></body></html>\n";
+export const garbageBytes = new Uint8Array(256).map((_, at) => (at * 167 + 13) % 256);
+
+/** How a service is now, in a few words, for people who watch the world. */
+export function modeWords(mode: { readonly kind: "up" | "down" | "mute" } | HttpFault | MailFault): string {
+  const { kind, ...details } = mode;
+  if (kind === "up") return "runs";
+  if (kind === "down") return "is stopped";
+  if (kind === "mute") return "falls mute";
+  return `fails: ${[kind, ...Object.values(details).filter((each) => each !== "")].join(" ")}`;
+}
+
+/** What a document becomes whose values are all there, and all of another type. */
+export function mistyped(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(mistyped);
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, mistyped(each)]));
+  }
+  return typeof value === "string" ? value.length : String(value);
+}
+
+/** The same as text; what is no JSON stays. */
+export function mistypedText(text: string): string {
+  return text === "" ? "" : `${JSON.stringify(mistyped(JSON.parse(text)))}\n`;
+}
