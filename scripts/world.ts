@@ -25,6 +25,8 @@ export interface WorldOptions {
   readonly ports?: Partial<Record<Service | "smtp", number>>;
   /** With it the mail server asks for a login. */
   readonly smtpAuth?: SmtpAuth;
+  /** Where a proxy in front of a service listens, `127.0.0.1:PORT`: settings and tokens name that. Sockets go past it. */
+  readonly proxies?: Partial<Record<Service, string>>;
   /** With them all four speak TLS, by the good one. */
   readonly certificates?: Certificates;
 }
@@ -109,14 +111,14 @@ export class World {
   /** The service's address as tokens must have it. */
   audience(service: Service): string {
     const basePath = this.basePaths[service];
-    return `${this.#scheme}://${this[service].host}${basePath === "/" ? "" : basePath}`;
+    return `${this.#scheme}://${this.#host(service)}${basePath === "/" ? "" : basePath}`;
   }
 
   /** The settings that point a monitor at this world; nothing else that a monitor can be told. */
   get env(): Record<string, string> {
     const services = (["book", "jump", "relay"] as const).flatMap((service) => [
       [`STATUS_SCHEME_${service.toUpperCase()}`, this.#scheme],
-      [`STATUS_HOST_${service.toUpperCase()}`, this[service].host],
+      [`STATUS_HOST_${service.toUpperCase()}`, this.#host(service)],
       [`STATUS_BASEPATH_${service.toUpperCase()}`, this.basePaths[service]],
       [`STATUS_SECRET_${service.toUpperCase()}`, this.secrets[service]],
     ]);
@@ -157,6 +159,10 @@ export class World {
   /** Throws for an experiment that was not added. */
   host(name: string): Host {
     return found(this.lab.hosts.get(name), name);
+  }
+
+  #host(service: Service): string {
+    return this.#options.proxies?.[service] ?? this[service].host;
   }
 
   /** See `Board.until`. */
