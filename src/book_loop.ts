@@ -4,6 +4,7 @@
  */
 import type { Clock } from "./wait.ts";
 
+/** Its moments are the steady time of the clock. */
 export interface Work {
   /** Begins what may be begun now. A rejection is a fault of the program and ends the loop. */
   begin(nowMs: number): Iterable<Promise<void>>;
@@ -38,7 +39,7 @@ export class Loop {
     signal.addEventListener("abort", () => this.wake(), { once: true });
     while (!signal.aborted && this.#fault === null) {
       const { change } = this;
-      const nowMs = this.#clock.nowMs();
+      const nowMs = this.#clock.steadyMs();
       for (const begun of work.begin(nowMs)) this.#track(begun);
       const timer = new AbortController();
       const due = this.#clock.wait(work.nextMs(nowMs) - nowMs, timer.signal).catch(() => {}); // something happened before

@@ -164,11 +164,11 @@ class Keeper implements Bookkeeper {
 
   async #list(): Promise<void> {
     const { resources, skipped } = await this.#ports.book.resources(this.#signal);
-    const atMs = this.#ports.clock.nowMs();
-    this.#listedMs = atMs;
-    this.#nextListMs = atMs + Math.min(this.#options.queryEveryMs, resources.length === 0 ? rereadMs : Infinity);
+    this.#listedMs = this.#ports.clock.steadyMs();
+    this.#nextListMs = this.#listedMs +
+      Math.min(this.#options.queryEveryMs, resources.length === 0 ? rereadMs : Infinity);
     this.#ledger.adopt(resources);
-    this.#listener.manifest({ resources, skipped, atMs });
+    this.#listener.manifest({ resources, skipped, atMs: this.#ports.clock.nowMs() });
   }
 
   async #read(entry: Entry): Promise<Availability> {
@@ -226,7 +226,7 @@ class Keeper implements Bookkeeper {
       this.#listener.trouble(bookTrouble(error), 0);
       return true;
     }
-    this.#turns.failed(turn, this.#ports.clock.nowMs());
+    this.#turns.failed(turn, this.#ports.clock.steadyMs());
     const { failuresInARow } = this.#turns;
     // One resource, or all of book? If the manifest can be read before book counts as lost, it is not all of it.
     if (failuresInARow === outageFailures - 1) this.#listSoon(0);
@@ -237,7 +237,7 @@ class Keeper implements Bookkeeper {
 
   /** The manifest may be another than the last that was read, or tell how book is. `distanceMs`: from the last. */
   #listSoon(distanceMs = rereadMs): void {
-    this.#nextListMs = Math.min(this.#nextListMs, Math.max(this.#ports.clock.nowMs(), this.#listedMs + distanceMs));
+    this.#nextListMs = Math.min(this.#nextListMs, Math.max(this.#ports.clock.steadyMs(), this.#listedMs + distanceMs));
   }
 
   #learn(entry: Entry, state: ResourceState): void {

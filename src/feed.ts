@@ -46,10 +46,12 @@ const waitedMsMax = 60_000;
 // The rest of a token's life is for trying again.
 const renewAtShare = 0.7;
 
-/** A connection that was dialled; the current one has reported. */
+/** A connection that was dialled; the current one has reported. Its moments are steady: nobody can put them forward or back. */
 interface Connected {
   readonly link: Link;
   readonly grant: Grant;
+  /** When its access was asked for, with a token that was signed then. */
+  readonly askedMs: number;
   readonly dialledMs: number;
   reportedMs: number;
   isRetired: boolean;
@@ -69,6 +71,9 @@ class FeedWatch {
   /** How long the first report was waited for, if that was overdue: as good as an interval until one is known. */
   #waitedMs: number | null = null;
   #deliveredMs = -Infinity;
+  /** How much of the run the program had missed at the last report, and until when what that held up may still come. */
+  #missedMs = 0;
+  #unevenUntilMs = -Infinity;
   #failures = 0;
 
   constructor(source: FeedSource, ports: FeedPorts, listener: FeedListener) {
@@ -98,9 +103,9 @@ class FeedWatch {
   /** When another connection is needed: the current one is gone, late, about to be ended, or its token is old. */
   #dueInMs(): number {
     if (this.#current === null || this.#current.isRetired) return 0;
-    const { reportedMs, grant } = this.#current;
-    const renewMs = grant.signedMs + renewAtShare * this.#source.tokenLifeMs;
-    return Math.min(reportedMs + this.#lateAfterMs(), renewMs) - this.#ports.clock.nowMs();
+    const { reportedMs, askedMs } = this.#current;
+    const renewMs = askedMs + renewAtShare * this.#source.tokenLifeMs;
+    return Math.min(reportedMs + this.#lateAfterMs(), renewMs) - this.#ports.clock.steadyMs();
   }
 
   async #replace(): Promise<void> {
@@ -115,10 +120,11 @@ class FeedWatch {
   /** Null when another connection has become the current one, or is not wanted any more. */
   async #connect(signal: AbortSignal): Promise<Trouble | null> {
     try {
+      const askedMs = this.#ports.clock.steadyMs();
       const access = await askAccess(this.#source, this.#ports, signal);
       if (access.kind === "trouble") return access.trouble;
       signal.throwIfAborted();
-      const connected = this.#dial(access, signal);
+      const connected = this.#dial(access, askedMs, signal);
       const first = await connected.link.firstReport;
       if (first.kind === "trouble" && connected.link.isOpen) this.#keepOverdue(connected);
       return first.kind === "trouble" ? first.trouble : null;
@@ -129,7 +135,7 @@ class FeedWatch {
     }
   }
 
-  #dial(grant: Grant, signal: AbortSignal): Connected {
+  #dial(grant: Grant, askedMs: number, signal: AbortSignal): Connected {
     const plan = { name: this.#source.name, socketUrl: grant.socketUrl, firstReportMsMax: this.#lateAfterMs() };
     const link = openLink(plan, this.#ports, {
       report: (decoded) => this.#heard(connected, decoded),
@@ -137,21 +143,29 @@ class FeedWatch {
       closed: (trouble) => this.#lost(trouble),
       retire: () => this.#retire(connected),
     }, signal);
-    const dialledMs = this.#ports.clock.nowMs();
-    const connected: Connected = { link, grant, dialledMs, reportedMs: -Infinity, isRetired: false };
+    const dialledMs = this.#ports.clock.steadyMs();
+    const connected: Connected = { link, grant, askedMs, dialledMs, reportedMs: -Infinity, isRetired: false };
     return connected;
   }
 
   #heard(connected: Connected, decoded: Decoded): void {
-    const atMs = this.#ports.clock.nowMs();
+    const atMs = this.#ports.clock.steadyMs();
     const isFirst = connected !== this.#current;
     if (isFirst) this.#takeOver(connected, atMs);
-    else this.#pulse = withGap(this.#pulse, atMs - connected.reportedMs);
+    else this.#beat(atMs, atMs - connected.reportedMs);
     connected.reportedMs = atMs;
     if (this.#dueInMs() > 0) this.#callOff(); // the feed was late, and is no more
     // All connections are sent the same reports, and thresholds count them: this one has been heard from the old connection.
     const isRepeated = isFirst && atMs - this.#deliveredMs < (this.#intervalMs() ?? 0) / 2;
     if (!isRepeated) this.#deliver(decoded, atMs);
+  }
+
+  /** What came while the program was stopped is read at one go when it goes on: that says nothing of the feed's pace. */
+  #beat(atMs: number, gapMs: number): void {
+    const missedMs = this.#ports.clock.missedMs();
+    if (missedMs > this.#missedMs) this.#unevenUntilMs = atMs + this.#lateAfterMs();
+    this.#missedMs = missedMs;
+    if (atMs >= this.#unevenUntilMs) this.#pulse = withGap(this.#pulse, gapMs);
   }
 
   #callOff(): void {
@@ -176,7 +190,8 @@ class FeedWatch {
 
   #deliver(decoded: Decoded, atMs: number): void {
     this.#deliveredMs = atMs;
-    this.#listener.report({ feed: this.#source.name, atMs, ...decoded, intervalMs: this.#intervalMs() });
+    const { name } = this.#source, intervalMs = this.#intervalMs();
+    this.#listener.report({ feed: name, atMs: this.#ports.clock.nowMs(), ...decoded, intervalMs });
   }
 
   #lost(trouble: Trouble): void {

@@ -94,7 +94,7 @@ class Streams implements Live {
     if (this.#isOver || this.readers >= readersMax) return null;
     const snapshot = this.#current();
     const nowMs = this.#ports.clock.nowMs();
-    if (this.#audiences.size === 0) this.#commentMs = nowMs;
+    if (this.#audiences.size === 0) this.#commentMs = this.#ports.clock.steadyMs();
     const { key, create } = asked(params, this.#options);
     const audience = this.#audiences.get(key) ?? { channel: create(snapshot, nowMs), readers: new Set() };
     const first = audience.channel.first(snapshot, nowMs, params.get("revision"));
@@ -131,8 +131,9 @@ class Streams implements Live {
         this.#end(key);
       }
     }
-    if (nowMs - this.#commentMs < commentEveryMs) return;
-    this.#commentMs = nowMs;
+    const steadyMs = this.#ports.clock.steadyMs();
+    if (steadyMs - this.#commentMs < commentEveryMs) return;
+    this.#commentMs = steadyMs;
     for (const [key, { readers }] of this.#audiences) this.#share(key, readers, commentChunk);
   }
 

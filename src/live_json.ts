@@ -3,7 +3,7 @@
  * is another. An experiment that is known no more is told with `forgotten`.
  */
 import { type ApiOptions, experimentJson, statusJson } from "./api.ts";
-import type { Channel } from "./live_channel.ts";
+import { type Channel, isDue } from "./live_channel.ts";
 import { chunkOf, eventText } from "./live_event.ts";
 import { isSameExperiment } from "./live_same.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
@@ -28,7 +28,7 @@ export function createJsonChannel(snapshot: Snapshot, nowMs: number, options: Ap
     next(now, atMs) {
       if (picture?.of !== now) picture = null;
       const isOther = now.revision !== told.revision;
-      if (!isOther && atMs - statusMs < statusEveryMs) return null;
+      if (!isOther && !isDue(statusMs, { nowMs: atMs, everyMs: statusEveryMs })) return null;
       const { gone, changed } = isOther ? difference(told, now) : { gone: [], changed: [] };
       told = now;
       statusMs = atMs;

@@ -5,7 +5,7 @@
  * Each event has an id, `RUN-REVISION-TIME`: of a row the revision that it shows, of `top` the one up to which all has been
  * told, so that a page that comes back can say what it has; the time is the server's.
  */
-import type { Channel } from "./live_channel.ts";
+import { type Channel, isDue } from "./live_channel.ts";
 import { chunkOf, eventText } from "./live_event.ts";
 import { Rows } from "./live_rows.ts";
 import { isSameExperiment } from "./live_same.ts";
@@ -30,7 +30,7 @@ export function createListChannel(snapshot: Snapshot, nowMs: number, window: Pag
     next(now, atMs) {
       const row = (name: string, html: string) => eventText(name, html, idOf(now, now.revision, atMs));
       const { gone, changed } = now.revision === rows.revision ? { gone: [], changed: [] } : rows.changes(now);
-      const isFresh = atMs - freshMs >= freshEveryMs;
+      const isFresh = isDue(freshMs, { nowMs: atMs, everyMs: freshEveryMs });
       if (isFresh) freshMs = atMs;
       const texts = [
         ...gone.map((name) => row("gone", rowId(name))),
@@ -58,9 +58,9 @@ export function createExperimentChannel(
     },
     next(now, atMs) {
       const [was, view] = [viewOf(told.of), viewOf(now)];
-      const isDue = now !== told.of && (atMs - told.atMs >= freshEveryMs || isNews(was, view));
+      const isFresh = isDue(told.atMs, { nowMs: atMs, everyMs: freshEveryMs });
       const texts: string[] = [];
-      if (isDue) {
+      if (now !== told.of && (isFresh || isNews(was, view))) {
         if ((was === undefined) !== (view === undefined)) texts.push(staleText(now, atMs));
         else if (view) {
           texts.push(eventText("experiment", renderExperiment(view, now, window), idOf(now, now.revision, atMs)));
@@ -100,8 +100,8 @@ class Top {
   /** Of a change at once, or as soon as the last has had its time; else now and then. */
   isDue({ now, atMs, told }: Moment): boolean {
     const isOther = this.#sent.revision !== now.revision || this.#sent.told !== told;
-    return atMs - this.#sentMs >=
-      (isOther ? Math.min(this.#sent.bytes / topBytesPerMs, topEveryMs) : topEveryMs);
+    const everyMs = isOther ? Math.min(this.#sent.bytes / topBytesPerMs, topEveryMs) : topEveryMs;
+    return isDue(this.#sentMs, { nowMs: atMs, everyMs });
   }
 
   text({ now, atMs, told }: Moment): string {

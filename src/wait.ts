@@ -13,6 +13,8 @@ export interface Clock {
    * still while nothing of the program runs. It counts from some moment of this run and means nothing outside of it.
    */
   steadyMs(): number;
+  /** How much of this run the steady time has left out, as nothing of the program ran. */
+  missedMs(): number;
   /** Resolves after `ms` steady ones (at once when 0 or less); rejects with the signal's reason when that is aborted first. */
   wait(ms: number, signal: AbortSignal): Promise<void>;
 }
@@ -82,6 +84,10 @@ export function createClock(works: Clockwork): AttendedClock {
   return {
     nowMs: works.wallMs,
     steadyMs,
+    missedMs() {
+      steadyMs();
+      return missedMs;
+    },
     async wait(ms, signal) {
       const endMs = steadyMs() + ms;
       // A timer that was due while the program was stopped fires as soon as it goes on: then there is some left.
