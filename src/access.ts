@@ -3,7 +3,7 @@
  * asked (protocol, "Access, then websocket", 1). Dialling the address, and trying again, are for others.
  */
 import type { FeedName } from "./connection.ts";
-import { networkWords } from "./network_words.ts";
+import { networkWords, redirectWords } from "./network_words.ts";
 import type { Secret } from "./secret.ts";
 import { signToken, type TokenClaims } from "./token.ts";
 import { answerWords, type Trouble } from "./trouble.ts";
@@ -47,9 +47,9 @@ export async function askAccess(
   };
   try {
     const token = await signToken(request.claims, request.secret, { nowMs: signedMs, lifeMs: tokenLifeMs });
-    const { status, body } = await post(request.accessUrl, token, ports, signal);
+    const { status, body, redirect } = await post(request.accessUrl, token, ports, signal);
     const words = withoutQueries(answerWords(body));
-    const answered = `${name} answered ${status}${words && ` "${words}"`}`;
+    const answered = `${name} answered ${status}${redirect ? ` ${redirect}` : words && ` "${words}"`}`;
     if (status < 200 || status > 299) return trouble("refused", answered);
     const socketUrl = socketUrlOf(body);
     if (socketUrl === null) return trouble("garbage", `${answered}, which is no websocket address`);
@@ -68,6 +68,8 @@ export function placeOf(url: URL): string {
 interface Answer {
   readonly status: number;
   readonly body: string;
+  /** Where it points to instead; null where it does not. */
+  readonly redirect: string | null;
 }
 
 async function post(url: URL, token: string, ports: AccessPorts, signal: AbortSignal): Promise<Answer> {
@@ -82,7 +84,8 @@ async function post(url: URL, token: string, ports: AccessPorts, signal: AbortSi
     // A redirected POST would arrive as a GET without its token: better to say what was answered.
     const init: RequestInit = { method: "POST", headers: { Authorization: token }, redirect: "manual", signal: either };
     const response = await ports.fetch(url, init);
-    return { status: response.status, body: await bodyOf(response) };
+    const redirect = redirectWords(response, url);
+    return { status: response.status, body: await bodyOf(response), redirect };
   } finally {
     limit.abort();
   }

@@ -12,7 +12,7 @@ import {
   BookUnreachable,
   isBookError,
 } from "./book_error.ts";
-import { networkWords } from "./network_words.ts";
+import { networkWords, redirectWords } from "./network_words.ts";
 import type { Secret } from "./secret.ts";
 import { bookClaims, signToken } from "./token.ts";
 import { answerWords } from "./trouble.ts";
@@ -140,11 +140,9 @@ function timeLimit(ms: number, clock: Clock, signal: AbortSignal): { readonly si
 
 async function refusal(response: Response, call: Call): Promise<BookRefused | BookUnknownResource> {
   const { status } = response;
-  const location = response.headers.get("location") ?? "";
+  const redirect = redirectWords(response, call.url);
   const words = await firstWords(response);
-  if (status >= 300 && status < 400 && URL.canParse(location, call.url)) {
-    return new BookRefused(call, status, `and points to ${new URL(location, call.url).host}, which is not followed`);
-  }
+  if (redirect !== null) return new BookRefused(call, status, redirect);
   if (status === 404 && call.resource !== undefined) {
     return new BookUnknownResource(call, `book answered 404 ${quoted(words)}`);
   }
@@ -211,6 +209,8 @@ function readList(answer: Answer): BookList {
   if (typeof list !== "object" || list === null || Array.isArray(list)) throw garbled(answer);
   const entries = Object.entries(list);
   const resources = entries.flatMap(([name, wire]) => readResource(name, wire) ?? []);
+  // Not one that can be read: that is no manifest. An empty list is one, and means that book has been restarted.
+  if (entries.length > 0 && resources.length === 0) throw garbled(answer);
   resources.sort((a, b) => a.name < b.name ? -1 : 1);
   return { resources, skipped: entries.length - resources.length };
 }

@@ -1,6 +1,6 @@
 /**
  * Why a connection failed, as one line for a person: the innermost cause in the runtime's words, without the address (whose
- * query string can hold a code), and what to set where it is a certificate. Leaf; works on errors of fetch in Deno 2.6 to 2.9.
+ * query string can hold a code), and what to set where it is a certificate; and where a redirect points to. Leaf; works on errors of fetch in Deno 2.6 to 2.9.
  */
 import { excerpt } from "./trouble.ts";
 
@@ -11,6 +11,13 @@ export function networkWords(error: unknown): string {
     .replace(/^.* client error \(\w+\): /s, "")
     .replace(/\w+:\/\/\S+/g, "(address)");
   return words.includes("UnknownIssuer") ? `${excerpt(words)}${trustHint}` : excerpt(words);
+}
+
+/** That an answer is a redirect, and to whose address; null where it is none. No token of ours follows one. */
+export function redirectWords({ status, headers }: Response, asked: URL): string | null {
+  const location = headers.get("location");
+  if (status < 300 || status > 399 || location === null || !URL.canParse(location, asked)) return null;
+  return `and points to ${excerpt(new URL(location, asked).host)}, which is not followed`;
 }
 
 const trustHint = " (to trust its issuer set DENO_TLS_CA_STORE=mozilla,system or DENO_CERT to its PEM file)";

@@ -62,7 +62,12 @@ function tellOfFrame(id: number, dialect: FeedName, data: unknown): void {
   const frame = splitFrame(data);
   if (frame.kind === "bad") return postMessage({ id, kind: "bad-frame", why: frame.why });
   const decoded = decoders[dialect](frame.documents);
-  if (decoded !== null) postMessage({ id, kind: "report", decoded });
+  if (decoded === null) return;
+  // Of a service that was changed, or of another one: it must not look as if everybody had left.
+  if (decoded.entries > 0 && decoded.skipped === decoded.entries) {
+    return postMessage({ id, kind: "bad-frame", why: `none of its ${decoded.entries} entries can be read` });
+  }
+  postMessage({ id, kind: "report", decoded });
 }
 
 /** The runtime's words, without what each of them begins with. */

@@ -57,7 +57,12 @@ const troubles: Record<string, [answer: () => Response | Promise<Response>, kind
     'relay answered 502 "502 Bad Gateway"',
   ],
   "a refusal without words": [() => new Response("", { status: 404 }), "refused", "relay answered 404"],
-  "a redirect, which would lose the token": [() => new Response("", { status: 301 }), "refused", "relay answered 301"],
+  "a redirect, which would lose the token": [
+    () => new Response("moved", { status: 301, headers: { location: "https://login.example.org/in?code=7" } }),
+    "refused",
+    "relay answered 301 and points to login.example.org, which is not followed",
+  ],
+  "a redirect to nowhere": [() => new Response("", { status: 301 }), "refused", "relay answered 301"],
   "no JSON": [
     () => new Response("It works!"),
     "garbage",

@@ -114,6 +114,16 @@ for (const [name, [body, words]] of Object.entries(garbage)) {
   });
 }
 
+Deno.test("a manifest of which no resource can be read is garbled: it does not say that book lists nothing", async () => {
+  await using server = new AnsweringBook(() => Response.json({ "r-pend00": { topic_stub: 6, streams: {} } }));
+  assert.deepEqual(await server.failure(server.book.resources(never)), {
+    code: "BOOK_GARBLED",
+    retryable: true,
+    message: `Cannot list the resources at HOST${listPath}: ` +
+      `book answered 200 "{"r-pend00":{"topic_stub":6,"streams":{}}}", which is not what book says`,
+  });
+});
+
 Deno.test("an availability that is neither true nor false is garbled", async () => {
   await using server = new AnsweringBook(() => Response.json({ available: "maybe", reason: "x" }));
   assert.deepEqual(await server.failure(server.book.availability("r", never)), {

@@ -56,6 +56,10 @@ const frames: Record<string, [frames: (string | Uint8Array<ArrayBuffer>)[], want
     "report of pend00",
     'closed: closed with code 4000 "bye"',
   ]],
+  "a report of which no entry can be read is bad: it does not say that all have left": [
+    ['[{"topic":7,"scopes":["host"]},{"topic":"pend00","scopes":"host"}]', '[{"topic":7},{"topic":"stats"}]'],
+    ["open", "bad frame: none of its 2 entries can be read", "report of ", 'closed: closed with code 4000 "bye"'],
+  ],
   "a binary frame is bad": [[new Uint8Array(3)], [
     "open",
     "bad frame: a binary frame",
