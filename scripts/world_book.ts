@@ -101,20 +101,22 @@ export class Book {
 
   /** Connections are accepted and nothing is answered. */
   hang(): void {
-    this.fail({ kind: "hang" });
+    void this.fail({ kind: "hang" }); // at once: only a certificate takes time
   }
 
   /** Every request is answered so, as by a proxy whose service is not there. */
   refuse(status: number, body: string, contentType = "application/json"): void {
-    this.fail({ kind: "refuse", status, body, contentType });
+    void this.fail({ kind: "refuse", status, body, contentType });
   }
 
   /** Has `fault` from now on, until `start`. What it holds stays. */
-  fail(fault: HttpFault): void {
+  async fail(fault: HttpFault): Promise<void> {
     this.#become(fault, `book ${modeWords(fault)}`);
     this.#http.fault = fault;
     if (fault.kind !== "hang") this.#http.drop();
-    if (fault.kind === "certificate") this.#http.listen(this.#port, this.#certificates?.[fault.which]);
+    if (fault.kind !== "certificate") return;
+    await this.#http.stop();
+    this.#http.listen(this.#port, this.#certificates?.[fault.which]);
   }
 
   /** The operator loads the manifest: it replaces what was loaded, and all resources are available. */

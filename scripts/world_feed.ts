@@ -117,21 +117,23 @@ export class Feed {
 
   /** Connections are accepted and no request is answered; open sockets are silent. */
   hang(): void {
-    this.fail({ kind: "hang" });
+    void this.fail({ kind: "hang" }); // at once: only a certificate takes time
   }
 
   /** As after a restart with other settings: the sockets are gone, and every request is refused in these words. */
   refuse(status: number, body: string): void {
-    this.fail({ kind: "refuse", status, body });
+    void this.fail({ kind: "refuse", status, body });
   }
 
   /** Has `fault` from now on, until `start`. Open sockets go, unless it is theirs: a hanging, a slow one, bad frames. */
-  fail(fault: HttpFault): void {
+  async fail(fault: HttpFault): Promise<void> {
     this.#become(fault);
     this.#http.fault = fault;
     if (fault.kind === "hang") this.#silence();
     else if (fault.kind !== "slow" && fault.kind !== "frames") this.drop();
-    if (fault.kind === "certificate") this.#http.listen(this.#port, this.#certificates?.[fault.which]);
+    if (fault.kind !== "certificate") return;
+    await this.#http.stop();
+    this.#http.listen(this.#port, this.#certificates?.[fault.which]);
   }
 
   /** Ends every connection, without a close frame, and goes on. */

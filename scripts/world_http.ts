@@ -121,11 +121,10 @@ export class HttpServer {
   }
 
   /**
-   * Listens on 127.0.0.1 at `port`, or at a free one for 0; with TLS by a certificate. In place of an
-   * earlier listener, whose connections stay. Returns the port. Throws when it is taken.
+   * Listens on 127.0.0.1 at `port`, or at a free one for 0; with TLS by a certificate.
+   * Returns the port. Throws when it is taken.
    */
   listen(port: number, certificate: Certificate | null = null): number {
-    this.#listener?.close();
     const listener = port === 0 ? listenAnywhere(certificate) : listenAt(port, certificate);
     this.#listener = listener;
     this.#task(this.#accept(listener));
