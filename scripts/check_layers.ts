@@ -18,10 +18,10 @@ const layers: readonly (readonly [layer: string, files: string])[] = [
   ],
   [
     "loop",
-    "book_* bookkeeper consequence letter letter_* mail mail_* mailing monitor outbox outbox_* recorder saved smtp smtp_* store store_* timeline trial_log",
+    "book_* bookkeeper consequence delivery heartbeat letter letter_* mail mail_* monitor outbox outbox_* recorder saved service_manager smtp smtp_* store store_* timeline trial_log vigil webhook webhook_*",
   ],
   ["readers", "api api_* assets healthcheck live live_* metrics metrics_* page page_* profile server"],
-  ["wiring", "check check_* opening parts serve"],
+  ["wiring", "check check_* opening outboxes parts serve"],
 ];
 
 const linesMax = 250;

@@ -104,21 +104,27 @@ export function turnOf(code: AlertCode, was: { known: boolean; active: boolean }
   return clearedText[code] === "" ? null : "cleared";
 }
 
-/** One mail that is owed: what it has to tell of. The text is made when it is sent. Joined by later news while it waits. */
+/** By what people and their programs are told. Each has letters of its own, since one may be down while the other is not. */
+export type Channel = (typeof channels)[number];
+
+export const channels = ["mail", "webhook"] as const;
+
+/** One message that is owed: what it has to tell of. Its text is made when it is sent. Joined by later news while it waits. */
 export interface Letter {
-  /** A UUID: the mail's Message-ID is made from it, so it stays the same whatever the retries. */
+  /** A UUID: a mail's Message-ID is made from it, so it stays the same whatever the retries. */
   readonly id: string;
+  readonly channel: Channel;
   readonly createdMs: number;
   /** Oldest first; an experiment can be in it more than once (its newest event is what the mail shows). */
   readonly events: readonly HealthEvent[];
   readonly alerts: readonly SystemAlert[];
-  /** A mail of all current problems that nothing new is owed for. */
+  /** A message of all current problems that nothing new is owed for. */
   readonly reminder: boolean;
   /** How many events and alerts there was no room for (the bound is the outbox's); absent while there was. */
   readonly leftOut?: { readonly events: number; readonly alerts: number };
   /**
-   * The whole MIME message, from just before it is handed to the server until that has answered: it is repeated as it is,
-   * since the server may have taken it. Null while the text is still to be made.
+   * The whole message, from just before it is handed to the other side until that has answered: it is repeated as it is,
+   * since it may have been taken. Null while the text is still to be made.
    */
   readonly frozen: string | null;
 }

@@ -4,8 +4,8 @@
  */
 import type { BookList } from "./book.ts";
 import type { FeedName } from "./connection.ts";
+import type { Delivery } from "./delivery.ts";
 import type { Tried } from "./feed_probe.ts";
-import type { Delivery } from "./smtp.ts";
 import { formatAddress } from "./mail_address.ts";
 import { serviceUrls, type Settings } from "./settings.ts";
 import type { Trouble } from "./trouble.ts";

@@ -7,6 +7,7 @@ import type { Wish } from "./availability.ts";
 import type { Bookkeeper } from "./bookkeeper.ts";
 import type { Lab } from "./experiment.ts";
 import { wishFor } from "./health.ts";
+import type { News } from "./letter.ts";
 import type { Logger } from "./log.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Recorder } from "./recorder.ts";
@@ -23,10 +24,12 @@ export interface ConsequencePorts {
 /** The parts that act on a judgement. */
 export interface Hands {
   readonly keeper: Bookkeeper;
+  /** The mail's. */
   readonly outbox: Outbox;
+  readonly webhook: Outbox;
 }
 
-/** How long a mail waits for book to answer the changes it tells of. */
+/** How long a message waits for book to answer the changes it tells of. */
 const gateMsMax = 2_000;
 
 export class Consequences {
@@ -42,9 +45,11 @@ export class Consequences {
     this.hands = hands;
   }
 
-  /** Mails that an earlier run left say what book holds, so they wait for it to be read: `booked`. */
+  /** What an earlier run left to be told says what book holds, so it waits for that to be read: `booked`. */
   begin(booked: Promise<void>): void {
-    this.hands.outbox.recorded(this.#within(booked));
+    const { outbox, webhook } = this.hands;
+    const gate = this.#within(booked);
+    for (const each of [outbox, webhook]) each.recorded(gate);
   }
 
   /** `turns`: what is to be recorded for history. */
@@ -63,10 +68,12 @@ export class Consequences {
     const changed = new Set([...events.map(({ experiment }) => experiment), ...reshaped]);
     changes.push(...[...changed].flatMap((name) => experimentChange(name, lab, nowMs)));
     for (const alert of alerts) if (alert.code !== "store-damaged") changes.push({ kind: "alert", alert });
-    if (hasNews) changes.push(...this.hands.outbox.owe({ events, alerts }));
+    const owing = hasNews ? this.#owe({ events, alerts }, changes) : [];
     this.record(changes, () => {
       this.#wish(lab);
-      if (hasNews) this.hands.outbox.recorded(this.#gate());
+      if (owing.length === 0) return;
+      const gate = this.#gate();
+      for (const each of owing) each.recorded(gate);
     });
   }
 
@@ -81,6 +88,16 @@ export class Consequences {
   /** Resolves when all so far is recorded and handed on. */
   async settled(): Promise<void> {
     await this.#acted;
+  }
+
+  /** Adds to `changes` what is owed for `news`: with them, so that no kill comes between. Those that owe it. */
+  #owe(news: News, changes: Change[]): readonly Outbox[] {
+    const { outbox, webhook } = this.hands;
+    return [outbox, webhook].filter((each) => {
+      const owed = each.owe(news);
+      changes.push(...owed);
+      return owed.length > 0;
+    });
   }
 
   #wish(lab: Lab): void {

@@ -1,6 +1,6 @@
 /**
  * What is in one letter: news join it while it waits, within a bound, and letters that wait together become one. Pure.
- * When a letter is sent is for `outbox`, what it then says for `mail`.
+ * When a letter is sent is for `outbox`, what it then says for `mail` and `webhook_body`.
  */
 import type { HealthEvent, Letter, SystemAlert } from "./alert.ts";
 
@@ -9,16 +9,18 @@ export interface News {
   readonly alerts: readonly SystemAlert[];
 }
 
-/** What one letter holds: more than a person reads, and little enough to be written to the store at each change. */
+/** What one letter holds: more than anyone reads, and little enough to be written to the store at each change. */
 export const lettersBound = { eventsMax: 5_000, alertsMax: 500 };
 
-export function newLetter(id: string, createdMs: number, news: News): Letter {
-  return joined({ id, createdMs, events: [], alerts: [], reminder: false, frozen: null }, news);
+export type Beginning = Pick<Letter, "id" | "channel" | "createdMs">;
+
+export function newLetter(beginning: Beginning, news: News): Letter {
+  return joined(emptyLetter(beginning), news);
 }
 
 /** A letter of nothing but the problems of the moment. */
-export function newReminder(id: string, createdMs: number): Letter {
-  return { id, createdMs, events: [], alerts: [], reminder: true, frozen: null };
+export function newReminder(beginning: Beginning): Letter {
+  return { ...emptyLetter(beginning), reminder: true };
 }
 
 /** Whether nothing is owed for it: its news have gone over to another letter. */
@@ -48,7 +50,11 @@ export function joined(letter: Letter, news: News): Letter {
 /** All of `letters`, oldest first, as the first of them, and the others with nothing in them. */
 export function merged([first, ...others]: readonly [Letter, ...Letter[]]): { letter: Letter; emptied: Letter[] } {
   const letter = others.reduce((all, other) => withLeftOutOf(joined(all, other), other), first);
-  return { letter, emptied: others.map(({ id, createdMs }) => newLetter(id, createdMs, { events: [], alerts: [] })) };
+  return { letter, emptied: others.map(emptyLetter) };
+}
+
+function emptyLetter({ id, channel, createdMs }: Beginning): Letter {
+  return { id, channel, createdMs, events: [], alerts: [], reminder: false, frozen: null };
 }
 
 function withLeftOutOf(letter: Letter, { leftOut }: Letter): Letter {

@@ -1,10 +1,10 @@
 /**
- * Which letters wait, in which order, and which of them news may join: the outbox's memory, without its clock and its server.
+ * Which letters wait, in which order, and which of them news may join: an outbox's memory, without its clock and its other side.
  * Oldest first. A letter whose news have gone over into another stays, with nothing in it, until that one is taken: so the
  * store, where each is replaced by its id, tells of every news once, whenever the process is killed.
  */
 import type { Letter } from "./alert.ts";
-import { isEmpty, joined, newLetter, type News } from "./letter.ts";
+import { type Beginning, isEmpty, joined, newLetter, type News } from "./letter.ts";
 
 export type FrozenLetter = Letter & { readonly frozen: string };
 
@@ -12,7 +12,7 @@ export class LetterPile {
   #letters: readonly Letter[];
   /** Letters that are being made or sent: news do not join them. */
   #inHand: readonly Letter[] = [];
-  /** Those that the server may have taken without saying so, by id: what was in flight when a process ended is of them. */
+  /** Those that may have been taken without a word, by id: what was in flight when a process ended is of them. */
   readonly #inDoubt: Set<string>;
 
   constructor(restored: readonly Letter[]) {
@@ -36,9 +36,9 @@ export class LetterPile {
   }
 
   /** Puts `news` into a letter that can be joined, or into a new one. */
-  add(news: News, given: { newId(): string; nowMs: number }): Letter {
+  add(news: News, begin: () => Beginning): Letter {
     const open = this.#letters.find((each) => each.frozen === null && !this.#inHand.includes(each));
-    const letter = open ? joined(open, news) : newLetter(given.newId(), given.nowMs, news);
+    const letter = open ? joined(open, news) : newLetter(begin(), news);
     this.put(letter);
     return letter;
   }

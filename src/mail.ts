@@ -3,6 +3,7 @@
  * What is in it is for `mail_content`, when it goes and whether it arrived for `outbox`, headers for `smtp`.
  */
 import type { Letter } from "./alert.ts";
+import { newLetter } from "./letter.ts";
 import { contentOf, eventsTitle, type MailContent, type MailLine, type MailStyle, timeText } from "./mail_content.ts";
 import { mailHtml } from "./mail_html.tsx";
 import type { Snapshot } from "./snapshot.ts";
@@ -23,7 +24,7 @@ export function composeMail(letter: Letter, snapshot: Snapshot, style: MailStyle
 
 /** The system alerts and all current problems, in the words that a mail at `nowMs` would have for them. */
 export function problemsText(snapshot: Snapshot, nowMs: number): string {
-  const letter = { id: "", createdMs: nowMs, events: [], alerts: snapshot.alerts, reminder: true, frozen: null };
+  const letter = newLetter({ id: "", channel: "mail", createdMs: nowMs }, { events: [], alerts: snapshot.alerts });
   return mailText(contentOf(letter, snapshot, { subject: "", link: "" }, nowMs));
 }
 

@@ -88,6 +88,16 @@ export function measuredFeed(feed: FeedName, listener: FeedListener, { measures,
   };
 }
 
+export function measuredWebhook(listener: OutboxListener, measures: Measures): OutboxListener {
+  return {
+    ...listener,
+    failed(letter, failure, failuresInARow) {
+      measures.webhookFailed(failure.kind);
+      listener.failed(letter, failure, failuresInARow);
+    },
+  };
+}
+
 /** `nowMs`: the wall clock that the events were dated by. */
 export function measuredMail(
   listener: OutboxListener,

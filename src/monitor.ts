@@ -31,7 +31,7 @@ export interface MonitorOptions {
 
 export interface MonitorPorts extends ConsequencePorts {
   /** How the parts are that the loop does not know of. */
-  readonly views: () => Pick<Known, "webhook" | "probes" | "heartbeat">;
+  readonly views: () => Pick<Known, "probes" | "heartbeat">;
   /** Readers would be shown something else now, if only a time: called often, so it must cost nothing. */
   changed(): void;
 }
@@ -164,7 +164,7 @@ export class Monitor implements BookListener {
   }
 
   #newSnapshot(): Snapshot {
-    const { keeper, outbox } = this.#consequences.hands;
+    const { keeper, outbox, webhook } = this.#consequences.hands;
     const known = {
       atMs: this.#ports.clock.nowMs(),
       version: this.#options.version,
@@ -176,6 +176,7 @@ export class Monitor implements BookListener {
       alerts: this.#known,
       waitingForBook: keeper.waiting,
       mail: outbox.view(),
+      webhook: webhook.view(),
       ...this.#ports.views(),
       store: this.#ports.recorder.view(),
     };

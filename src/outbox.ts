@@ -1,35 +1,33 @@
 /**
- * When does a mail go, and what if it does not: mails that are owed, one at a time, until the server says 250 (design, the
- * last paragraph of "The mail"). What is owed was recorded by the caller before this acts on it, and every step is recorded
- * here, so that a killed process loses no mail, and repeats none but the one that was in flight.
+ * When does a message go, and what if it does not: messages that are owed, one at a time, until the other side says that it
+ * has them (design, the last paragraph of "The mail"; a webhook's are owed alike). What is owed was recorded by the caller
+ * before this acts on it, and every step is recorded here, so that a killed process loses no message, and repeats none but
+ * the one that was in flight. Mail and webhook have an outbox each: neither waits for the other.
  *
  * A letter that waits is joined by later news, and its text is made at each try. Just before it is handed over it is frozen:
- * if nobody can know whether it was taken, it is repeated as it is, before anything else. What a mail says is for `mail`,
- * which letters there are for `letter_pile`, one try for `mailing`, the server for `smtp`.
+ * if nobody can know whether it was taken, it is repeated as it is, before anything else. Which letters there are is for
+ * `letter_pile`, one try for `delivery`, what a message says and where it goes for the `Post`.
  */
-import type { Letter } from "./alert.ts";
-import { merged, newReminder, type News } from "./letter.ts";
+import type { Channel, Letter } from "./alert.ts";
+import { deliver, type Failure, make, type Post, type Taken } from "./delivery.ts";
+import { type Beginning, merged, newReminder, type News } from "./letter.ts";
 import { type FrozenLetter, LetterPile } from "./letter_pile.ts";
-import type { MailText } from "./mail.ts";
-import { deliver, type Failure, make } from "./mailing.ts";
-import type { Delivery, PostOffice } from "./smtp.ts";
+import { Pace, type PaceOptions } from "./outbox_pace.ts";
 import type { OutboxView } from "./part_view.ts";
 import type { Change, Saved } from "./store.ts";
-import { backoffMs, type Clock, mailBackoff } from "./wait.ts";
+import type { Clock } from "./wait.ts";
 
-export interface OutboxOptions {
-  /** The least time between two mails; 0 for none. */
-  readonly everyMs: number;
-  /** How often all problems are mailed while there are any; 0 for never. */
-  readonly remindEveryMs: number;
+export interface OutboxOptions extends PaceOptions {
+  readonly channel: Channel;
+  /** Without a post: whether news become letters all the same, for the listener to be told what nobody will be. */
+  readonly owesUnposted: boolean;
 }
 
 export interface OutboxPorts {
   readonly clock: Clock;
   random(): number;
-  /** Null where no mail is set up. */
-  readonly post: PostOffice | null;
-  compose(letter: Letter, nowMs: number): MailText;
+  /** Null where none is set up. */
+  readonly post: Post | null;
   /** Resolves when it is recorded, or as far as that can be. Never rejects. */
   record(changes: readonly Change[]): Promise<void>;
   newId(): string;
@@ -40,14 +38,13 @@ export interface OutboxPorts {
 export interface OutboxListener {
   sent(letter: Letter, delivery: Taken): void;
   failed(letter: Letter, failure: Failure, failuresInARow: number): void;
-  /** No mail is set up: this is what it would have said. */
-  unsent(letter: Letter, text: MailText): void;
+  /** No post is set up: nobody will be told of this. */
+  unsent(letter: Letter, nowMs: number): void;
   /** The view is another. */
   changed(): void;
 }
 
-export type Restored = Pick<Saved, "letters" | "lastMailMs">;
-export type Taken = Extract<Delivery, { kind: "taken" }>;
+export type Restored = Pick<Saved, "letters" | "lastMailMs" | "lastWebhookMs">;
 
 export interface Outbox {
   /** Puts `news` into a letter, and says what is to be recorded with them. Does nothing else. */
@@ -58,58 +55,58 @@ export interface Outbox {
    */
   recorded(gate?: Promise<void>): void;
   view(): OutboxView;
-  /** Sends what is owed until `signal` is aborted, then resolves within 3 s: a mail under way has until then to be taken. */
+  /** Sends what is owed until `signal` is aborted, then resolves within 3 s: what is under way has until then to be taken. */
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** `restored`: what an earlier run left in the store. */
+/** `restored`: what an earlier run left in the store, of all channels. */
 export function createOutbox(
   options: OutboxOptions,
   ports: OutboxPorts,
   restored: Restored,
   listener: OutboxListener,
 ): Outbox {
-  return new MailOutbox(options, ports, restored, listener);
+  return new LetterOutbox(options, ports, restored, listener);
 }
 
-class MailOutbox implements Outbox {
+class LetterOutbox implements Outbox {
   readonly #options: OutboxOptions;
   readonly #ports: OutboxPorts;
   readonly #listener: OutboxListener;
-  readonly #startedMs: number;
   readonly #pile: LetterPile;
   /** How many times news were put into a letter and are not recorded yet. */
   #unrecorded = 0;
   readonly #gates = new Set<Promise<void>>();
-  #lastMailMs: number | null;
-  #failures = 0;
-  #retryMs = 0;
+  readonly #pace: Pace;
   #wake = () => {};
   #view: OutboxView;
 
   constructor(options: OutboxOptions, ports: OutboxPorts, restored: Restored, listener: OutboxListener) {
-    const { letters, lastMailMs } = restored;
     this.#options = options;
     this.#ports = ports;
     this.#listener = listener;
-    this.#startedMs = ports.clock.nowMs();
-    this.#pile = new LetterPile(letters);
-    // A clock that has been put back since must not keep mails waiting.
-    this.#lastMailMs = lastMailMs === null ? null : Math.min(lastMailMs, this.#startedMs);
+    this.#pile = new LetterPile(restored.letters.filter(({ channel }) => channel === options.channel));
+    const nowMs = ports.clock.nowMs();
+    const lastMs = options.channel === "mail" ? restored.lastMailMs : restored.lastWebhookMs;
+    // A clock that has been put back since must not keep messages waiting.
+    const lastSuccessMs = lastMs === null ? null : Math.min(lastMs, nowMs);
+    const startedMs = ports.clock.steadyMs();
+    const takenMs = lastSuccessMs === null ? null : startedMs - (nowMs - lastSuccessMs);
+    this.#pace = new Pace(options, { startedMs, takenMs });
     const never = { lastError: null, waiting: 0, sent: 0, failed: 0, oldestMs: null };
-    this.#view = this.#viewOf({ ...never, state: "idle", sinceMs: this.#startedMs, lastSuccessMs: this.#lastMailMs });
+    this.#view = this.#viewOf({ ...never, state: "idle", sinceMs: nowMs, lastSuccessMs });
   }
 
   owe(news: News): Change[] {
     if (news.events.length + news.alerts.length === 0) return [];
+    if (this.#ports.post === null && !this.#options.owesUnposted) return [];
     this.#unrecorded++;
-    const { newId, clock } = this.#ports;
-    return [{ kind: "letter", letter: this.#pile.add(news, { newId, nowMs: clock.nowMs() }) }];
+    return [{ kind: "letter", letter: this.#pile.add(news, () => this.#beginning()) }];
   }
 
   recorded(gate?: Promise<void>): void {
     this.#unrecorded = Math.max(this.#unrecorded - 1, 0);
-    this.#retryMs = 0;
+    this.#pace.hurry();
     if (gate) {
       this.#gates.add(gate);
       const open = () => {
@@ -130,7 +127,7 @@ class MailOutbox implements Outbox {
     signal.addEventListener("abort", () => this.#wake(), { once: true });
     while (!signal.aborted) {
       const { post, clock } = this.#ports;
-      const waitMs = this.#dueMs() - clock.nowMs();
+      const waitMs = this.#dueMs() - clock.steadyMs();
       if (waitMs > 0) await this.#sleep(waitMs);
       else if (post === null) await this.#giveUp(signal);
       else await this.#try(post, signal);
@@ -139,18 +136,17 @@ class MailOutbox implements Outbox {
 
   /** When there is something to be done next. */
   #dueMs(): number {
-    const { everyMs, remindEveryMs } = this.#options;
     const { post, problems } = this.#ports;
-    const canCompose = this.#unrecorded === 0;
-    if (post === null) return this.#pile.waiting().length > 0 && canCompose ? 0 : Infinity;
-    const leastMs = this.#lastMailMs === null ? 0 : this.#lastMailMs + everyMs;
-    if (this.#pile.frozen() || (this.#pile.open().length > 0 && canCompose)) return Math.max(this.#retryMs, leastMs);
-    if (remindEveryMs === 0 || !canCompose || problems() === 0) return Infinity;
-    return Math.max((this.#lastMailMs ?? this.#startedMs) + remindEveryMs, this.#retryMs, leastMs);
+    const canWrite = this.#unrecorded === 0;
+    const isOwed = canWrite && this.#pile.waiting().length > 0;
+    if (post === null) return isOwed ? 0 : Infinity;
+    if (isOwed || this.#pile.frozen()) return this.#pace.owedDueMs;
+    const reminderMs = this.#pace.reminderDueMs;
+    return canWrite && reminderMs < Infinity && problems() > 0 ? reminderMs : Infinity;
   }
 
-  async #try(post: PostOffice, signal: AbortSignal): Promise<void> {
-    this.#retryMs = Infinity; // until it is known how this one went, unless news come meanwhile
+  async #try(post: Post, signal: AbortSignal): Promise<void> {
+    this.#pace.begin();
     const letter = this.#pile.frozen() ?? await this.#freeze(post, signal);
     if (letter === null || signal.aborted) return;
     const delivery = await deliver(letter, { post, clock: this.#ports.clock }, signal);
@@ -159,23 +155,21 @@ class MailOutbox implements Outbox {
   }
 
   /** All that waits as one letter, frozen and recorded as such; null if there was a stop before, or it can't be made. */
-  async #freeze(post: PostOffice, signal: AbortSignal): Promise<FrozenLetter | null> {
+  async #freeze(post: Post, signal: AbortSignal): Promise<FrozenLetter | null> {
     await this.#gatesOpen(signal);
     if (signal.aborted) return null;
-    this.#retryMs = Infinity; // what came until now is in this one
-    const { clock, compose, record, newId } = this.#ports;
-    const dateMs = clock.nowMs();
-    const [first = newReminder(newId(), dateMs), ...others] = this.#pile.open();
+    this.#pace.begin(); // what came until now is in this one
+    const nowMs = this.#ports.clock.nowMs();
+    const [first = newReminder(this.#beginning()), ...others] = this.#pile.open();
     const { letter, emptied } = merged([first, ...others]);
-    const build = () => post.build({ id: letter.id, text: compose(letter, dateMs), dateMs });
-    const made = await this.#pile.inHand(() => make(build));
+    const made = await this.#pile.inHand(() => make(() => post.write(letter, nowMs)));
     if (made.kind !== "made") {
       await this.#failed(letter, made);
       return null;
     }
     const frozen = { ...letter, frozen: made.raw };
     this.#pile.put(frozen, ...emptied);
-    await record([frozen, ...emptied].map((each) => ({ kind: "letter", letter: each })));
+    await this.#ports.record([frozen, ...emptied].map((each) => ({ kind: "letter", letter: each })));
     return frozen;
   }
 
@@ -187,39 +181,40 @@ class MailOutbox implements Outbox {
   }
 
   async #taken(letter: Letter, delivery: Taken): Promise<void> {
-    const atMs = this.#ports.clock.nowMs();
-    this.#lastMailMs = atMs;
-    this.#failures = 0;
-    this.#retryMs = 0;
+    const { clock, record } = this.#ports;
+    const { channel } = this.#options;
+    const atMs = clock.nowMs();
+    this.#pace.taken(clock.steadyMs());
     const done = this.#pile.done(letter);
     this.#listener.sent(letter, delivery);
     this.#tell({ sent: this.#view.sent + 1, lastSuccessMs: atMs });
-    await this.#ports.record(done.map((id) => ({ kind: "letter-sent", id, atMs })));
+    await record(done.map((id) => ({ kind: "letter-sent", id, channel, atMs })));
   }
 
   async #failed(letter: Letter, failure: Failure): Promise<void> {
     const { clock, random, record } = this.#ports;
-    this.#failures++;
-    const paceMs = failure.kind === "refused" ? mailBackoff.maxMs : backoffMs(this.#failures, random(), mailBackoff);
-    this.#retryMs = Math.min(this.#retryMs, clock.nowMs() + paceMs);
-    this.#listener.failed(letter, failure, this.#failures);
+    this.#pace.failed(failure, random(), clock.steadyMs());
+    this.#listener.failed(letter, failure, this.#pace.failures);
     const thawed = this.#pile.thaw(letter, failure.kind);
     this.#tell({ failed: this.#view.failed + 1, lastError: failure.why });
     if (thawed) await record([{ kind: "letter", letter: thawed }]);
   }
 
-  /** Without a mail server: what is owed is told to the listener, and owed no more. */
+  /** Without a post: what is owed is told to the listener, and owed no more. */
   async #giveUp(signal: AbortSignal): Promise<void> {
     await this.#gatesOpen(signal);
     const [first, ...others] = this.#pile.waiting();
     if (signal.aborted || first === undefined) return;
-    const { clock, compose, record } = this.#ports;
-    const atMs = clock.nowMs();
     const { letter } = merged([first, ...others]);
     const done = [first, ...others].flatMap((each) => this.#pile.done(each));
-    this.#listener.unsent(letter, compose(letter, atMs));
+    this.#listener.unsent(letter, this.#ports.clock.nowMs());
     this.#tell({});
-    await record(done.map((id) => ({ kind: "letter-sent", id, atMs })));
+    await this.#ports.record(done.map((id) => ({ kind: "letter-dropped", id })));
+  }
+
+  #beginning(): Beginning {
+    const { newId, clock } = this.#ports;
+    return { id: newId(), channel: this.#options.channel, createdMs: clock.nowMs() };
   }
 
   /** Until `ms` have passed, or something happens. */
@@ -231,7 +226,7 @@ class MailOutbox implements Outbox {
 
   #viewOf(was: OutboxView): OutboxView {
     const waiting = this.#pile.waiting();
-    const working = this.#failures > 0 ? "failing" : waiting.length > 0 ? "waiting" : "idle";
+    const working = this.#pace.failures > 0 ? "failing" : waiting.length > 0 ? "waiting" : "idle";
     const state = this.#ports.post === null ? "off" : working;
     const sinceMs = state === was.state ? was.sinceMs : this.#ports.clock.nowMs();
     return { ...was, state, sinceMs, waiting: waiting.length, oldestMs: waiting[0]?.createdMs ?? null };

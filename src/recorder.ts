@@ -110,6 +110,7 @@ function keyOf(change: Exclude<Change, { kind: "event" | "turn" }>): string {
     case "letter":
       return `letter ${change.letter.id}`;
     case "letter-sent":
+    case "letter-dropped":
       return `letter ${change.id}`;
     case "alert":
       return `alert ${change.alert.code}`;

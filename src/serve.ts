@@ -12,20 +12,18 @@ import type { Hands } from "./consequence.ts";
 import { watchFeed } from "./feed.ts";
 import { createLive, type Live } from "./live.ts";
 import { logger } from "./log.ts";
-import { composeMail } from "./mail.ts";
 import { createMetrics, type Metrics, processFigures } from "./metrics.ts";
-import { measuredBook, measuredFeed, measuredMail, measuredStore, type TapPorts } from "./metrics_taps.ts";
+import { measuredBook, measuredFeed, measuredStore, type TapPorts } from "./metrics_taps.ts";
 import { Monitor } from "./monitor.ts";
 import { open, type Opened } from "./opening.ts";
-import { createOutbox } from "./outbox.ts";
-import { availabilityRules, bookSource, feedRequest, mailStyle, monitorOptions, smtpOptions } from "./parts.ts";
+import { createOutboxes } from "./outboxes.ts";
+import { availabilityRules, bookSource, feedRequest, monitorOptions } from "./parts.ts";
 import { createRecorder, type Recorder } from "./recorder.ts";
 import { createApp, listen, type Listening, type ServerPorts } from "./server.ts";
 import type { Settings } from "./settings.ts";
-import { createPostOffice } from "./smtp.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { SocketPool, startSocketWorker } from "./socket_pool.ts";
-import type { Store } from "./store.ts";
+import type { Change, Store } from "./store.ts";
 import { aborted, steadyMs, systemClock as clock } from "./wait.ts";
 
 // A stop has 5 s; what is still in hand then is in the store, and goes on after the next start.
@@ -35,7 +33,6 @@ const random = () => Math.random();
 const log = logger("status");
 const off = { state: "off", sinceMs: 0, lastSuccessMs: null, lastError: null } as const;
 const unbuilt = {
-  webhook: { ...off, waiting: 0, sent: 0, failed: 0, oldestMs: null },
   probes: { ...off, streams: 0, heard: 0, silent: 0, failed: 0 },
   heartbeat: { ...off, sent: 0, failed: 0 },
 };
@@ -64,7 +61,9 @@ export async function serve(settings: Settings, warnings: readonly string[], ver
     opened,
     (monitor) => hands(settings, { monitor, recorder, opened, taps }, { signal, ends }),
   );
-  ends.push(watchFeeds(settings, { monitor, taps }, signal), monitor.run(signal), monitor.hands.outbox.run(signal));
+  const { outbox, webhook } = monitor.hands;
+  ends.push(watchFeeds(settings, { monitor, taps }, signal), monitor.run(signal));
+  ends.push(outbox.run(signal), webhook.run(signal));
   ends.push(recorder.run(signal), live.run(signal));
   const prune = () => recorder.prune(clock.nowMs() - settings.STORE_KEEP);
   ends.push(prune(), every(pruneEveryMs, signal, prune));
@@ -119,31 +118,16 @@ function hands(
   const book = measuredBook(createBook(bookSource(settings), { clock, fetch }), taps);
   const options = { queryEveryMs: settings.QUERY_BOOK_EVERY, rules: availabilityRules(settings) };
   const keeper = runBookkeeper(options, { book, clock, random }, monitor, signal);
-  const smtp = smtpOptions(settings);
-  const outbox = createOutbox(
-    { everyMs: settings.EMAIL_EVERY, remindEveryMs: settings.EMAIL_REMIND_EVERY },
-    {
-      clock,
-      random,
-      post: smtp && createPostOffice(smtp),
-      compose: (letter, nowMs) => composeMail(letter, monitor.snapshot(), mailStyle(settings), nowMs),
-      record: (changes) => recorder.record(changes),
-      newId: () => crypto.randomUUID(),
-      problems: () => monitor.snapshot().experiments.filter(({ judged, issues }) => judged && issues.length > 0).length,
-    },
-    opened.saved,
-    measuredMail({
-      sent({ id }, { answer, rejected }) {
-        log.info(`mail ${id} was taken`, { answer });
-        if (rejected.length > 0) log.warn(`mail ${id} was not taken for everybody`, { rejected });
-      },
-      failed: ({ id }, { kind, why }, failures) => log.warn(why, { mail: id, kind, failures }),
-      unsent: (_, { subject, text }) => log.warn(`not mailed, as there is no STATUS_EMAIL_HOST: ${subject}`, { text }),
-      changed: () => monitor.readersChanged(),
-    }, { measures: taps.measures, nowMs: () => clock.nowMs() }),
-  );
+  const told = {
+    clock,
+    random,
+    snapshot: () => monitor.snapshot(),
+    record: (changes: readonly Change[]) => recorder.record(changes),
+    changed: () => monitor.readersChanged(),
+    measures: taps.measures,
+  };
   ends.push(keeper.done);
-  return { keeper, outbox };
+  return { keeper, ...createOutboxes(settings, told, opened.saved) };
 }
 
 async function watchFeeds(

@@ -8,14 +8,14 @@ import { Readable } from "node:stream";
 import { domainToASCII } from "node:url";
 import type { NodemailerError } from "nodemailer/lib/errors";
 import type SMTPConnection from "nodemailer/lib/smtp-connection";
+import type { Delivery } from "./delivery.ts";
 import type { MailText } from "./mail.ts";
 import type { MailAddress } from "./mail_address.ts";
 import { bareHost, called, converse, type SmtpOptions, type SmtpTimeouts, smtpTimeouts } from "./smtp_conversation.ts";
-import { type Delivery, deliveryAfter, quoted, troubleAfter } from "./smtp_failure.ts";
+import { deliveryAfter, quoted, troubleAfter } from "./smtp_failure.ts";
 import { excerpt, type Trouble } from "./trouble.ts";
 
 export type { SmtpOptions } from "./smtp_conversation.ts";
-export type { Delivery } from "./smtp_failure.ts";
 
 export interface PostOffice {
   /** The whole MIME message. The same `id` makes the same Message-ID; mails of one UTC day, and of one `thread`, are one thread. */

@@ -5,18 +5,8 @@
  */
 import { Buffer } from "node:buffer";
 import type { NodemailerError } from "nodemailer/lib/errors";
+import type { Delivery } from "./delivery.ts";
 import { excerpt, type Trouble } from "./trouble.ts";
-
-/** How far a mail came. `why`: a sentence for people. */
-export type Delivery =
-  /** The server took it (250). `rejected`: the recipients it did not take it for, each with its answer. */
-  | { readonly kind: "taken"; readonly answer: string; readonly rejected: readonly string[] }
-  /** Not taken for now: a 4xx, or no conversation. */
-  | { readonly kind: "deferred"; readonly why: string }
-  /** Not taken, and asking the same again is unlikely to help: a 5xx. */
-  | { readonly kind: "refused"; readonly why: string }
-  /** The whole message went out, and no answer came: it may have been taken. */
-  | { readonly kind: "in-doubt"; readonly why: string };
 
 /** Where it failed, and what must not be repeated. */
 export interface Conversation {
@@ -28,7 +18,7 @@ export interface Conversation {
   readonly stopped: boolean;
 }
 
-/** What is known of a mail after `error` ended the conversation. */
+/** What is known of a mail after `error` ended the conversation: a 4xx, or no conversation, defers it, a 5xx refuses it. */
 export function deliveryAfter(error: unknown, talk: Conversation): Delivery {
   const answer = answerOf(error, talk);
   const words = wordsOf(error, talk);

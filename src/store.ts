@@ -2,7 +2,7 @@
  * What has to survive a restart, behind an interface that shows nothing of the database: what is stored is told as a list
  * of changes, written all or none. `store_sqlite` and `store_memory` keep it; one suite of tests holds for both.
  */
-import type { AlertCode, HealthEvent, Issue, Letter, SystemAlert } from "./alert.ts";
+import type { AlertCode, Channel, HealthEvent, Issue, Letter, SystemAlert } from "./alert.ts";
 import type { Verdict } from "./health.ts";
 import type { Resource } from "./book.ts";
 import type { Run, Turn } from "./history.ts";
@@ -41,10 +41,12 @@ export type Change =
   | { readonly kind: "turn"; readonly experiment: string; readonly turn: Turn }
   /** The monitor has run until now; replaces what was saved of the run that started then. */
   | { readonly kind: "run"; readonly run: Run }
-  /** A mail is owed; replaces the letter of the same id. */
+  /** A message is owed; replaces the letter of the same id. */
   | { readonly kind: "letter"; readonly letter: Letter }
-  /** The server took it: nothing is owed for it any more. */
-  | { readonly kind: "letter-sent"; readonly id: string; readonly atMs: number }
+  /** The other side took it: nothing is owed for it any more. */
+  | { readonly kind: "letter-sent"; readonly id: string; readonly channel: Channel; readonly atMs: number }
+  /** Nothing is owed for it any more, though nobody took it: there is nobody who could. */
+  | { readonly kind: "letter-dropped"; readonly id: string }
   /** A system alert began and people are being told (`raised`), or it ended (`cleared`: it is removed). */
   | { readonly kind: "alert"; readonly alert: SystemAlert }
   /** The newest manifest that listed something. */
@@ -64,12 +66,14 @@ export interface Saved {
   readonly turns: ReadonlyMap<string, readonly Turn[]>;
   /** The newest, oldest first. */
   readonly runs: readonly Run[];
-  /** Oldest first. */
+  /** Of all channels, oldest first. */
   readonly letters: readonly Letter[];
   readonly alerts: ReadonlyMap<AlertCode, SystemAlert>;
   readonly manifest: SavedManifest | null;
   /** When a mail was last taken by the server; null for never. */
   readonly lastMailMs: number | null;
+  /** The same of the webhook. */
+  readonly lastWebhookMs: number | null;
 }
 
 export interface Store {

@@ -22,6 +22,7 @@ export function createMemoryStore(): Store {
     alerts: new Map(),
     manifest: null,
     lastMailMs: null,
+    lastWebhookMs: null,
   };
   return {
     kind: "memory",
@@ -66,6 +67,7 @@ interface Kept {
   readonly alerts: Map<AlertCode, SystemAlert>;
   manifest: SavedManifest | null;
   lastMailMs: number | null;
+  lastWebhookMs: number | null;
 }
 
 function apply(change: Change, kept: Kept): void {
@@ -90,7 +92,10 @@ function apply(change: Change, kept: Kept): void {
       return;
     case "letter-sent":
       kept.letters.delete(change.id);
-      kept.lastMailMs = change.atMs;
+      kept[change.channel === "mail" ? "lastMailMs" : "lastWebhookMs"] = change.atMs;
+      return;
+    case "letter-dropped":
+      kept.letters.delete(change.id);
       return;
     case "alert":
       if (change.alert.turn === "raised") kept.alerts.set(change.alert.code, change.alert);
@@ -140,5 +145,6 @@ function savedOf(kept: Kept, max: Parameters<Store["load"]>[0]): Saved {
     alerts: new Map(kept.alerts),
     manifest: kept.manifest,
     lastMailMs: kept.lastMailMs,
+    lastWebhookMs: kept.lastWebhookMs,
   };
 }

@@ -4,10 +4,10 @@
  */
 import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
 import { z } from "zod";
-import type { HealthEvent } from "./alert.ts";
+import type { Channel, HealthEvent } from "./alert.ts";
 import type { Turn } from "./history.ts";
 import type { Saved, Store } from "./store.ts";
-import { storedText, textOf } from "./store_tables.ts";
+import { lastSentName, storedText, textOf } from "./store_tables.ts";
 import {
   alertSchema,
   experimentSchema,
@@ -80,14 +80,17 @@ function prepared(db: DatabaseSync) {
     letters: db.prepare("SELECT * FROM letters ORDER BY created_ms, rowid"),
     alerts: db.prepare("SELECT * FROM alerts ORDER BY rowid"),
     manifest: db.prepare("SELECT at_ms, resources FROM manifest"),
-    lastMail: db.prepare("SELECT at_ms FROM meta WHERE name = 'last_mail'"),
+    lastSent: db.prepare("SELECT at_ms FROM meta WHERE name = ?"),
   };
 }
 
 function read(from: Statements, max: Max): Saved {
   const alerts = from.alerts.all().map(alertOf);
   const manifest = from.manifest.get();
-  const lastMail = from.lastMail.get();
+  const lastSentMs = (channel: Channel) => {
+    const row = from.lastSent.get(lastSentName(channel));
+    return row ? Number(row.at_ms) : null;
+  };
   return {
     experiments: from.experiments.all().map(experimentOf),
     events: Map.groupBy(from.events.all(max.events).map(eventDecoder()), ({ experiment }) => experiment),
@@ -99,7 +102,8 @@ function read(from: Statements, max: Max): Saved {
     letters: from.letters.all().map(letterOf),
     alerts: new Map(alerts.map((alert) => [alert.code, alert])),
     manifest: manifest ? manifestSchema.parse({ atMs: manifest.at_ms, resources: json(manifest.resources) }) : null,
-    lastMailMs: lastMail ? Number(lastMail.at_ms) : null,
+    lastMailMs: lastSentMs("mail"),
+    lastWebhookMs: lastSentMs("webhook"),
   };
 }
 
@@ -118,6 +122,7 @@ function letterOf(row: Row) {
   return letterSchema.parse({
     ...z.looseObject({}).parse(json(row.body)),
     id: textOf(row.id),
+    channel: row.channel,
     createdMs: row.created_ms,
     frozen: row.frozen === null ? null : textOf(row.frozen),
   });

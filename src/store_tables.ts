@@ -3,6 +3,7 @@
  * into them is for `store_write`, what is read from them for `store_read`.
  */
 import type { DatabaseSync } from "node:sqlite";
+import type { Channel } from "./alert.ts";
 import { timeMsMax } from "./store_values.ts";
 
 /** The inside of a JSON string, since SQLite's bindings end a text at its first NUL: for all that others have named. */
@@ -82,7 +83,14 @@ export const migrations: readonly string[] = [
     ${time("alive_ms")} NOT NULL
   ) STRICT;
   `,
+  // Before there were channels every letter was a mail.
+  "ALTER TABLE letters ADD COLUMN channel TEXT NOT NULL DEFAULT 'mail'",
 ];
+
+/** Under which name `meta` has when a message of `channel` was last taken. */
+export function lastSentName(channel: Channel): string {
+  return `last_${channel}`;
+}
 
 /** Brings the file to the version of the last step, each step whole or not at all. Throws `versionOf`'s and SQLite's errors. */
 export function migrate(db: DatabaseSync, steps = migrations): void {

@@ -5,7 +5,7 @@
  * adds one adds a migration too (an empty one does), so that an older program says "newer version" and not "damaged".
  */
 import { z } from "zod";
-import { alertCodes } from "./alert.ts";
+import { alertCodes, channels } from "./alert.ts";
 import type { Verdict } from "./health.ts";
 import type { SpanState } from "./history.ts";
 import { type Change, StoreFailed } from "./store.ts";
@@ -68,8 +68,11 @@ export const alertSchema = z.object({
   detail: text,
 }).readonly();
 
+const channelSchema = z.enum(channels);
+
 export const letterSchema = z.object({
   id: text,
+  channel: channelSchema,
   createdMs: timeSchema,
   events: listOf(eventSchema),
   alerts: listOf(alertSchema),
@@ -90,7 +93,8 @@ const changeSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("turn"), experiment: text, turn: turnSchema }),
   z.object({ kind: z.literal("run"), run: runSchema }),
   z.object({ kind: z.literal("letter"), letter: letterSchema }),
-  z.object({ kind: z.literal("letter-sent"), id: text, atMs: timeSchema }),
+  z.object({ kind: z.literal("letter-sent"), id: text, channel: channelSchema, atMs: timeSchema }),
+  z.object({ kind: z.literal("letter-dropped"), id: text }),
   z.object({ kind: z.literal("alert"), alert: alertSchema }),
   z.object({ kind: z.literal("manifest"), manifest: manifestSchema }),
 ]);

@@ -2,7 +2,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { HealthEvent, Letter } from "./alert.ts";
 import { type Change, runsMax, type SavedExperiment } from "./store.ts";
-import { storedText } from "./store_tables.ts";
+import { lastSentName, storedText } from "./store_tables.ts";
 
 export interface Writer {
   write(change: Change): void;
@@ -32,8 +32,8 @@ function prepared(db: DatabaseSync) {
     forgotten: db.prepare("DELETE FROM experiments WHERE name = ?"),
     turn: db.prepare("INSERT INTO turns (experiment, at_ms, state, available) VALUES (?, ?, ?, ?)"),
     run: replacing(db, "runs", ["started_ms", "alive_ms"]),
-    letter: replacing(db, "letters", ["id", "created_ms", "body", "frozen"]),
-    letterSent: db.prepare("DELETE FROM letters WHERE id = ?"),
+    letter: replacing(db, "letters", ["id", "channel", "created_ms", "body", "frozen"]),
+    letterGone: db.prepare("DELETE FROM letters WHERE id = ?"),
     meta: replacing(db, "meta", ["name", "at_ms"]),
     alertRaised: replacing(db, "alerts", ["code", "at_ms", "detail"]),
     alertCleared: db.prepare("DELETE FROM alerts WHERE code = ?"),
@@ -81,8 +81,11 @@ function write(change: Change, into: Statements): void {
     case "letter":
       return writeLetter(change.letter, into);
     case "letter-sent":
-      into.letterSent.run(storedText(change.id));
-      into.meta.run("last_mail", change.atMs);
+      into.letterGone.run(storedText(change.id));
+      into.meta.run(lastSentName(change.channel), change.atMs);
+      return;
+    case "letter-dropped":
+      into.letterGone.run(storedText(change.id));
       return;
     case "alert": {
       const { code, turn, atMs, detail } = change.alert;
@@ -122,6 +125,7 @@ function writeExperiment(experiment: SavedExperiment, into: Statements): void {
 }
 
 function writeLetter(letter: Letter, into: Statements): void {
-  const { id, createdMs, frozen, ...body } = letter;
-  into.letter.run(storedText(id), createdMs, JSON.stringify(body), frozen === null ? null : storedText(frozen));
+  const { id, channel, createdMs, frozen, ...body } = letter;
+  const text = frozen === null ? null : storedText(frozen);
+  into.letter.run(storedText(id), channel, createdMs, JSON.stringify(body), text);
 }

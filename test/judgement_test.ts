@@ -288,6 +288,7 @@ function restarted(bench: Bench, changes: Partial<typeof rules> = {}): Bench {
     turns: new Map(),
     runs: [],
     lastMailMs: null,
+    lastWebhookMs: null,
   };
   const next = new Bench([], changes, restored(emptyLab(bench.nowMs), saved));
   next.nowMs = bench.nowMs;

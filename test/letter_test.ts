@@ -4,10 +4,11 @@ import { alert, event, letter, missingJump, nowMs } from "./fixtures/letters.ts"
 
 const { eventsMax, alertsMax } = lettersBound;
 const many = (count: number, from = 0) => Array.from({ length: count }, (_, at) => event(`e${from + at}`));
+const begun = { id: "one", channel: "mail", createdMs: nowMs } as const;
 
 Deno.test("a new letter holds its news", () => {
   const news = { events: [event("a")], alerts: [alert("relay-lost")] };
-  assert.deepEqual(newLetter("one", nowMs, news), letter({ id: "one", createdMs: nowMs, ...news }));
+  assert.deepEqual(newLetter(begun, news), letter({ id: "one", createdMs: nowMs, ...news }));
 });
 
 Deno.test("later news come behind what is there", () => {
@@ -20,9 +21,9 @@ Deno.test("later news come behind what is there", () => {
 });
 
 Deno.test("a reminder that is joined by news is a mail of news", () => {
-  assert.equal(newReminder("one", nowMs).reminder, true);
-  assert.equal(joined(newReminder("one", nowMs), { events: [event("a")], alerts: [] }).reminder, false);
-  assert.equal(joined(newReminder("one", nowMs), { events: [], alerts: [] }).reminder, true);
+  assert.equal(newReminder(begun).reminder, true);
+  assert.equal(joined(newReminder(begun), { events: [event("a")], alerts: [] }).reminder, false);
+  assert.equal(joined(newReminder(begun), { events: [], alerts: [] }).reminder, true);
 });
 
 Deno.test("over the bound, events that a newer one of their experiment makes old go first, and none is missed", () => {
@@ -71,6 +72,6 @@ Deno.test("letters that wait together become the first, and the others are left 
 });
 
 Deno.test("a reminder owes something, an emptied letter does not", () => {
-  assert.equal(isEmpty(newReminder("one", nowMs)), false);
+  assert.equal(isEmpty(newReminder(begun)), false);
   assert.equal(isEmpty(letter()), true);
 });

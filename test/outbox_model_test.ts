@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Delivery } from "../src/smtp.ts";
+import type { Delivery } from "../src/delivery.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 import { deferred, inDoubt, Kept, MailDesk, refused, taken } from "./fixtures/mail_desk.ts";
 import { event } from "./fixtures/letters.ts";

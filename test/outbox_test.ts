@@ -205,7 +205,7 @@ Deno.test("a mail that cannot be made is tried again, and silences nothing", asy
   const desk = await MailDesk.open();
   desk.fault = new Error("no such\nthing");
   await desk.news("a");
-  assert.equal(desk.outbox.view().lastError, "Cannot make the mail: no such thing");
+  assert.equal(desk.outbox.view().lastError, "Cannot make the message: no such thing");
   desk.fault = null;
   await desk.news("b");
   assert.deepEqual(desk.got, ["m1: a b"]);
@@ -296,7 +296,7 @@ Deno.test("without a mail server what is owed is told of, done with, and no remi
   const desk = await MailDesk.open({ off: true, remindEveryMs: hourMs, problems: 1 });
   await desk.news("a", "b");
   await desk.passes(3 * hourMs);
-  assert.deepEqual(desk.log, ["unsent a b", "record m1 sent"]);
+  assert.deepEqual(desk.log, ["unsent a b", "record m1 dropped"]);
   assert.equal(desk.outbox.view().state, "off");
 });
 
@@ -305,7 +305,7 @@ Deno.test("without a mail server what an earlier run left is told of too, whatev
   kept.letters.set("old", letter({ id: "old", events: [event("a")], frozen: "old: a" }));
   kept.letters.set("new", letter({ id: "new", events: [event("b")] }));
   const desk = await MailDesk.open({ off: true }, new FakeClock(), kept);
-  assert.deepEqual(desk.log, ["unsent a b", "record old sent, new sent"]);
+  assert.deepEqual(desk.log, ["unsent a b", "record old dropped, new dropped"]);
 });
 
 Deno.test("the view goes from idle to waiting to failing and back, and says since when", async () => {

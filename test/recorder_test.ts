@@ -7,7 +7,7 @@ const event = (experiment: string): Change => ({
   kind: "event",
   event: { experiment, atMs: 0, healthy: true, issues: [], jumpOk: true, streamOk: {}, lastedMs: null },
 });
-const sent = (id: string): Change => ({ kind: "letter-sent", id, atMs: 0 });
+const sent = (id: string): Change => ({ kind: "letter-sent", id, channel: "mail", atMs: 0 });
 
 /** A store that takes what it is given, or refuses it while `isFull`. */
 function disk(kind: Store["kind"] = "durable") {

@@ -87,12 +87,33 @@ const cases: Record<string, [records: Change[][], loaded: Partial<Saved>]> = {
     { letters: [letter("m", { createdMs: noonMs - 1 }), letter("z", { reminder: true }), letter("a")] },
   ],
   "owes a mail that was sent no more, and knows when": [
-    [[saying.letter(letter("a")), saying.letter(letter("b"))], [{ kind: "letter-sent", id: "a", atMs: noonMs + 5 }]],
+    [[saying.letter(letter("a")), saying.letter(letter("b"))], [{
+      kind: "letter-sent",
+      id: "a",
+      channel: "mail",
+      atMs: noonMs + 5,
+    }]],
     { letters: [letter("b")], lastMailMs: noonMs + 5 },
   ],
   "knows when the last mail was sent": [
-    [[{ kind: "letter-sent", id: "a", atMs: noonMs }], [{ kind: "letter-sent", id: "b", atMs: noonMs + 7 }]],
+    [[{ kind: "letter-sent", id: "a", channel: "mail", atMs: noonMs }], [{
+      kind: "letter-sent",
+      id: "b",
+      channel: "mail",
+      atMs: noonMs + 7,
+    }]],
     { lastMailMs: noonMs + 7 },
+  ],
+  "keeps what the webhook is owed, and when it last took something, apart from the mail's": [
+    [
+      [saying.letter(letter("a", { channel: "webhook", frozen: "{}" })), saying.letter(letter("b"))],
+      [{ kind: "letter-sent", id: "c", channel: "webhook", atMs: noonMs + 5 }],
+    ],
+    { letters: [letter("a", { channel: "webhook", frozen: "{}" }), letter("b")], lastWebhookMs: noonMs + 5 },
+  ],
+  "owes what is dropped no more, and takes it for sent no more either": [
+    [[saying.letter(letter("a")), saying.letter(letter("b"))], [{ kind: "letter-dropped", id: "a" }]],
+    { letters: [letter("b")] },
   ],
   "keeps a system alert": [[[{ kind: "alert", alert: bookLost }]], { alerts: new Map([["book-lost", bookLost]]) }],
   "keeps the newest words of a system alert": [
@@ -112,6 +133,7 @@ const cases: Record<string, [records: Change[][], loaded: Partial<Saved>]> = {
     [[{ kind: "forgotten", name: "pend00" }, pend00, saying.letter(letter("a")), {
       kind: "letter-sent",
       id: "a",
+      channel: "mail",
       atMs: noonMs,
     }]],
     { experiments: [experiment("pend00")], lastMailMs: noonMs },
@@ -257,9 +279,15 @@ async function keepsName(odd: string, subject: StoreSubject): Promise<void> {
     turns: new Map([[odd, [turn(1)]]]),
     runs: [],
     lastMailMs: null,
+    lastWebhookMs: null,
   });
   assert.deepEqual(await subject.store.turns(odd, { sinceMs: 1, max: 1 }), [turn(1)]);
-  await subject.store.record([{ kind: "forgotten", name: odd }, { kind: "letter-sent", id: odd, atMs: 2 }]);
+  await subject.store.record([{ kind: "forgotten", name: odd }, {
+    kind: "letter-sent",
+    id: odd,
+    channel: "mail",
+    atMs: 2,
+  }]);
   const later = await subject.store.load(atMost(1));
   assert.deepEqual([later.experiments, later.letters], [[experiment(`${odd}2`)], []]);
 }

@@ -11,7 +11,7 @@ const nowMs = Date.UTC(2026, 10, 22, 20, 31, 14, 120);
 const refusals: Record<string, [prepare: (path: string) => void, message: RegExp]> = {
   "made by a newer version": [
     (path) => alterStore(path, "PRAGMA user_version = 7"),
-    /^Cannot open the store \S+status\.db: it was made by a newer version of status \(its tables are of version 7, the newest known here is 2\)$/,
+    /^Cannot open the store \S+status\.db: it was made by a newer version of status \(its tables are of version 7, the newest known here is 3\)$/,
   ],
   "that is another program's database": [
     (path) => alterStore(path, "PRAGMA application_id = 1"),

@@ -28,7 +28,10 @@ Deno.test("a store file of version 1 keeps everything, and has a history from th
     const { store: before } = await openSqliteStore(path, { nowMs: noonMs });
     const { turns: _turns, runs: _runs, ...kept } = await before.load(atMost(1_000));
     await before.close();
-    alterStore(path, "DROP TABLE turns; DROP TABLE runs; PRAGMA user_version = 1");
+    alterStore(
+      path,
+      "ALTER TABLE letters DROP COLUMN channel; DROP TABLE turns; DROP TABLE runs; PRAGMA user_version = 1",
+    );
 
     const { store, damaged } = await openSqliteStore(path, { nowMs: noonMs });
 

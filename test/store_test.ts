@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { HealthEvent, Letter, SystemAlert } from "../src/alert.ts";
+import type { Channel, HealthEvent, Letter, SystemAlert } from "../src/alert.ts";
 import type { Turn } from "../src/history.ts";
 import type { Change, SavedExperiment, SavedVerdict } from "../src/store.ts";
 import { createMemoryStore, memoryEventsMax, memoryTurnsMax } from "../src/store_memory.ts";
@@ -113,8 +113,10 @@ const alert: fc.Arbitrary<SystemAlert> = fc.record({
   atMs: timeMs,
   detail: name,
 });
+const channel = fc.constantFrom<Channel[]>("mail", "webhook");
 const letter: fc.Arbitrary<Letter> = fc.record({
   id: name,
+  channel,
   createdMs: timeMs,
   events: fc.array(healthEvent, { maxLength: 2 }),
   alerts: fc.array(alert, { maxLength: 2 }),
@@ -132,7 +134,8 @@ const change: fc.Arbitrary<Change> = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant("run"), run: fc.record({ startedMs: timeMs, aliveMs: timeMs }) }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("letter"), letter }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("letter-sent"), id: name, atMs: timeMs }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("letter-sent"), id: name, channel, atMs: timeMs }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("letter-dropped"), id: name }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("alert"), alert }) },
   {
     weight: 1,

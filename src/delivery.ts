@@ -1,0 +1,68 @@
+/**
+ * One try to tell one letter: its message is made, and handed over in bounded time. What a post has to be able to do for
+ * that, and what can become of a message. When, and what follows from how it went, is for `outbox`.
+ */
+import type { Letter } from "./alert.ts";
+import type { FrozenLetter } from "./letter_pile.ts";
+import { excerpt } from "./trouble.ts";
+import type { Clock } from "./wait.ts";
+
+/** How messages get to whom they are for: by mail, or to a webhook. */
+export interface Post {
+  /** The whole message that tells of `letter` as things are at `nowMs`, as it is handed over and repeated. */
+  write(letter: Letter, nowMs: number): Promise<string>;
+  /** Hands the message over. Never rejects; an abort ends it at once. */
+  deliver(letter: FrozenLetter, signal: AbortSignal): Promise<Delivery>;
+}
+
+/** How far a message came. `why`: a sentence for people. */
+export type Delivery =
+  /** It was taken. `rejected`: the recipients it was not taken for, each with the answer about it. */
+  | { readonly kind: "taken"; readonly answer: string; readonly rejected: readonly string[] }
+  /** Not taken for now. `afterMs`: how long the other side asked not to be tried again, where it did. */
+  | { readonly kind: "deferred"; readonly why: string; readonly afterMs?: number }
+  /** Not taken, and asking the same again is unlikely to help. */
+  | { readonly kind: "refused"; readonly why: string }
+  /** The whole message went out, and nothing is known of it: it may have been taken. */
+  | { readonly kind: "in-doubt"; readonly why: string };
+
+export type Taken = Extract<Delivery, { kind: "taken" }>;
+/** Not taken, or not known to be. */
+export type Failure = Exclude<Delivery, Taken>;
+
+/** For a message under way at the stop; it leaves half a second of three to record what became of it. */
+const stopMsMax = 2_500;
+/** For one whole conversation, each answer of which has a bound of its own. */
+const deliveryMsMax = 600_000;
+
+/** The whole message, by `write`, or why it can't be made: a fault of ours must not silence what comes after. */
+export async function make(write: () => Promise<string>): Promise<{ kind: "made"; raw: string } | Failure> {
+  try {
+    return { kind: "made", raw: await write() };
+  } catch (error) {
+    const words = excerpt(error instanceof Error ? error.message : String(error));
+    return { kind: "deferred", why: `Cannot make the message: ${words}` };
+  }
+}
+
+/** Hands `letter` over. `signal`: the program stops; what is under way then is given a little time. */
+export async function deliver(
+  letter: FrozenLetter,
+  { post, clock }: { post: Post; clock: Clock },
+  signal: AbortSignal,
+): Promise<Delivery> {
+  const flight = new AbortController();
+  const landed = new AbortController();
+  const endAfter = (ms: number) => {
+    clock.wait(ms, landed.signal).then(() => flight.abort(), () => {}); // it has landed: there is nothing to end
+  };
+  const stop = () => endAfter(stopMsMax);
+  signal.addEventListener("abort", stop, { once: true });
+  endAfter(deliveryMsMax);
+  try {
+    return await post.deliver(letter, flight.signal);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    landed.abort();
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * The two ways to tell people, made from the settings: an outbox for the mails, and one for the webhook. What an outbox
+ * promises is for `outbox`; what a mail says for `mail`.
+ */
+import type { Letter } from "./alert.ts";
+import type { Post } from "./delivery.ts";
+import { logger } from "./log.ts";
+import { composeMail, type MailText } from "./mail.ts";
+import type { Measures } from "./measures.ts";
+import { measuredMail, measuredWebhook } from "./metrics_taps.ts";
+import { createOutbox, type Outbox, type OutboxListener } from "./outbox.ts";
+import { mailStyle, smtpOptions } from "./parts.ts";
+import type { Settings } from "./settings.ts";
+import { createPostOffice } from "./smtp.ts";
+import type { Snapshot } from "./snapshot.ts";
+import type { Change, Saved } from "./store.ts";
+import type { Clock } from "./wait.ts";
+
+export interface OutboxesPorts {
+  readonly clock: Clock;
+  random(): number;
+  snapshot(): Snapshot;
+  /** Resolves when it is recorded, or as far as that can be. Never rejects. */
+  record(changes: readonly Change[]): Promise<void>;
+  /** The view of either is another. */
+  changed(): void;
+  readonly measures: Measures;
+}
+
+const log = logger("status");
+
+/** `saved`: what an earlier run left. */
+export function createOutboxes(
+  settings: Settings,
+  ports: OutboxesPorts,
+  saved: Saved,
+): { readonly outbox: Outbox; readonly webhook: Outbox } {
+  return { outbox: mailOutbox(settings, ports, saved), webhook: webhookOutbox(settings, ports, saved) };
+}
+
+function mailOutbox(settings: Settings, ports: OutboxesPorts, saved: Saved): Outbox {
+  const { clock, snapshot } = ports;
+  const compose = (letter: Letter, nowMs: number) => composeMail(letter, snapshot(), mailStyle(settings), nowMs);
+  const listener: OutboxListener = {
+    sent({ id }, { answer, rejected }) {
+      log.info(`mail ${id} was taken`, { answer });
+      if (rejected.length > 0) log.warn(`mail ${id} was not taken for everybody`, { rejected });
+    },
+    failed: ({ id }, { kind, why }, failures) => log.warn(why, { mail: id, kind, failures }),
+    unsent(letter, nowMs) {
+      const { subject, text } = compose(letter, nowMs);
+      log.warn(`not mailed, as there is no STATUS_EMAIL_HOST: ${subject}`, { text });
+    },
+    changed: ports.changed,
+  };
+  return createOutbox(
+    {
+      channel: "mail",
+      everyMs: settings.EMAIL_EVERY,
+      remindEveryMs: settings.EMAIL_REMIND_EVERY,
+      owesUnposted: true,
+    },
+    {
+      ...ports,
+      post: mailPost(settings, compose),
+      newId: () => crypto.randomUUID(),
+      problems: () => snapshot().experiments.filter(({ judged, issues }) => judged && issues.length > 0).length,
+    },
+    saved,
+    measuredMail(listener, { measures: ports.measures, nowMs: () => clock.nowMs() }),
+  );
+}
+
+function mailPost(settings: Settings, compose: (letter: Letter, nowMs: number) => MailText): Post | null {
+  const smtp = smtpOptions(settings);
+  if (smtp === null) return null;
+  const office = createPostOffice(smtp);
+  return {
+    write: (letter, dateMs) => office.build({ id: letter.id, text: compose(letter, dateMs), dateMs }),
+    deliver: ({ frozen }, signal) => office.deliver(frozen, signal),
+  };
+}
+
+function webhookOutbox(_settings: Settings, ports: OutboxesPorts, saved: Saved): Outbox {
+  const listener: OutboxListener = {
+    sent: ({ id }, { answer }) => log.info(`the webhook took message ${id}`, { answer }),
+    failed: ({ id }, { kind, why }, failures) => log.warn(why, { message: id, kind, failures }),
+    unsent({ events, alerts }) {
+      const what = { events: events.length, alerts: alerts.length };
+      log.warn("what an earlier run owed the webhook is dropped, as there is no STATUS_WEBHOOK_URL", what);
+    },
+    changed: ports.changed,
+  };
+  return createOutbox(
+    { channel: "webhook", everyMs: 0, remindEveryMs: 0, owesUnposted: false },
+    { ...ports, post: null, newId: () => crypto.randomUUID(), problems: () => 0 },
+    saved,
+    measuredWebhook(listener, ports.measures),
+  );
+}
