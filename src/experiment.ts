@@ -9,7 +9,17 @@ import type { FeedName, Report } from "./connection.ts";
 import { contradicts, feedCondition, type HealthRules } from "./health.ts";
 import { splitTopic } from "./relay.ts";
 import { indexed } from "./roster.ts";
-import { emptyFeed, type Feed, isNamed, keeping, lastSeen, type Left, type Named, topicsOf } from "./sighting.ts";
+import {
+  emptyFeed,
+  type Feed,
+  findingsOn,
+  isNamed,
+  keeping,
+  lastSeen,
+  type Left,
+  type Named,
+  topicsOf,
+} from "./sighting.ts";
 
 export interface Lab {
   /** When this run of the program began. */
@@ -63,13 +73,15 @@ export function emptyLab(startedMs: number): Lab {
 export function observe(lab: Lab, report: Report, rules: HealthRules): Lab {
   const was = lab[report.feed];
   const wasLost = feedCondition(was, rules, report.atMs) === "lost";
+  const findings = findingsOn(report.connections, was.findings);
   const feed: Feed = {
     ...was,
     newest: { kind: "report", atMs: report.atMs, connections: report.connections },
     intervalMs: report.intervalMs,
     backMs: wasLost ? report.atMs : was.backMs,
     left: leftAfter(was, report.connections, lab),
-    doubts: doubtsAfter(was, report.connections, rules),
+    doubts: doubtsAfter({ ...was, findings }, report.connections, rules),
+    findings,
   };
   const next = { ...lab, [feed.name]: feed };
   return namesAnythingNew(lab, report) ? indexed(next, report.atMs) : next;
@@ -133,7 +145,7 @@ function doubtsAfter(was: Feed, now: Named, rules: HealthRules): Feed["doubts"] 
   // A topic that has left neither confirms nor contradicts: its count stands still.
   for (const [topic, count] of was.doubts) if (!now.has(topic)) doubts.set(topic, count);
   for (const [topic, connection] of now) {
-    if (contradicts(connection, was.verdicts.get(topic), rules)) doubts.set(topic, (was.doubts.get(topic) ?? 0) + 1);
+    if (contradicts(connection, was, rules)) doubts.set(topic, (was.doubts.get(topic) ?? 0) + 1);
   }
   return doubts.size + was.doubts.size === 0 ? was.doubts : doubts;
 }

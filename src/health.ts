@@ -9,7 +9,7 @@ import type { Resource } from "./book.ts";
 import type { Connection } from "./connection.ts";
 import type { Experiment, Lab } from "./experiment.ts";
 import { lateAfterMs, lostAfterMs } from "./pulse.ts";
-import type { Feed } from "./sighting.ts";
+import type { Feed, Finding } from "./sighting.ts";
 
 export interface HealthRules {
   readonly lastActiveMs: number;
@@ -45,8 +45,9 @@ export function judgeEntry(
   const connection = feed.newest.connections.get(topic);
   if (connection) {
     const doubts = feed.doubts.get(topic) ?? 0;
-    const isDoubted = contradicts(connection, was, rules) && doubts < (was === "ok" ? rules.failures : rules.successes);
-    return isDoubted ? was : isSending(connection, rules) ? "ok" : "unhealthy";
+    const isDoubted = contradicts(connection, feed, rules) &&
+      doubts < (was === "ok" ? rules.failures : rules.successes);
+    return isDoubted ? was : isSending(connection, feed.findings.get(topic), rules) ? "ok" : "unhealthy";
   }
   // While a feed is late nothing of it ages; after it was lost, every entry has its time to show up again.
   const untilMs = condition === "late" ? feed.newest.atMs : nowMs;
@@ -59,15 +60,25 @@ export function missedFromMs(topic: string, { left, startedMs, backMs }: Feed): 
   return Math.max(seenMs === undefined ? -Infinity : Math.max(seenMs, startedMs), backMs ?? -Infinity);
 }
 
-/** Being connected is enough where nothing is measured: for a jump host, and with relay from v0.8 on. */
-function isSending({ stats }: Connection, rules: HealthRules): boolean {
+/**
+ * Being connected is enough where nothing is measured: for a jump host, and with relay from v0.8 on. Not so where listening
+ * to that very connection found it silent: from then on every report that has it says bad (and counts as one that does:
+ * "thresholds"), until it is heard. Having been heard is no more than being connected: statistics that say bad still count.
+ */
+function isSending({ stats }: Connection, found: Finding | undefined, rules: HealthRules): boolean {
+  if (found?.heard === false) return false;
   if (stats === null) return true;
   return stats.tx.idle.kind === "for" && stats.tx.idle.ms <= rules.lastActiveMs;
 }
 
 /** Whether a report of `connection` speaks against the verdict that stands. */
-export function contradicts(connection: Connection, was: Verdict | null | undefined, rules: HealthRules): boolean {
-  return was !== null && was !== undefined && (was === "ok") !== isSending(connection, rules);
+export function contradicts(
+  connection: Connection,
+  { verdicts, findings }: Pick<Feed, "verdicts" | "findings">,
+  rules: HealthRules,
+): boolean {
+  const was = verdicts.get(connection.topic);
+  return was !== undefined && (was === "ok") !== isSending(connection, findings.get(connection.topic), rules);
 }
 
 /** How fresh a feed is. One that has not reported in this run is `connecting`, until it is lost. */

@@ -3,21 +3,24 @@
  * first, so that a laboratory in which nothing happens costs them nothing. What has changed is for them to find.
  */
 import type { Experiment, Lab } from "./experiment.ts";
+import type { Feed } from "./sighting.ts";
 import type { Known } from "./snapshot.ts";
 
 export class Revision {
   #number = 0;
   #experiments: Lab["experiments"] = new Map();
+  #findings: Feed["findings"] = new Map();
   #substance: readonly unknown[] = [];
 
   /** That of `known`: one more than the last if anything has changed since. */
   of(known: Omit<Known, "revision">): number {
-    const { experiments } = known.lab;
+    const { experiments, relay: { findings } } = known.lab;
     const substance = substanceOf(known);
-    const isSame = sameExperiments(this.#experiments, experiments) &&
+    const isSame = sameExperiments(this.#experiments, experiments) && sameFindings(this.#findings, findings) &&
       substance.length === this.#substance.length && substance.every((each, at) => each === this.#substance[at]);
     if (!isSame) this.#number++;
     this.#experiments = experiments;
+    this.#findings = findings;
     this.#substance = substance;
     return this.#number;
   }
@@ -39,6 +42,12 @@ function substanceOf(
     ...[probes.state, probes.lastError, probes.streams, heartbeat.state, heartbeat.lastError],
     ...[store.state, store.lastError, store.waiting],
   ];
+}
+
+/** Listening again to what is as it was gives it another time, and nothing more. */
+function sameFindings(was: Feed["findings"], now: Feed["findings"]): boolean {
+  return was === now ||
+    (was.size === now.size && [...now].every(([topic, { heard }]) => was.get(topic)?.heard === heard));
 }
 
 /** Every reading of the manifest makes them all anew, with when they were found in it. */

@@ -1,6 +1,6 @@
 /**
  * One feed as far as its reports told: what the newest holds, what an earlier one had and it has not, and which verdicts
- * stand. Values that are never changed in place. What they mean is for `health`.
+ * stand; and what listening to its streams found. Values that are never changed in place. What they mean is for `health`.
  */
 import type { Connection, FeedName } from "./connection.ts";
 import type { Verdict } from "./health.ts";
@@ -23,6 +23,20 @@ export interface Feed {
   readonly verdicts: ReadonlyMap<string, Verdict>;
   /** How many of the newest reports in a row have contradicted the standing verdict. */
   readonly doubts: ReadonlyMap<string, number>;
+  /** What listening last found, of connections that the newest report has; nothing where nobody listens. */
+  readonly findings: ReadonlyMap<string, Finding>;
+}
+
+/** What listening to one connection of a stream found. It holds for no other connection: a new one may be well. */
+export interface Finding {
+  /** Which it is, by when it connected, as relay wrote it. */
+  readonly connected: string;
+  /** False: it was listened to for HEALTH_LAST_ACTIVE, and nothing came. */
+  readonly heard: boolean;
+  /** When the newest listening ended. */
+  readonly atMs: number;
+  /** When the first listening began that found the same as all after it. */
+  readonly sinceMs: number;
 }
 
 export type Named = ReadonlyMap<string, Connection>;
@@ -38,7 +52,7 @@ export interface Left {
 
 export function emptyFeed(name: FeedName, startedMs: number): Feed {
   const none = new Map<string, never>();
-  const nothing = { left: none, verdicts: none, doubts: none };
+  const nothing = { left: none, verdicts: none, doubts: none, findings: none };
   return { name, startedMs, newest: { kind: "none" }, intervalMs: null, backMs: null, ...nothing };
 }
 
@@ -59,19 +73,34 @@ export function topicsOf(feed: Feed): Iterable<string> {
   return feed.newest.kind === "report" ? feed.newest.connections.keys() : [];
 }
 
+/** The feed after listening to `topic`; as it was where its newest report has not that connection, or not any more. */
+export function withFinding(feed: Feed, topic: string, finding: Finding): Feed {
+  if (feed.newest.kind === "none" || feed.newest.connections.get(topic)?.connected !== finding.connected) return feed;
+  const was = feed.findings.get(topic);
+  const sinceMs = was?.heard === finding.heard ? was.sinceMs : finding.sinceMs;
+  return { ...feed, findings: new Map(feed.findings).set(topic, { ...finding, sinceMs }) };
+}
+
+/** What of the findings holds for the connections of a report. */
+export function findingsOn(connections: Named, findings: Feed["findings"]): Feed["findings"] {
+  return filtered(findings, (topic, { connected }) => connections.get(topic)?.connected === connected);
+}
+
 /** The feed with nothing kept of topics that `isKept` does not hold for; the same object where there are none. */
 export function keeping(feed: Feed, isKept: (topic: string) => boolean): Feed {
   const left = filtered(feed.left, isKept),
     verdicts = filtered(feed.verdicts, isKept),
-    doubts = filtered(feed.doubts, isKept);
-  if (left === feed.left && verdicts === feed.verdicts && doubts === feed.doubts) return feed;
-  return { ...feed, left, verdicts, doubts };
+    doubts = filtered(feed.doubts, isKept),
+    findings = filtered(feed.findings, isKept);
+  const isSame = left === feed.left && verdicts === feed.verdicts && doubts === feed.doubts &&
+    findings === feed.findings;
+  return isSame ? feed : { ...feed, left, verdicts, doubts, findings };
 }
 
 function filtered<Value>(
   map: ReadonlyMap<string, Value>,
-  isKept: (topic: string) => boolean,
+  isKept: (topic: string, value: Value) => boolean,
 ): ReadonlyMap<string, Value> {
-  const kept = [...map].filter(([topic]) => isKept(topic));
+  const kept = [...map].filter(([topic, value]) => isKept(topic, value));
   return kept.length === map.size ? map : new Map(kept);
 }

@@ -9,7 +9,7 @@ import type { Experiment, Lab } from "./experiment.ts";
 import { type Conditions, type HealthRules, type Verdict, wishFor } from "./health.ts";
 import type { Run, Turn } from "./history.ts";
 import type { BookView, FeedView, HeartbeatView, OutboxView, ProbesView, StoreView } from "./part_view.ts";
-import { type Feed, lastSeen } from "./sighting.ts";
+import { type Feed, type Finding, lastSeen } from "./sighting.ts";
 import type { BookSource, FeedSource, Sources } from "./sources.ts";
 import { type ExperimentState, standingOf } from "./standing.ts";
 import { trialsOf } from "./trial.ts";
@@ -85,11 +85,8 @@ export interface StreamView extends SeenView {
   readonly probe: ProbeView | null;
 }
 
-/** What listening to a stream last found, while it holds. */
-export interface ProbeView {
-  readonly atMs: number;
-  readonly heard: boolean;
-}
+/** What listening to a stream last found, while it holds. `sinceMs`: since when it has been found so. */
+export type ProbeView = Pick<Finding, "atMs" | "heard" | "sinceMs">;
 
 /** All that a Snapshot is made of. */
 export interface Known {
@@ -166,7 +163,11 @@ function experimentView(experiment: Experiment, known: Known): ExperimentView {
     firstSeenMs: experiment.firstSeenMs,
     foundInManifestMs: experiment.foundInManifestMs,
     host: seenView(name, lab.jump),
-    streams: experiment.streams.map((stream) => ({ ...stream, ...seenView(stream.topic, lab.relay), probe: null })),
+    streams: experiment.streams.map((stream) => ({
+      ...stream,
+      ...seenView(stream.topic, lab.relay),
+      probe: lab.relay.findings.get(stream.topic) ?? null,
+    })),
   };
 }
 
