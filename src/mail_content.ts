@@ -4,7 +4,7 @@
  */
 import { alertHeadline, alertText, type HealthEvent, issueText, type Letter, type SystemAlert } from "./alert.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
-import { excerpt } from "./trouble.ts";
+import { excerpt, sentenceCharsMax } from "./trouble.ts";
 
 export interface MailStyle {
   /** The start of the subject, empty for none. */
@@ -116,7 +116,7 @@ function heldBy(view: ExperimentView | undefined): string | null {
 }
 
 function safeAlertText(alert: SystemAlert): string {
-  return alertText({ ...alert, detail: excerpt(alert.detail) });
+  return alertText({ ...alert, detail: excerpt(alert.detail, sentenceCharsMax) });
 }
 
 function issuesFirst(one: MailLine, other: MailLine): number {

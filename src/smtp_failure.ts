@@ -56,7 +56,7 @@ function wordsOf(error: unknown, talk: Conversation): string {
   if (timeoutType !== undefined) return timeoutWords[timeoutType];
   const cause = originalCode ?? code ?? "";
   if (unknownIssuer.test(`${cause} ${message}`)) {
-    return `the issuer of its certificate is not known here; ${howToTrust}`;
+    return `its certificate is not trusted here: it has expired, or its issuer is not known; ${howToTrust}`;
   }
   // Deno 2.6 says no more than this after STARTTLS.
   if (cause === "UNKNOWN") {
@@ -94,6 +94,7 @@ const socketWords: Readonly<Record<string, string>> = {
   EPIPE: "it closed the connection",
 };
 
+// Of an expired one Deno says UNABLE_TO_VERIFY_LEAF_SIGNATURE too, and shows nobody the certificate.
 const unknownIssuer = /UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)|SELF_SIGNED|CERT_UNTRUSTED|UnknownIssuer/;
 const howToTrust = "name its authority in STATUS_EMAIL_CA_FILE, or trust this machine's with " +
   "DENO_TLS_CA_STORE=mozilla,system, or one more with DENO_CERT";

@@ -15,11 +15,14 @@ export type Trouble = {
 /** What to do about a service that is connected and silent (protocol: jump 0.4 and relay up to 0.7). */
 export const silenceCure = "as old services are for good once one client stops reading: they need a restart";
 
-/** Somebody else's words made safe to repeat: one line, no control characters, 200 characters at most. */
-export function excerpt(words: string): string {
+/** Room for a sentence of our own around an excerpt of somebody else's words. */
+export const sentenceCharsMax = 600;
+
+/** Somebody else's words made safe to repeat: one line, no control characters, 200 characters at most, or `charsMax`. */
+export function excerpt(words: string, charsMax = 200): string {
   // deno-lint-ignore no-control-regex -- control characters are the point
   const line = words.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, " ").trim();
-  return line.length <= 200 ? line : `${line.slice(0, 199)}…`;
+  return line.length <= charsMax ? line : `${line.slice(0, charsMax - 1)}…`;
 }
 
 /**

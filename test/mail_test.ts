@@ -187,6 +187,16 @@ Deno.test("names, causes and reasons from outside cannot make lines, headers or 
   assert.ok(["<img", "<script", "\u0000", "\u202e"].every((each) => !mail.html.includes(each)));
 });
 
+Deno.test("a cause is told to its end, where it says what to do, however much a service has said", () => {
+  const detail = `Cannot list the resources at book.example.org/t/book: book answered 200 "${
+    "x".repeat(200)
+  }", and so on`;
+  const mail = mailOf({ alerts: [alert("book-lost", { detail })] });
+  assert.deepEqual(part(/^System alerts/, mail), [
+    `book does not answer so availability may be out of date: ${detail}`,
+  ]);
+});
+
 Deno.test("the mail of the contract, to the letter", () => {
   assert.equal(
     mailOf(contractLetter, contractLab).text,

@@ -144,12 +144,14 @@ for (const [name, [server, given]] of Object.entries(unencrypted)) {
   });
 }
 
-const issuer = /the issuer of its certificate is not known here.*STATUS_EMAIL_CA_FILE.*DENO_TLS_CA_STORE.*DENO_CERT/;
+const issuer = /it has expired, or its issuer is not known; .*STATUS_EMAIL_CA_FILE.*DENO_TLS_CA_STORE.*DENO_CERT/;
+const expired = { secure: true, ...certificates.expired };
 const distrusted: Record<string, [server: object, given: Partial<SmtpOptions>, why: RegExp]> = {
   "an authority that is not known": [starttls, { tls: "starttls" }, issuer],
   "an authority that is not known, implicit": [implicit, { tls: "implicit" }, issuer],
   "another authority": [starttls, { tls: "starttls", caPem: otherCa }, issuer],
   "another authority, auto": [starttls, { tls: "auto", caPem: otherCa }, issuer],
+  "a certificate that has expired": [expired, { tls: "implicit", caPem: certificates.worldCa }, issuer],
   "a certificate for another host": [starttls, { host: "127.0.0.2", tls: "starttls", caPem: ca }, /127\.0\.0\.2/],
   "STARTTLS that is not offered": [
     { disabledCommands: ["STARTTLS", "AUTH"] },
