@@ -17,7 +17,11 @@ program.command("serve")
   .action(() =>
     withSettings(async (settings, warnings) => {
       const { serve } = await import("./src/serve.ts");
-      await serve(settings, warnings, config.version);
+      const { managerRequest } = await import("./src/service_manager.ts");
+      await serve(settings, warnings, {
+        version: config.version,
+        manager: managerRequest(Deno.env.toObject(), Deno.pid),
+      });
       return 0;
     })
   );

@@ -18,10 +18,10 @@ const layers: readonly (readonly [layer: string, files: string])[] = [
   ],
   [
     "loop",
-    "book_* bookkeeper consequence delivery heartbeat letter letter_* mail mail_* monitor outbox outbox_* recorder saved service_manager smtp smtp_* store store_* timeline trial_log vigil webhook webhook_*",
+    "book_* bookkeeper consequence delivery heartbeat letter letter_* mail mail_* monitor outbox outbox_* recorder saved service_manager smtp smtp_* store store_* timeline trial_log vigil webhook webhook_address",
   ],
-  ["readers", "api api_* assets healthcheck live live_* metrics metrics_* page page_* profile server"],
-  ["wiring", "check check_* opening outboxes parts serve"],
+  ["readers", "api api_* assets healthcheck live live_* metrics metrics_* page page_* profile server webhook_body webhook_schema"],
+  ["wiring", "check check_* opening outboxes parts serve watch"],
 ];
 
 const linesMax = 250;

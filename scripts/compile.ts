@@ -4,6 +4,7 @@
  * takes the one that DENORT_BIN names. That what comes out works is for `smoke`.
  */
 import { parseArgs } from "node:util";
+import { managerVariables } from "../src/service_manager.ts";
 
 export interface Wish {
   readonly out: string;
@@ -24,15 +25,15 @@ const systemFacts =
     .split(" ");
 
 /**
- * What it may do. Network: any host, since the settings name them. Environment: `STATUS_*`; all else reads as absent, since
- * libraries ask for what they don't need and a refusal would end them. Files: any, since store, log and secrets are where
- * the settings say. Of the system nothing but its own CPU profile (`profile`): that has no name that Deno 2.9 takes, so all
+ * What it may do. Network: any host, since the settings name them. Environment: `STATUS_*`, and what a service manager asks
+ * by (`service_manager`); all else reads as absent, since libraries ask for what they don't need and a refusal would end
+ * them. Files: any, since store, log and secrets are where the settings say. Of the system nothing but its own CPU profile (`profile`): that has no name that Deno 2.9 takes, so all
  * is allowed and what has a name is taken away again. Nothing is run or loaded, neither from the network (which Deno would
  * otherwise allow for some hosts) nor as a library, and nobody is asked to allow more.
  */
 export const permissions: readonly string[] = [
   "--allow-net",
-  "--allow-env=STATUS_*",
+  `--allow-env=${["STATUS_*", ...managerVariables].join(",")}`,
   "--ignore-env",
   "--allow-read",
   "--allow-write",

@@ -100,7 +100,10 @@ export const routes = {
     operationId: "isAlive",
     summary: "Is the monitor alive?",
     description: inside,
-    responses: { 200: json("It is", aliveSchema, { status: "alive" }) },
+    responses: {
+      200: json("It is", aliveSchema, { status: "alive" }),
+      503: error("A part of it hangs: `message` says which, and for how long"),
+    },
   }),
   "/readyz": route({
     operationId: "isReady",

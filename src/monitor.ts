@@ -7,6 +7,7 @@ import type { AlertCode, SystemAlert } from "./alert.ts";
 import type { AvailabilityRules, ResourceState } from "./availability.ts";
 import type { Resource } from "./book.ts";
 import type { BookListener } from "./bookkeeper.ts";
+import { ClockWatch, moveText } from "./clock_watch.ts";
 import type { FeedName, FeedNews, Report } from "./connection.ts";
 import { type ConsequencePorts, Consequences, type Hands } from "./consequence.ts";
 import { emptyLab, forget, type Lab, observe, withManifest } from "./experiment.ts";
@@ -14,6 +15,7 @@ import { type Conditions, conditionsOf, type HealthRules } from "./health.ts";
 import { judge, nextLimitMs } from "./judgement.ts";
 import { Revision } from "./revision.ts";
 import { restored } from "./saved.ts";
+import { type Shift, shiftedAlerts, shiftedLab, shiftedSources } from "./shift.ts";
 import { type Known, type Snapshot, snapshotOf } from "./snapshot.ts";
 import * as sources from "./sources.ts";
 import type { Saved } from "./store.ts";
@@ -21,6 +23,8 @@ import { Timeline } from "./timeline.ts";
 import { trialsOf } from "./trial.ts";
 import { TrialLog } from "./trial_log.ts";
 import type { Trouble } from "./trouble.ts";
+import { turnMsMax } from "./vigil.ts";
+import { waitUnless } from "./wait.ts";
 
 export interface MonitorOptions {
   readonly version: string;
@@ -34,6 +38,8 @@ export interface MonitorPorts extends ConsequencePorts {
   readonly views: () => Pick<Known, "probes" | "heartbeat">;
   /** Readers would be shown something else now, if only a time: called often, so it must cost nothing. */
   changed(): void;
+  /** The loop has turned, which it does every `turnMsMax` at least. */
+  turned(): void;
 }
 
 export interface Start {
@@ -61,14 +67,17 @@ export class Monitor implements BookListener {
   #woken = Promise.withResolvers<void>();
   /** Resolves when book has said of every resource whether it is available. */
   readonly #booked = Promise.withResolvers<void>();
+  /** In steady time. */
   #forgotMs: number;
+  readonly #clockWatch: ClockWatch;
 
   /** `start`: what the last run left, and what is to be told of how this one began. `hands` are made with the monitor. */
   constructor(options: MonitorOptions, ports: MonitorPorts, start: Start, hands: (monitor: Monitor) => Hands) {
     const nowMs = ports.clock.nowMs();
     this.#options = options;
     this.#ports = ports;
-    this.#forgotMs = nowMs;
+    this.#forgotMs = ports.clock.steadyMs();
+    this.#clockWatch = new ClockWatch(ports.clock);
     this.#lab = restored(emptyLab(nowMs), start.saved);
     this.#conditions = conditionsOf(this.#lab, options.health, nowMs);
     this.#sources = sources.newSources(nowMs);
@@ -84,6 +93,7 @@ export class Monitor implements BookListener {
   }
 
   report(report: Report): void {
+    this.#followClock(); // before what is dated by it
     this.#lab = observe(this.#lab, report, this.#options.health);
     this.#sources = { ...this.#sources, [report.feed]: sources.afterReport(this.#sources[report.feed], report) };
     this.#judge();
@@ -96,6 +106,7 @@ export class Monitor implements BookListener {
   }
 
   manifest(list: { resources: readonly Resource[]; skipped: number; atMs: number }): void {
+    this.#followClock();
     const { resources, atMs } = list;
     const hadResources = this.#lab.resources.length > 0;
     this.#setBook(sources.afterList(this.#sources.book, { isEmpty: resources.length === 0, hadResources, atMs }));
@@ -120,14 +131,14 @@ export class Monitor implements BookListener {
   }
 
   trouble(trouble: Trouble, failuresInARow: number): void {
-    this.#setBook(sources.afterTrouble(this.#sources.book, trouble, failuresInARow, this.#ports.clock.nowMs()));
+    this.#setBook(sources.afterTrouble(this.#sources.book, trouble, failuresInARow, this.#now()));
     this.#ports.log.warn(`book: ${trouble.message}`, { kind: trouble.kind, failures: failuresInARow });
     this.#judge();
   }
 
   answers(): void {
     const isToldOf = this.#known.has("book-lost") || this.#known.has("book-stuck");
-    this.#setBook(sources.afterAnswer(this.#sources.book, this.#ports.clock.nowMs()));
+    this.#setBook(sources.afterAnswer(this.#sources.book, this.#now()));
     if (isToldOf) this.#judge();
     else this.readersChanged();
   }
@@ -139,18 +150,14 @@ export class Monitor implements BookListener {
     this.#judge();
     while (!signal.aborted) {
       this.#woken = Promise.withResolvers();
-      const nowMs = clock.nowMs();
-      const limitMs = nextLimitMs(this.#lab, this.#options.health, nowMs) ?? Infinity;
-      const dueMs = Math.min(limitMs, this.#forgetDueMs(), this.#timeline.dueMs);
-      const timer = new AbortController();
-      const passed = clock.wait(Math.max(dueMs - nowMs, 1), AbortSignal.any([signal, timer.signal])).catch(() => {}); // a stop ends the loop
-      await Promise.race([passed, this.#woken.promise]);
-      timer.abort();
-      if (signal.aborted || clock.nowMs() < dueMs) continue;
-      if (clock.nowMs() >= this.#forgetDueMs()) this.#forget();
+      this.#ports.turned();
+      const waitMs = this.#dueInMs(), dueMs = clock.steadyMs() + waitMs;
+      await waitUnless(this.#woken.promise, { clock, ms: Math.min(waitMs, turnMsMax) }, signal);
+      if (signal.aborted || (!this.#followClock() && clock.steadyMs() < dueMs)) continue;
+      if (clock.steadyMs() >= this.#forgetDueMs()) this.#forget();
       this.#judge();
     }
-    this.#consequences.record(this.#timeline.alive(clock.nowMs()));
+    this.#consequences.record(this.#timeline.alive(this.#now()));
     await this.settled();
   }
 
@@ -166,7 +173,7 @@ export class Monitor implements BookListener {
   #newSnapshot(): Snapshot {
     const { keeper, outbox, webhook } = this.#consequences.hands;
     const known = {
-      atMs: this.#ports.clock.nowMs(),
+      atMs: this.#now(),
       version: this.#options.version,
       lab: this.#lab,
       conditions: this.#conditions,
@@ -184,7 +191,7 @@ export class Monitor implements BookListener {
   }
 
   #judge(): void {
-    const nowMs = this.#ports.clock.nowMs();
+    const nowMs = this.#now();
     const { lab, events, conditions } = judge(this.#lab, this.#options.health, nowMs);
     this.#lab = lab;
     this.#conditions = conditions;
@@ -213,12 +220,20 @@ export class Monitor implements BookListener {
     this.#consequences.record([{ kind: "manifest", manifest: { atMs, resources: this.#lab.resources } }]);
   }
 
+  /** How long it takes until something is to be done though nothing happens. */
+  #dueInMs(): number {
+    const nowMs = this.#now();
+    const limitMs = Math.min(nextLimitMs(this.#lab, this.#options.health, nowMs) ?? Infinity, this.#timeline.dueMs);
+    return Math.max(Math.min(limitMs - nowMs, this.#forgetDueMs() - this.#ports.clock.steadyMs()), 1);
+  }
+
   #forgetDueMs(): number {
     return this.#forgotMs + Math.min(forgetEveryMsMax, this.#options.forgetMs / 4);
   }
 
   #forget(): void {
-    const nowMs = this.#forgotMs = this.#ports.clock.nowMs();
+    const nowMs = this.#now();
+    this.#forgotMs = this.#ports.clock.steadyMs();
     const { forgetMs } = this.#options;
     const { goneMs } = this.#sources.book;
     if (goneMs !== null && nowMs - goneMs >= forgetMs && this.#lab.resources.length > 0) this.#useManifest([], nowMs);
@@ -238,6 +253,29 @@ export class Monitor implements BookListener {
   #logTrials(nowMs: number): void {
     const known = { lab: this.#lab, states: this.#sources.book.states, rules: this.#options.availability };
     this.#trials.follow(trialsOf(this.#lab.resources, known, nowMs));
+  }
+
+  #now(): number {
+    this.#followClock();
+    return this.#ports.clock.nowMs();
+  }
+
+  /** Whether the clock was set since the last look, or nothing of the program ran for a while: nothing is older for it. */
+  #followClock(): boolean {
+    const move = this.#clockWatch.look();
+    if (move === null) return false;
+    const was = this.#lab, setMs = move.steppedMs, nowMs = this.#ports.clock.nowMs();
+    const shift: Shift = { byMs: setMs + move.missedMs, setMs, startedMs: was.startedMs, nowMs };
+    this.#lab = shiftedLab(was, shift);
+    this.#sources = shiftedSources(this.#sources, shift);
+    this.#known = shiftedAlerts(this.#known, shift);
+    this.#ports.log.warn(moveText(move));
+    if (setMs !== 0) {
+      this.#timeline.clockSet(nowMs, this.#lab.experiments);
+      this.#consequences.redated(was, this.#lab, nowMs);
+    }
+    this.readersChanged();
+    return true;
   }
 
   /** Something that readers see is another, here or elsewhere: in the mails, in the store. */

@@ -24,7 +24,10 @@ import type { Settings } from "./settings.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { SocketPool, startSocketWorker } from "./socket_pool.ts";
 import type { Change, Store } from "./store.ts";
+import type { ManagerRequest } from "./service_manager.ts";
+import { Vigil } from "./vigil.ts";
 import { aborted, steadyMs, systemClock as clock } from "./wait.ts";
+import { createWatch } from "./watch.ts";
 
 // A stop has 5 s; what is still in hand then is in the store, and goes on after the next start.
 const stopMsMax = 4_000;
@@ -34,11 +37,17 @@ const log = logger("status");
 const off = { state: "off", sinceMs: 0, lastSuccessMs: null, lastError: null } as const;
 const unbuilt = {
   probes: { ...off, streams: 0, heard: 0, silent: 0, failed: 0 },
-  heartbeat: { ...off, sent: 0, failed: 0 },
 };
 
+/** What of the program is not a setting. */
+export interface Program {
+  readonly version: string;
+  /** Null where no service manager has asked for anything. */
+  readonly manager: ManagerRequest | null;
+}
+
 /** Runs the monitor until SIGTERM or SIGINT. Throws where it can't start: no port, no store, no log. */
-export async function serve(settings: Settings, warnings: readonly string[], version: string): Promise<void> {
+export async function serve(settings: Settings, warnings: readonly string[], program: Program): Promise<void> {
   const opened = await open(settings, clock);
   for (const warning of [...warnings, ...opened.warnings]) log.warn(warning);
   const stop = new AbortController();
@@ -49,26 +58,34 @@ export async function serve(settings: Settings, warnings: readonly string[], ver
   // What is made first calls the monitor only later: all of it is made in one go.
   const metrics = createMetrics({ process: processFigures, live: () => live });
   const taps = { measures: metrics.measures, steadyMs };
-  const store = measuredStore(opened.store, taps);
+  const vigil = new Vigil(clock);
+  const store = vigil.store(measuredStore(opened.store, taps));
   const recorder = createRecorder(store, { clock, random, changed: () => monitor.readersChanged() });
   const snapshot = () => monitor.snapshot();
   const told = { snapshot, clock, failed: (error: unknown) => failed("GET", "/api/v1/live", error) };
   const live = createLive(told, { addresses: settings.API_ADDRESSES });
-  const server = listening(settings, { snapshot, store, live, metrics });
+  const server = listening(settings, { snapshot, store, live, metrics, vigil });
+  const changed = () => monitor.readersChanged();
+  const watch = createWatch(settings, program.manager, { clock, random, log, vigil, snapshot, changed });
+  const views = () => ({ ...unbuilt, heartbeat: watch.heartbeat.view() });
   const monitor = new Monitor(
-    monitorOptions(settings, version),
-    { clock, log, recorder, views: () => unbuilt, changed: () => live.changed() },
+    monitorOptions(settings, program.version),
+    { clock, log, recorder, views, changed: () => live.changed(), turned: vigil.loop("the monitor") },
     opened,
-    (monitor) => hands(settings, { monitor, recorder, opened, taps }, { signal, ends }),
+    (monitor) => hands(settings, { monitor, recorder, opened, taps, version: program.version }, { signal, ends }),
   );
   const { outbox, webhook } = monitor.hands;
-  ends.push(watchFeeds(settings, { monitor, taps }, signal), monitor.run(signal));
-  ends.push(outbox.run(signal), webhook.run(signal));
-  ends.push(recorder.run(signal), live.run(signal));
+  const must = (name: string, run: Promise<void>) => ends.push(vigil.running(name, run, signal));
+  must("watching the feeds", watchFeeds(settings, { monitor, taps }, signal));
+  must("judging", monitor.run(signal));
+  must("sending mail", outbox.run(signal));
+  must("calling the webhook", webhook.run(signal));
+  must("recording", recorder.run(signal));
+  ends.push(live.run(signal), watch.run(signal));
   const prune = () => recorder.prune(clock.nowMs() - settings.STORE_KEEP);
   ends.push(prune(), every(pruneEveryMs, signal, prune));
   ends.push(every(settings.HEALTH_LOG_EVERY, signal, () => logState(monitor)));
-  log.always(`status ${version} is listening on http://${settings.HOST_SERVE}:${server.port}`);
+  log.always(`status ${program.version} is listening on http://${settings.HOST_SERVE}:${server.port}`);
 
   const release = onSignals(() => stop.abort(), () => opened.log.reopen());
   await Promise.race([aborted(signal), fault()]);
@@ -83,7 +100,13 @@ export async function serve(settings: Settings, warnings: readonly string[], ver
 /** All that is shown to people and machines, each when it is asked for. Throws ListenFailed. */
 function listening(
   settings: Settings,
-  { snapshot, store, live, metrics }: { snapshot(): Snapshot; store: Store; live: Live; metrics: Metrics },
+  { snapshot, store, live, metrics, vigil }: {
+    snapshot(): Snapshot;
+    store: Store;
+    live: Live;
+    metrics: Metrics;
+    vigil: Vigil;
+  },
 ): Listening {
   const ports: ServerPorts = {
     snapshot,
@@ -92,6 +115,7 @@ function listening(
     nowMs: () => clock.nowMs(),
     history: (name, sinceMs) => store.turns(name, { sinceMs, max: historyTurnsMax }),
     metrics: () => metrics.text(snapshot()),
+    hanging: () => vigil.hanging(),
   };
   const app = createApp(ports, { addresses: settings.API_ADDRESSES, storeKeepMs: settings.STORE_KEEP });
   return listen(app, settings.HOST_SERVE, settings.PORT_SERVE);
@@ -112,7 +136,13 @@ async function profiling({ PORT_PROFILE: port }: Settings, signal: AbortSignal):
 /** What acts on the monitor's judgements: book is kept true, and people are told. */
 function hands(
   settings: Settings,
-  { monitor, recorder, opened, taps }: { monitor: Monitor; recorder: Recorder; opened: Opened; taps: TapPorts },
+  { monitor, recorder, opened, taps, version }: {
+    monitor: Monitor;
+    recorder: Recorder;
+    opened: Opened;
+    taps: TapPorts;
+    version: string;
+  },
   { signal, ends }: { signal: AbortSignal; ends: Promise<void>[] },
 ): Hands {
   const book = measuredBook(createBook(bookSource(settings), { clock, fetch }), taps);
@@ -121,6 +151,8 @@ function hands(
   const told = {
     clock,
     random,
+    fetch,
+    version,
     snapshot: () => monitor.snapshot(),
     record: (changes: readonly Change[]) => recorder.record(changes),
     changed: () => monitor.readersChanged(),

@@ -31,6 +31,8 @@ export interface ServerPorts {
   readonly live: Pick<Live, "answer">;
   /** In the text format of Prometheus. */
   metrics(): Promise<string>;
+  /** What of the program hangs, in words; null while all is alive. */
+  hanging(): string | null;
   /** What went wrong inside while answering. */
   failed(method: string, path: string, error: unknown): void;
 }
@@ -89,7 +91,10 @@ function answers(ports: ServerPorts, options: ServerOptions, page: PageAnswer): 
       return send(c, await openapiDocument(ports.snapshot().version), { type: json, cache: "no-cache" });
     },
     "/api/": (c) => page(c, ""),
-    "/healthz": (c) => sendJson(c, { status: "alive" }),
+    "/healthz": (c) => {
+      const hanging = ports.hanging();
+      return hanging === null ? sendJson(c, { status: "alive" }) : problem(c, 503, hanging);
+    },
     "/readyz": (c) => {
       const missing = missingParts(ports.snapshot());
       return missing.length === 0

@@ -63,6 +63,18 @@ export function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
+/** Resolves after `ms` steady ones, or as soon as `woken` or `signal` says. Never rejects. */
+export async function waitUnless(
+  woken: Promise<void>,
+  { clock, ms }: { clock: Clock; ms: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const timer = new AbortController();
+  const passed = clock.wait(ms, AbortSignal.any([signal, timer.signal])).catch(() => {}); // as was said above
+  await Promise.race([passed, woken]);
+  timer.abort();
+}
+
 // A loop that runs touches the clock at least so often; if it has not for much longer, nothing of the program ran.
 const tickMs = 500;
 const stillMsMin = 1_500;

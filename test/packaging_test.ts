@@ -29,7 +29,7 @@ Deno.test("compileArguments: Deno 2.9 leaves out what the program does not impor
     "--quiet",
     "--frozen",
     "--allow-net",
-    "--allow-env=STATUS_*",
+    "--allow-env=STATUS_*,NOTIFY_SOCKET,WATCHDOG_PID,WATCHDOG_USEC",
     "--ignore-env",
     "--allow-read",
     "--allow-write",
