@@ -11,6 +11,7 @@ import type { Certificates } from "./world_fault.ts";
 import { Feed } from "./world_feed.ts";
 import { type Host, Lab, type Stream } from "./world_lab.ts";
 import { Mailbox, type SmtpAuth } from "./world_mail.ts";
+import { Sessions } from "./world_session.ts";
 
 export interface WorldOptions {
   /** How often jump and relay report, to the millisecond; 5 s. (A real relay adds a second to what it is told.) */
@@ -61,6 +62,8 @@ export class World {
   readonly jump: Feed;
   readonly relay: Feed;
   readonly mailbox: Mailbox;
+  /** Who listens to the streams themselves. */
+  readonly sessions = new Sessions(this.lab, this.board);
   readonly secrets: Readonly<Record<Service, string>>;
   readonly basePaths: Readonly<Record<Service, string>>;
   readonly #options: WorldOptions;
@@ -82,7 +85,7 @@ export class World {
     this.book = new Book(rules("book"), basePaths.book, board, certificates);
     this.jump = new Feed(jumpDialect(lab, rules("jump"), board), basePaths.jump, times, board, certificates);
     this.relay = new Feed(
-      relayDialect(relayGeneration, lab, rules("relay"), board),
+      relayDialect(relayGeneration, this, rules("relay"), board),
       basePaths.relay,
       times,
       board,

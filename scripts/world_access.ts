@@ -4,10 +4,11 @@
  */
 import type { Board } from "./world_board.ts";
 import { type Generation, jumpEntries, relayEntries, relayStatus } from "./world_entries.ts";
-import type { FeedDialect, Grant } from "./world_feed.ts";
+import type { FeedDialect } from "./world_feed.ts";
 import { type Answer, json } from "./world_http.ts";
 import type { Lab } from "./world_lab.ts";
-import { type Claims, readToken, type Token, type TokenRules } from "./world_token.ts";
+import type { Sessions } from "./world_session.ts";
+import { type Claims, type Grant, readToken, type Token, type TokenRules } from "./world_token.ts";
 
 export function jumpDialect(lab: Lab, rules: () => TokenRules, board: Board): FeedDialect {
   return {
@@ -44,13 +45,20 @@ function admitToJump(host: string, claims: Claims, give: (grant: Grant) => strin
   );
 }
 
-export function relayDialect(generation: Generation, lab: Lab, rules: () => TokenRules, board: Board): FeedDialect {
+export function relayDialect(
+  generation: Generation,
+  { lab, sessions }: { lab: Lab; sessions: Sessions },
+  rules: () => TokenRules,
+  board: Board,
+): FeedDialect {
   return {
     name: "relay",
     prefix: "session",
     glues: true,
     entries: (watchers, sinceMs, nowMs) => relayEntries(generation, lab, watchers, sinceMs, nowMs),
     farewell: () => null,
+    serve: (bytes, grant, pingEveryMs) => sessions.serve(bytes, grant, pingEveryMs),
+    silence: () => sessions.silence(),
     async answer(asked, path, give) {
       const topic = /^\/session\/([^/]+)$/.exec(path)?.[1];
       if (topic === undefined && path !== "/status") return noSuchPath(path);
@@ -60,7 +68,8 @@ export function relayDialect(generation: Generation, lab: Lab, rules: () => Toke
       const token = await readToken(asked.headers.get("authorization"), rules(), nowMs);
       if (token.kind === "invalid") return json(500, `{"code":500,"message":"token invalid"}`);
       if (token.kind !== "good") return badToken(token, "");
-      if (topic !== undefined) return admitToRelay(topic, token.claims, give);
+      if (topic === "stats") return admitToRelay(topic, token.claims, give);
+      if (topic !== undefined) return sessions.answer(topic, () => admitToRelay(topic, token.claims, give));
       if (!token.claims.scopes.includes("relay:stats")) return refused(401, "token missing relay:stats scope");
       return json(200, `${JSON.stringify(relayStatus(generation, lab, [], nowMs, nowMs))}\n`);
     },

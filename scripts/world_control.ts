@@ -6,6 +6,7 @@ import { z } from "zod";
 import type { World } from "./world.ts";
 import { httpFault, mailFault, smtpStage } from "./world_fault.ts";
 import { type Answer, type Asked, HttpServer, json } from "./world_http.ts";
+import { sessionFault } from "./world_session.ts";
 import page from "./world_page.html" with { type: "text" };
 import pageScript from "./world_page.js" with { type: "text" };
 
@@ -57,6 +58,10 @@ const verbs: Record<string, Verb> = {
   "experiment/remove": verb(none, (world, _, name) => world.removeExperiment(name)),
   ...feedVerbs("jump"),
   ...feedVerbs("relay"),
+  "sessions/fail": verb(
+    z.object({ fault: sessionFault.nullable(), topic: z.string().exactOptional() }),
+    (world, args) => world.sessions.fail(args.fault, args.topic),
+  ),
   "book/stop": verb(none, (world) => world.book.stop()),
   "book/start": verb(none, (world) => world.book.start()),
   "book/restart": verb(none, (world) => world.book.restart()),
@@ -155,7 +160,7 @@ function mailShown({ headers, ...mail }: World["mailbox"]["mails"][number]): Rec
 
 /** All that is true in the world, for the page and for tests in another process. */
 function stateOf(world: World): Record<string, unknown> {
-  const { board, book, jump, relay, mailbox, lab } = world;
+  const { board, book, jump, relay, mailbox, lab, sessions } = world;
   return {
     version: board.version,
     atMs: board.clock.nowMs(),
@@ -165,6 +170,7 @@ function stateOf(world: World): Record<string, unknown> {
       relay: { ...relay.mode, address: relay.host, watchers: relay.watchers },
       mailbox: { ...mailbox.mode, address: `127.0.0.1:${mailbox.port}` },
     },
+    sessions: { asked: sessions.askings.length, open: sessions.open, most: sessions.most },
     experiments: [...lab.hosts.values()].map((host) => ({
       name: host.name,
       connected: host.connection !== null,

@@ -6,19 +6,10 @@ import { type Board, every } from "./world_board.ts";
 import type { Entry, Watcher } from "./world_entries.ts";
 import { type Certificates, type HttpFault, modeWords } from "./world_fault.ts";
 import { type Answer, type Asked, type Bytes, HttpServer, json } from "./world_http.ts";
+import type { Grant } from "./world_token.ts";
 import { notProxied, withoutBase } from "./world_proxy.ts";
 import { ServerSocket, sitSilent, upgrade } from "./world_socket.ts";
 import { spoilt, spoiltFrame } from "./world_spoilt.ts";
-
-/** What an access code stands for. */
-export interface Grant {
-  readonly prefix: string;
-  readonly topic: string;
-  readonly scopes: readonly string[];
-  readonly canRead: boolean;
-  readonly canWrite: boolean;
-  readonly expiresMs: number;
-}
 
 /** What is jump's or relay's own. */
 export interface FeedDialect {
@@ -33,6 +24,10 @@ export interface FeedDialect {
   entries(watchers: readonly Watcher[], sinceMs: number, nowMs: number): Entry[];
   /** What the other watchers hear when one leaves; null for nothing. */
   farewell(): string | null;
+  /** Serves a socket of another topic than `stats`; without it such a socket is silent. */
+  serve?(bytes: Bytes, grant: Grant, pingEveryMs: number): Promise<void>;
+  /** These sockets are open from now on, and that is all. */
+  silence?(): void;
 }
 
 export interface FeedTimes {
@@ -173,6 +168,7 @@ export class Feed {
   #silence(): void {
     for (const socket of this.#watching.keys()) socket.silence();
     this.#watching.clear();
+    this.#dialect.silence?.();
   }
 
   #report(): void {
@@ -212,14 +208,19 @@ export class Feed {
     this.counts.dialled++;
     // A bad, used or late code is not refused: the socket is open, and that is all.
     if (grant === null || this.#mode.kind === "mute") return upgrade(asked, sitSilent);
-    return upgrade(asked, (bytes) => this.#watch(bytes, grant, asked));
+    const { serve = sitSilent } = this.#dialect;
+    const isFeed = grant.topic === "stats";
+    return upgrade(
+      asked,
+      (bytes) => isFeed ? this.#watch(bytes, grant, asked) : serve(bytes, grant, this.#times.pingEveryMs),
+    );
   }
 
   #redeem(code: string, topic: string): Grant | null {
     const given = this.#codes.get(code);
     this.#codes.delete(code);
     const late = given === undefined || this.#board.clock.nowMs() - given.givenMs > codeLifeMs;
-    return late || given.grant.topic !== topic || topic !== "stats" || !given.grant.canRead ? null : given.grant;
+    return late || given.grant.topic !== topic || !given.grant.canRead ? null : given.grant;
   }
 
   async #watch(bytes: Bytes, grant: Grant, asked: Asked): Promise<void> {

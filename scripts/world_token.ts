@@ -34,6 +34,16 @@ export interface TokenRules {
   readonly audience: string;
 }
 
+/** What an access code stands for. */
+export interface Grant {
+  readonly prefix: string;
+  readonly topic: string;
+  readonly scopes: readonly string[];
+  readonly canRead: boolean;
+  readonly canWrite: boolean;
+  readonly expiresMs: number;
+}
+
 /** Judges what came in `Authorization`, at `nowMs`. Never throws. */
 export async function readToken(authorization: string | null, rules: TokenRules, nowMs: number): Promise<Token> {
   if (!authorization) return { kind: "none" };
