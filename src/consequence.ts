@@ -77,6 +77,15 @@ export class Consequences {
     });
   }
 
+  /** The clock was set: records what has another date now. */
+  redated(was: Lab, lab: Lab, nowMs: number): void {
+    const others = [...lab.experiments.values()].filter(({ name, judged }) => {
+      const before = was.experiments.get(name)?.judged;
+      return judged.kind === "judged" && before?.kind === "judged" && judged.sinceMs !== before.sinceMs;
+    });
+    this.record(others.flatMap(({ name }) => experimentChange(name, lab, nowMs)));
+  }
+
   /** Records `changes` after all that was recorded before; what depends on it is done then. */
   record(changes: readonly Change[], then: () => void = () => {}): void {
     this.#acted = this.#acted.then(async () => {

@@ -88,13 +88,19 @@ function judgeExperiment(experiment: Experiment, lab: Lab, rules: HealthRules, n
     streamOk: Object.fromEntries(
       experiment.streams.map(({ topic }) => [topic, lab.relay.verdicts.get(topic) === "ok"]),
     ),
-    lastedMs: judged.kind === "never" ? null : nowMs - judged.sinceMs,
+    lastedMs: judged.kind === "never" ? null : Math.max(nowMs - judged.sinceMs, 0),
   };
   return {
     ...experiment,
     judged: { kind: "judged", issues, sinceMs: isFlip ? nowMs : judged.sinceMs },
-    events: [...experiment.events, event].slice(-rules.eventsMax),
+    events: [...until(experiment.events, nowMs), event].slice(-rules.eventsMax),
   };
+}
+
+/** What an earlier run told by a clock that has been put back since happened no later than what happens now. */
+function until(events: Experiment["events"], nowMs: number): Experiment["events"] {
+  const isLate = ({ atMs }: HealthEvent) => atMs > nowMs;
+  return events.some(isLate) ? events.map((event) => isLate(event) ? { ...event, atMs: nowMs } : event) : events;
 }
 
 function isWell({ name, streams }: Experiment, lab: Lab): boolean {
@@ -123,7 +129,7 @@ export function nextLimitMs(lab: Lab, rules: HealthRules, nowMs: number): number
   };
   const conditions = conditionsOf(lab, rules, nowMs);
   for (const feed of [lab.jump, lab.relay]) {
-    if (feed.newest.kind === "none") add(lab.startedMs + lostAfterMs(null, rules.lastCheckedMs));
+    if (feed.newest.kind === "none") add(feed.startedMs + lostAfterMs(null, rules.lastCheckedMs));
     else {
       add(feed.newest.atMs + lateAfterMs(feed.intervalMs, rules.lastCheckedMs));
       add(feed.newest.atMs + lostAfterMs(feed.intervalMs, rules.lastCheckedMs));

@@ -3,7 +3,8 @@
  * book and people told, in the background. Nothing outside this file writes the state; readers get a Snapshot.
  * The rules are in `health` and `availability`; how things are done is for `bookkeeper` and `outbox`.
  */
-import type { AlertCode, SystemAlert } from "./alert.ts";
+import { Alarms } from "./alarms.ts";
+import type { SystemAlert } from "./alert.ts";
 import type { AvailabilityRules, ResourceState } from "./availability.ts";
 import type { Resource } from "./book.ts";
 import type { BookListener } from "./bookkeeper.ts";
@@ -15,7 +16,7 @@ import { type Conditions, conditionsOf, type HealthRules } from "./health.ts";
 import { judge, nextLimitMs } from "./judgement.ts";
 import { Revision } from "./revision.ts";
 import { restored } from "./saved.ts";
-import { type Shift, shiftedAlerts, shiftedLab, shiftedSources } from "./shift.ts";
+import { type Shift, shiftedLab, shiftedSources } from "./shift.ts";
 import { type Known, type Snapshot, snapshotOf } from "./snapshot.ts";
 import * as sources from "./sources.ts";
 import type { Saved } from "./store.ts";
@@ -55,13 +56,10 @@ export class Monitor implements BookListener {
   #lab: Lab;
   #conditions: Conditions;
   #sources: sources.Sources;
-  /** System alerts that people have been told of and that still hold. */
-  #known: ReadonlyMap<AlertCode, SystemAlert>;
+  readonly #alarms: Alarms;
   readonly #consequences: Consequences;
   readonly #timeline: Timeline;
   readonly #revision = new Revision();
-  /** Alerts of this program's own start, to be told with the first judgement. */
-  #owed: SystemAlert[];
   #snapshot: Snapshot | null = null;
   readonly #trials: TrialLog;
   #woken = Promise.withResolvers<void>();
@@ -81,9 +79,8 @@ export class Monitor implements BookListener {
     this.#lab = restored(emptyLab(nowMs), start.saved);
     this.#conditions = conditionsOf(this.#lab, options.health, nowMs);
     this.#sources = sources.newSources(nowMs);
-    this.#known = start.saved.alerts;
+    this.#alarms = new Alarms(start.saved.alerts, start.alerts);
     this.#timeline = new Timeline(start.saved, this.#lab);
-    this.#owed = [...start.alerts];
     this.#trials = new TrialLog(ports.log);
     this.#consequences = new Consequences(ports, hands(this));
   }
@@ -137,7 +134,7 @@ export class Monitor implements BookListener {
   }
 
   answers(): void {
-    const isToldOf = this.#known.has("book-lost") || this.#known.has("book-stuck");
+    const isToldOf = this.#alarms.known.has("book-lost") || this.#alarms.known.has("book-stuck");
     this.#setBook(sources.afterAnswer(this.#sources.book, this.#now()));
     if (isToldOf) this.#judge();
     else this.readersChanged();
@@ -180,7 +177,7 @@ export class Monitor implements BookListener {
       rules: this.#options,
       sources: this.#sources,
       timeline: this.#timeline,
-      alerts: this.#known,
+      alerts: this.#alarms.known,
       waitingForBook: keeper.waiting,
       mail: outbox.view(),
       webhook: webhook.view(),
@@ -196,7 +193,8 @@ export class Monitor implements BookListener {
     this.#lab = lab;
     this.#conditions = conditions;
     this.#sources = sources.inConditions(this.#sources, conditions, nowMs);
-    const alerts = [...this.#owed.splice(0), ...this.#alertTurns(nowMs)];
+    const storeError = this.#storeError();
+    const alerts = this.#alarms.turns({ ...this.#sources, lab, conditions, storeError }, nowMs);
     this.#logTrials(nowMs);
     this.readersChanged();
     this.#woken.resolve();
@@ -204,13 +202,9 @@ export class Monitor implements BookListener {
     this.#consequences.follow({ lab, events, alerts, turns: this.#timeline.follow(known, nowMs) }, nowMs);
   }
 
-  #alertTurns(nowMs: number): readonly SystemAlert[] {
-    const store = this.#ports.recorder.view();
-    const storeError = store.state === "failing" ? store.lastError ?? "" : null;
-    const now = { ...this.#sources, lab: this.#lab, conditions: this.#conditions, storeError };
-    const turns = sources.alertTurns(now, this.#known, nowMs);
-    this.#known = sources.knownAfter(this.#known, turns);
-    return turns;
+  #storeError(): string | null {
+    const { state, lastError } = this.#ports.recorder.view();
+    return state === "failing" ? lastError ?? "" : null;
   }
 
   #useManifest(resources: readonly Resource[], atMs: number): void {
@@ -268,7 +262,7 @@ export class Monitor implements BookListener {
     const shift: Shift = { byMs: setMs + move.missedMs, setMs, startedMs: was.startedMs, nowMs };
     this.#lab = shiftedLab(was, shift);
     this.#sources = shiftedSources(this.#sources, shift);
-    this.#known = shiftedAlerts(this.#known, shift);
+    this.#alarms.shift(shift);
     this.#ports.log.warn(moveText(move));
     if (setMs !== 0) {
       this.#timeline.clockSet(nowMs, this.#lab.experiments);

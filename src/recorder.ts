@@ -94,14 +94,16 @@ export function compacted(changes: readonly Change[]): { changes: readonly Chang
   let events = 0;
   let lost = 0;
   const kept = changes.toReversed().filter((change) => {
-    if (change.kind === "event" || change.kind === "turn") return ++events <= waitingEventsMax || (lost++, false);
+    if (change.kind === "event" || change.kind === "turn" || change.kind === "clock-back") {
+      return ++events <= waitingEventsMax || (lost++, false);
+    }
     const key = keyOf(change);
     return !seen.has(key) && Boolean(seen.add(key));
   });
   return { changes: kept.reverse(), lost };
 }
 
-function keyOf(change: Exclude<Change, { kind: "event" | "turn" }>): string {
+function keyOf(change: Exclude<Change, { kind: "event" | "turn" | "clock-back" }>): string {
   switch (change.kind) {
     case "experiment":
       return `experiment ${change.experiment.name}`;

@@ -34,7 +34,7 @@ export function restored(empty: Lab, saved: Saved): Lab {
   const experiments = saved.experiments.map((each): [string, Experiment] => [each.name, {
     name: each.name,
     firstSeenMs: nowMs,
-    namedBeforeMs: each.namedMs,
+    namedBeforeMs: Math.min(each.namedMs, nowMs),
     foundInManifestMs: null,
     resources: [],
     streams: [],
@@ -49,7 +49,7 @@ export function restored(empty: Lab, saved: Saved): Lab {
     resources: saved.manifest?.resources ?? [],
     experiments: new Map(experiments),
   };
-  return indexed(lab, nowMs, saved.manifest?.atMs);
+  return indexed(lab, nowMs, Math.min(saved.manifest?.atMs ?? nowMs, nowMs));
 }
 
 function savedVerdict(feed: Feed, topic: string): SavedVerdict | null {
@@ -63,8 +63,8 @@ function restoredFeed(feed: Feed, entries: readonly (readonly [string, SavedVerd
   for (const [topic, saved] of entries) {
     if (saved === null) continue;
     verdicts.set(topic, saved.verdict);
-    // What was there when the last run was told of it may have been so until now.
-    const { verdict, seenMs } = saved;
+    // What was there when the last run was told of it may have been so until now. Its clock may have been ahead of this one.
+    const verdict = saved.verdict, seenMs = saved.seenMs === null ? null : Math.min(saved.seenMs, nowMs);
     if (seenMs !== null) left.set(topic, { seenMs, namedMs: verdict === "missing" ? seenMs : nowMs, connection: null });
   }
   return { ...feed, left, verdicts };

@@ -179,9 +179,16 @@ function settledState({ list }: BookSource): BookSource["state"] {
   return ({ unread: "unread", some: "ok", none: "empty", gone: "empty" } as const)[list];
 }
 
+/** All that system alerts are raised for. `storeError`: null while the store can be written. */
+export type Alerting = Sources & {
+  readonly lab: Lab;
+  readonly conditions: Conditions;
+  readonly storeError: string | null;
+};
+
 /** What is to be told of the sources now, given what people have been told (`known`). Empty while nothing has changed. */
 export function alertTurns(
-  now: Sources & { lab: Lab; conditions: Conditions; storeError: string | null },
+  now: Alerting,
   known: ReadonlyMap<AlertCode, SystemAlert>,
   nowMs: number,
 ): readonly SystemAlert[] {

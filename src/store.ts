@@ -41,6 +41,8 @@ export type Change =
   | { readonly kind: "turn"; readonly experiment: string; readonly turn: Turn }
   /** The monitor has run until now; replaces what was saved of the run that started then. */
   | { readonly kind: "run"; readonly run: Run }
+  /** The clock was put back to `toMs`: what this run of the program has written of later happened no later than that. */
+  | { readonly kind: "clock-back"; readonly toMs: number }
   /** A message is owed; replaces the letter of the same id. */
   | { readonly kind: "letter"; readonly letter: Letter }
   /** The other side took it: nothing is owed for it any more. */

@@ -87,6 +87,8 @@ function apply(change: Change, kept: Kept): void {
     case "run":
       kept.runs.set(change.run.startedMs, change.run);
       return;
+    case "clock-back":
+      return moveBack(change.toMs, kept);
     case "letter":
       kept.letters.set(change.letter.id, change.letter);
       return;
@@ -105,6 +107,15 @@ function apply(change: Change, kept: Kept): void {
       kept.manifest = change.manifest;
       return;
   }
+}
+
+/** All that is here was written by this run of the program. */
+function moveBack(toMs: number, kept: Kept): void {
+  kept.events = kept.events.map((event) => event.atMs > toMs ? { ...event, atMs: toMs } : event);
+  kept.turns = kept.turns.map((each) => each.turn.atMs > toMs ? { ...each, turn: { ...each.turn, atMs: toMs } } : each);
+  const runs = [...kept.runs.values()].filter(({ startedMs }) => startedMs <= toMs);
+  kept.runs.clear();
+  for (const run of runs) kept.runs.set(run.startedMs, { ...run, aliveMs: Math.min(run.aliveMs, toMs) });
 }
 
 /** Oldest first; those of one time as they were recorded. */

@@ -92,6 +92,7 @@ const changeSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("forgotten"), name: text }),
   z.object({ kind: z.literal("turn"), experiment: text, turn: turnSchema }),
   z.object({ kind: z.literal("run"), run: runSchema }),
+  z.object({ kind: z.literal("clock-back"), toMs: timeSchema }),
   z.object({ kind: z.literal("letter"), letter: letterSchema }),
   z.object({ kind: z.literal("letter-sent"), id: text, channel: channelSchema, atMs: timeSchema }),
   z.object({ kind: z.literal("letter-dropped"), id: text }),

@@ -12,7 +12,9 @@ export interface Writer {
 
 /** Prepares every statement once. Throws if the file has not the tables that they need. */
 export function createWriter(db: DatabaseSync): Writer {
-  const statements = prepared(db);
+  const newestId = (table: string) => Number(db.prepare(`SELECT max(id) AS id FROM ${table}`).get()?.id ?? 0);
+  const earlier = { eventId: newestId("events"), turnId: newestId("turns") };
+  const statements: Statements = { ...prepared(db), earlier, ownRuns: new Set() };
   return {
     write: (change) => write(change, statements),
     prune: ({ beforeMs, max }) => {
@@ -22,7 +24,12 @@ export function createWriter(db: DatabaseSync): Writer {
   };
 }
 
-type Statements = ReturnType<typeof prepared>;
+interface Statements extends ReturnType<typeof prepared> {
+  /** What earlier runs of the program wrote has ids up to these. */
+  readonly earlier: { readonly eventId: number; readonly turnId: number };
+  /** When the runs that this one wrote started. */
+  readonly ownRuns: Set<number>;
+}
 
 function prepared(db: DatabaseSync) {
   return {
@@ -32,6 +39,10 @@ function prepared(db: DatabaseSync) {
     forgotten: db.prepare("DELETE FROM experiments WHERE name = ?"),
     turn: db.prepare("INSERT INTO turns (experiment, at_ms, state, available) VALUES (?, ?, ?, ?)"),
     run: replacing(db, "runs", ["started_ms", "alive_ms"]),
+    eventsBack: db.prepare("UPDATE events SET at_ms = ?1 WHERE at_ms > ?1 AND id > ?2"),
+    turnsBack: db.prepare("UPDATE turns SET at_ms = ?1 WHERE at_ms > ?1 AND id > ?2"),
+    runGone: db.prepare("DELETE FROM runs WHERE started_ms = ?"),
+    runBack: db.prepare("UPDATE runs SET alive_ms = ?1 WHERE alive_ms > ?1 AND started_ms = ?2"),
     letter: replacing(db, "letters", ["id", "channel", "created_ms", "body", "frozen"]),
     letterGone: db.prepare("DELETE FROM letters WHERE id = ?"),
     meta: replacing(db, "meta", ["name", "at_ms"]),
@@ -77,7 +88,10 @@ function write(change: Change, into: Statements): void {
     }
     case "run":
       into.run.run(change.run.startedMs, change.run.aliveMs);
+      into.ownRuns.add(change.run.startedMs);
       return;
+    case "clock-back":
+      return moveBack(change.toMs, into);
     case "letter":
       return writeLetter(change.letter, into);
     case "letter-sent":
@@ -96,6 +110,16 @@ function write(change: Change, into: Statements): void {
     case "manifest":
       into.manifest.run(1, change.manifest.atMs, JSON.stringify(change.manifest.resources));
       return;
+  }
+}
+
+/** What this run wrote of after `toMs`; what earlier ones wrote was true by their clock. */
+function moveBack(toMs: number, into: Statements): void {
+  into.eventsBack.run(toMs, into.earlier.eventId);
+  into.turnsBack.run(toMs, into.earlier.turnId);
+  for (const startedMs of into.ownRuns) {
+    if (startedMs > toMs) into.runGone.run(startedMs);
+    else into.runBack.run(toMs, startedMs);
   }
 }
 

@@ -1,7 +1,8 @@
 /**
  * The history as it happens: at which moments an experiment came to stand otherwise, and while when the monitor ran. Says
  * what is to be recorded of it, and does nothing else. What can be read from it is for `history`.
- * It never goes back: while the clock is behind what it showed before, what happens is put at the end.
+ * It never goes back: what this run has told by a clock that is then put back is moved to where that is now. What earlier
+ * runs told is never rewritten: what is still to come by the clock of now is not shown, until that has come to it.
  */
 import type { Experiment, Lab } from "./experiment.ts";
 import type { Run, Turn } from "./history.ts";
@@ -22,14 +23,24 @@ const gapMs = 3 * beatEveryMs;
 export class Timeline {
   /** By experiment, oldest first; none is empty. */
   readonly #turns: Map<string, readonly Turn[]>;
-  #before: readonly Run[];
+  /** Those of this run; all others are of earlier ones. */
+  readonly #own = new WeakSet<Turn>();
+  /** What an earlier run told and is still to come by the clock of now, oldest first. */
+  readonly #toCome = new Map<string, readonly Turn[]>();
+  /** Of earlier runs of the program, as they were saved, oldest first. */
+  readonly #earlier: readonly Run[];
+  /** What this one ran before a gap, oldest first. */
+  #before: readonly Run[] = [];
   #run: Run;
+  /** `#earlier` and `#before`, as they are shown. */
+  #past: readonly Run[];
   /** Until when this run is recorded to have lasted. */
   #beatMs = -Infinity;
-  /** What is to be recorded of how the last run ended. */
+  /** What is to be recorded of how the last run ended, and of what was done to the clock. */
   #owed: readonly Change[];
   /** What the last standings were read from. */
   #followed: Pick<Known, "states"> & { experiments: Lab["experiments"]; conditions: string } | null = null;
+  #isBegun = false;
   #revision = 0;
 
   /** `saved`: what earlier runs left. `lab`: as it is restored from that. */
@@ -37,19 +48,26 @@ export class Timeline {
     saved: Pick<Saved, "turns" | "runs">,
     { startedMs, experiments }: Pick<Lab, "startedMs" | "experiments">,
   ) {
-    // The clock may have been put back: what is still to come according to an earlier run is no past of this one.
-    const past = [...saved.turns].map(([name, turns]) =>
-      [name, turns.filter(({ atMs }) => atMs <= startedMs)] as const
-    );
-    const watched = past.filter(([, turns]) => turns.length > 0);
-    this.#turns = new Map(watched);
+    this.#turns = new Map(saved.turns);
+    this.#hide(startedMs);
     const most = this.#mostOf();
-    for (const [name, turns] of watched) this.#turns.set(name, turns.slice(-most));
-    this.#before = saved.runs.filter((run) => run.startedMs <= startedMs).slice(-runsMax)
-      .map((run) => ({ ...run, aliveMs: Math.min(run.aliveMs, startedMs) }));
+    for (const [name, turns] of this.#turns) this.#turns.set(name, turns.slice(-most));
+    this.#earlier = saved.runs;
     this.#run = { startedMs, aliveMs: startedMs };
+    this.#past = this.#pastRuns();
     // What was never judged is not restored: it is watched again when something names it.
-    this.#owed = this.forget(watched.map(([name]) => name).filter((name) => !experiments.has(name)), startedMs);
+    this.#owed = this.#forgetOthers(experiments, startedMs);
+  }
+
+  /** The clock was put forward or back and is at `nowMs`; what is to be recorded of that is told with what follows. */
+  clockSet(nowMs: number, experiments: Lab["experiments"]): void {
+    if (nowMs < this.#run.aliveMs) this.#moveBack(nowMs);
+    this.#hide(nowMs);
+    this.#show(nowMs);
+    this.#past = this.#pastRuns();
+    this.#owed = [...this.#owed, ...this.#forgetOthers(experiments, nowMs)];
+    this.#followed = null; // how an experiment stands now may be a turn, given what is shown of it
+    this.#revision++;
   }
 
   /** How each experiment stands now, and that the monitor is alive: what is to be recorded of it, mostly nothing. */
@@ -64,7 +82,8 @@ export class Timeline {
   /** They are no longer watched: what is to be recorded of it. */
   forget(names: readonly string[], nowMs: number): readonly Change[] {
     const turn: Turn = { atMs: Math.max(nowMs, this.#run.aliveMs), state: "not_watched", available: false };
-    return names.filter((name) => this.#turns.delete(name)).map((experiment) => {
+    return names.filter((name) => this.#toCome.delete(name) || this.#turns.has(name)).map((experiment) => {
+      this.#turns.delete(experiment);
       this.#revision++;
       return { kind: "turn", experiment, turn };
     });
@@ -87,7 +106,7 @@ export class Timeline {
 
   /** Whether book last said that it is available, in this run or before; false if it never said. */
   wasAvailable(name: string): boolean {
-    return this.#turns.get(name)?.at(-1)?.available ?? false;
+    return (this.#turns.get(name) ?? this.#toCome.get(name))?.at(-1)?.available ?? false;
   }
 
   /** The newest turns of one experiment since it was last forgotten, oldest first, `turnsMax` at most. */
@@ -98,7 +117,7 @@ export class Timeline {
   /** When the monitor ran, oldest first, this run included: until `nowMs`, unless it is only just waking up. */
   runs(nowMs: number): readonly Run[] {
     const { startedMs, aliveMs } = this.#run;
-    return [...this.#before, { startedMs, aliveMs: nowMs - aliveMs > gapMs ? aliveMs : Math.max(aliveMs, nowMs) }];
+    return [...this.#past, { startedMs, aliveMs: nowMs - aliveMs > gapMs ? aliveMs : Math.max(aliveMs, nowMs) }];
   }
 
   /** The run goes on, or another begins: what is to be recorded of one that ended. */
@@ -110,6 +129,7 @@ export class Timeline {
     }
     this.#before = [...this.#before, was].slice(-runsMax);
     this.#run = { startedMs: nowMs, aliveMs: nowMs };
+    this.#past = this.#pastRuns();
     this.#revision++;
     return [{ kind: "run", run: was }];
   }
@@ -126,7 +146,8 @@ export class Timeline {
     // Nothing else bears on a standing, and these are other values only when something is otherwise.
     if (was?.experiments === experiments && was.states === states && was.conditions === conditions) return [];
     this.#followed = { experiments, states, conditions };
-    const atMs = was === null ? this.#run.startedMs : this.#run.aliveMs; // the first of a run hold from its start
+    const atMs = this.#isBegun ? this.#run.aliveMs : this.#run.startedMs; // the first of a run hold from its start
+    this.#isBegun = true;
     return [...experiments.values()].flatMap((experiment) => this.#turned(experiment, known, atMs));
   }
 
@@ -138,11 +159,75 @@ export class Timeline {
   #turned(experiment: Experiment, known: Known, atMs: number): readonly Change[] {
     const turns = this.turnsOf(experiment.name);
     const last = turns.at(-1);
-    const { state, available } = standingOf(experiment, known, last?.available ?? false);
+    const { state, available } = standingOf(experiment, known, this.wasAvailable(experiment.name));
     if (last?.state === state && last.available === available) return [];
     const turn = { atMs, state, available };
+    this.#own.add(turn);
     this.#turns.set(experiment.name, [...turns, turn].slice(-this.#mostOf()));
     this.#revision++;
     return [{ kind: "turn", experiment: experiment.name, turn }];
   }
+
+  /** What this run has told of after `toMs` happened no later than that, by the clock of now. */
+  #moveBack(toMs: number): void {
+    for (const [name, turns] of this.#turns) {
+      const late = turns.filter((turn) => turn.atMs > toMs && this.#own.has(turn));
+      const newest = late.at(-1); // of turns at one moment the last counts
+      if (newest === undefined) continue;
+      const moved = { ...newest, atMs: toMs };
+      this.#own.add(moved);
+      this.#turns.set(name, [...turns.filter((turn) => !late.includes(turn)), moved].sort(byTime));
+    }
+    const until = (run: Run) => ({
+      startedMs: Math.min(run.startedMs, toMs),
+      aliveMs: Math.min(run.aliveMs, toMs),
+    });
+    this.#before = this.#before.filter(({ startedMs }) => startedMs < toMs).map(until);
+    this.#run = until(this.#run);
+    this.#beatMs = Math.min(this.#beatMs, toMs);
+    this.#owed = [...this.#owed, { kind: "clock-back", toMs }];
+  }
+
+  /** What earlier runs told and is still to come at `nowMs`. */
+  #hide(nowMs: number): void {
+    for (const [name, turns] of this.#turns) {
+      const toCome = turns.filter((turn) => turn.atMs > nowMs);
+      if (toCome.length === 0) continue;
+      this.#toCome.set(name, [...toCome, ...this.#toCome.get(name) ?? []]);
+      this.#set(name, turns.filter((turn) => turn.atMs <= nowMs));
+    }
+  }
+
+  /** What was still to come, and has come to be at `nowMs`. */
+  #show(nowMs: number): void {
+    for (const [name, turns] of this.#toCome) {
+      const come = turns.filter((turn) => turn.atMs <= nowMs);
+      if (come.length === 0) continue;
+      const rest = turns.filter((turn) => turn.atMs > nowMs);
+      if (rest.length > 0) this.#toCome.set(name, rest);
+      else this.#toCome.delete(name);
+      this.#set(name, [...this.turnsOf(name), ...come].sort(byTime));
+    }
+  }
+
+  #set(name: string, turns: readonly Turn[]): void {
+    if (turns.length > 0) this.#turns.set(name, turns.slice(-this.#mostOf()));
+    else this.#turns.delete(name);
+  }
+
+  #forgetOthers(experiments: Lab["experiments"], nowMs: number): readonly Change[] {
+    return this.forget([...this.#turns.keys()].filter((name) => !experiments.has(name)), nowMs);
+  }
+
+  /** Earlier runs that had begun when this one did, and have ended by then; and what this one ran before. */
+  #pastRuns(): readonly Run[] {
+    const { startedMs } = this.#run;
+    const earlier = this.#earlier.filter((run) => run.startedMs <= startedMs)
+      .map((run) => ({ ...run, aliveMs: Math.min(run.aliveMs, startedMs) }));
+    return [...earlier, ...this.#before].sort((a, b) => a.startedMs - b.startedMs).slice(-runsMax);
+  }
+}
+
+function byTime(a: Turn, b: Turn): number {
+  return a.atMs - b.atMs;
 }

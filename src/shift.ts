@@ -1,0 +1,106 @@
+/**
+ * The clock was set, or nothing of the program ran for a while: what is known, by the clock as it is now. Pure.
+ * What ages keeps its age, so that no limit passes by it. What people were told stays as they were told it, but for what this
+ * run has told by a clock that was then set: that goes with the clock, so that how long it has lasted stays true.
+ */
+import type { SystemAlert } from "./alert.ts";
+import type { Experiment, Judged, Lab } from "./experiment.ts";
+import type { Feed, Left } from "./sighting.ts";
+import type { BookSource, FeedSource, Sources } from "./sources.ts";
+
+export interface Shift {
+  /** By how much the time of day moved without the program: put forward or back, or while nothing of it ran. */
+  readonly byMs: number;
+  /** How much of that is a clock that was set. */
+  readonly setMs: number;
+  /** When this run began, by the clock before it was set. */
+  readonly startedMs: number;
+  /** By the clock as it is now. */
+  readonly nowMs: number;
+}
+
+/** The laboratory in which nothing is older than before. */
+export function shiftedLab(lab: Lab, shift: Shift): Lab {
+  return {
+    ...lab,
+    startedMs: told(lab.startedMs, shift),
+    jump: shiftedFeed(lab.jump, shift),
+    relay: shiftedFeed(lab.relay, shift),
+    experiments: new Map([...lab.experiments].map(([name, each]) => [name, shiftedExperiment(each, shift)])),
+  };
+}
+
+export function shiftedSources(sources: Sources, shift: Shift): Sources {
+  return {
+    jump: shiftedFeedSource(sources.jump, shift),
+    relay: shiftedFeedSource(sources.relay, shift),
+    book: shiftedBook(sources.book, shift),
+  };
+}
+
+export function shiftedAlert(alert: SystemAlert, shift: Shift): SystemAlert {
+  return { ...alert, atMs: told(alert.atMs, shift) };
+}
+
+/** What an earlier run told has a time from before this one began, or one that this clock has not come to yet. */
+function told(atMs: number, { setMs, startedMs, nowMs }: Shift): number {
+  const isOfThisRun = startedMs <= atMs && atMs <= nowMs - setMs;
+  return isOfThisRun ? atMs + setMs : atMs;
+}
+
+function shiftedFeed(feed: Feed, { byMs }: Shift): Feed {
+  const { newest, backMs, left, startedMs } = feed;
+  const shiftedLeft = ({ seenMs, namedMs, connection }: Left) => {
+    return { seenMs: seenMs + byMs, namedMs: namedMs + byMs, connection };
+  };
+  return {
+    ...feed,
+    startedMs: startedMs + byMs,
+    newest: newest.kind === "none" ? newest : { ...newest, atMs: newest.atMs + byMs },
+    backMs: backMs === null ? null : backMs + byMs,
+    left: new Map([...left].map(([topic, each]) => [topic, shiftedLeft(each)])),
+  };
+}
+
+function shiftedExperiment(experiment: Experiment, shift: Shift): Experiment {
+  const { byMs } = shift;
+  const { firstSeenMs, isStarting, namedBeforeMs, foundInManifestMs } = experiment;
+  return {
+    ...experiment,
+    firstSeenMs: isStarting ? firstSeenMs + byMs : told(firstSeenMs, shift),
+    namedBeforeMs: namedBeforeMs + byMs,
+    foundInManifestMs: foundInManifestMs === null ? null : foundInManifestMs + byMs,
+    judged: shiftedJudged(experiment.judged, shift),
+    events: eventsUntil(experiment.events, shift),
+  };
+}
+
+function shiftedJudged(judged: Judged, shift: Shift): Judged {
+  return judged.kind === "never" ? judged : { ...judged, sinceMs: told(judged.sinceMs, shift) };
+}
+
+/** The store keeps those of this run no later than now too (`clock-back`), and those of earlier runs as they are. */
+function eventsUntil(events: Experiment["events"], { setMs, startedMs, nowMs }: Shift): Experiment["events"] {
+  const isTooLate = (atMs: number) => startedMs <= atMs && nowMs < atMs && atMs <= nowMs - setMs;
+  if (!events.some(({ atMs }) => isTooLate(atMs))) return events;
+  return events.map((event) => isTooLate(event.atMs) ? { ...event, atMs: nowMs } : event);
+}
+
+function shiftedFeedSource(source: FeedSource, shift: Shift): FeedSource {
+  const { sinceMs, lastReportMs } = source;
+  return {
+    ...source,
+    sinceMs: told(sinceMs, shift),
+    lastReportMs: lastReportMs === null ? null : lastReportMs + shift.byMs,
+  };
+}
+
+function shiftedBook(source: BookSource, shift: Shift): BookSource {
+  const { sinceMs, goneMs, lastSuccessMs } = source;
+  return {
+    ...source,
+    sinceMs: told(sinceMs, shift),
+    goneMs: goneMs === null ? null : goneMs + shift.byMs,
+    lastSuccessMs: lastSuccessMs === null ? null : lastSuccessMs + shift.byMs,
+  };
+}
