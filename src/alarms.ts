@@ -3,6 +3,7 @@
  * which has the rule.
  */
 import type { AlertCode, SystemAlert } from "./alert.ts";
+import type { StoreView } from "./part_view.ts";
 import { type Shift, shiftedAlert } from "./shift.ts";
 import { type Alerting, alertTurns, knownAfter } from "./sources.ts";
 
@@ -22,8 +23,10 @@ export class Alarms {
   }
 
   /** What is to be told now, and is then known. */
-  turns(now: Alerting, nowMs: number): readonly SystemAlert[] {
-    const turns = alertTurns(now, this.#known, nowMs);
+  turns(now: Omit<Alerting, "storeError"> & { readonly store: StoreView }, nowMs: number): readonly SystemAlert[] {
+    const { state, lastError } = now.store;
+    const storeError = state === "failing" ? lastError ?? "" : null;
+    const turns = alertTurns({ ...now, storeError }, this.#known, nowMs);
     this.#known = knownAfter(this.#known, turns);
     const owed = this.#owed;
     this.#owed = [];

@@ -4,22 +4,21 @@
  * The rules are in `health` and `availability`; how things are done is for `bookkeeper` and `outbox`.
  */
 import { Alarms } from "./alarms.ts";
-import type { SystemAlert } from "./alert.ts";
-import type { AvailabilityRules, ResourceState } from "./availability.ts";
+import type { ResourceState } from "./availability.ts";
 import type { Resource } from "./book.ts";
 import type { BookListener } from "./bookkeeper.ts";
 import { ClockWatch, moveText } from "./clock_watch.ts";
 import type { FeedName, FeedNews, Report } from "./connection.ts";
-import { type ConsequencePorts, Consequences, type Hands } from "./consequence.ts";
+import { Consequences, type Hands } from "./consequence.ts";
 import { emptyLab, forget, type Lab, observe, withManifest } from "./experiment.ts";
-import { type Conditions, conditionsOf, type HealthRules } from "./health.ts";
+import { type Conditions, conditionsOf } from "./health.ts";
 import { judge, nextLimitMs } from "./judgement.ts";
+import type { MonitorOptions, MonitorPorts, Start } from "./monitor_ports.ts";
 import { Revision } from "./revision.ts";
 import { restored } from "./saved.ts";
-import { type Shift, shiftedLab, shiftedSources } from "./shift.ts";
-import { type Known, type Snapshot, snapshotOf } from "./snapshot.ts";
+import { shiftedLab, shiftedSources, shiftOf } from "./shift.ts";
+import { type Snapshot, snapshotOf } from "./snapshot.ts";
 import * as sources from "./sources.ts";
-import type { Saved } from "./store.ts";
 import { Timeline } from "./timeline.ts";
 import { trialsOf } from "./trial.ts";
 import { TrialLog } from "./trial_log.ts";
@@ -27,26 +26,7 @@ import type { Trouble } from "./trouble.ts";
 import { turnMsMax } from "./vigil.ts";
 import { waitUnless } from "./wait.ts";
 
-export interface MonitorOptions {
-  readonly version: string;
-  readonly health: HealthRules;
-  readonly availability: AvailabilityRules;
-  readonly forgetMs: number;
-}
-
-export interface MonitorPorts extends ConsequencePorts {
-  /** How the parts are that the loop does not know of. */
-  readonly views: () => Pick<Known, "probes" | "heartbeat">;
-  /** Readers would be shown something else now, if only a time: called often, so it must cost nothing. */
-  changed(): void;
-  /** The loop has turned, which it does every `turnMsMax` at least. */
-  turned(): void;
-}
-
-export interface Start {
-  readonly saved: Saved;
-  readonly alerts: readonly SystemAlert[];
-}
+export type { MonitorOptions };
 
 const forgetEveryMsMax = 60_000;
 
@@ -104,8 +84,7 @@ export class Monitor implements BookListener {
 
   manifest(list: { resources: readonly Resource[]; skipped: number; atMs: number }): void {
     this.#followClock();
-    const { resources, atMs } = list;
-    const hadResources = this.#lab.resources.length > 0;
+    const { resources, atMs } = list, hadResources = this.#lab.resources.length > 0;
     this.#setBook(sources.afterList(this.#sources.book, { isEmpty: resources.length === 0, hadResources, atMs }));
     if (list.skipped > 0) this.#ports.log.warn(`book: ${list.skipped} resources cannot be read and are left out`);
     if (resources.length > 0) this.#useManifest(resources, atMs);
@@ -121,9 +100,8 @@ export class Monitor implements BookListener {
 
   written(resource: string, what: { available: boolean; reason: string }): void {
     this.#setBook({ ...this.#sources.book, writes: this.#sources.book.writes + 1 });
-    this.#ports.log.info(`book: ${resource} is now ${what.available ? "available" : "unavailable"}`, {
-      reason: what.reason,
-    });
+    const { available, reason } = what;
+    this.#ports.log.info(`book: ${resource} is now ${available ? "available" : "unavailable"}`, { reason });
     this.readersChanged();
   }
 
@@ -193,18 +171,12 @@ export class Monitor implements BookListener {
     this.#lab = lab;
     this.#conditions = conditions;
     this.#sources = sources.inConditions(this.#sources, conditions, nowMs);
-    const storeError = this.#storeError();
-    const alerts = this.#alarms.turns({ ...this.#sources, lab, conditions, storeError }, nowMs);
+    const alerts = this.#alarms.turns({ ...this.#sources, lab, conditions, store: this.#ports.recorder.view() }, nowMs);
     this.#logTrials(nowMs);
     this.readersChanged();
     this.#woken.resolve();
     const known = { lab, conditions, health: this.#options.health, states: this.#sources.book.states };
     this.#consequences.follow({ lab, events, alerts, turns: this.#timeline.follow(known, nowMs) }, nowMs);
-  }
-
-  #storeError(): string | null {
-    const { state, lastError } = this.#ports.recorder.view();
-    return state === "failing" ? lastError ?? "" : null;
   }
 
   #useManifest(resources: readonly Resource[], atMs: number): void {
@@ -258,16 +230,14 @@ export class Monitor implements BookListener {
   #followClock(): boolean {
     const move = this.#clockWatch.look();
     if (move === null) return false;
-    const was = this.#lab, setMs = move.steppedMs, nowMs = this.#ports.clock.nowMs();
-    const shift: Shift = { byMs: setMs + move.missedMs, setMs, startedMs: was.startedMs, nowMs };
+    const was = this.#lab;
+    const shift = shiftOf(move, { startedMs: was.startedMs, nowMs: this.#ports.clock.nowMs() });
     this.#lab = shiftedLab(was, shift);
     this.#sources = shiftedSources(this.#sources, shift);
     this.#alarms.shift(shift);
     this.#ports.log.warn(moveText(move));
-    if (setMs !== 0) {
-      this.#timeline.clockSet(nowMs, this.#lab.experiments);
-      this.#consequences.redated(was, this.#lab, nowMs);
-    }
+    this.#timeline.shift(shift, this.#lab.experiments);
+    this.#consequences.redated(was, this.#lab, shift.nowMs);
     this.readersChanged();
     return true;
   }

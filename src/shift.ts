@@ -4,6 +4,7 @@
  * run has told by a clock that was then set: that goes with the clock, so that how long it has lasted stays true.
  */
 import type { SystemAlert } from "./alert.ts";
+import type { Move } from "./clock_watch.ts";
 import type { Experiment, Judged, Lab } from "./experiment.ts";
 import type { Feed, Left } from "./sighting.ts";
 import type { BookSource, FeedSource, Sources } from "./sources.ts";
@@ -17,6 +18,11 @@ export interface Shift {
   readonly startedMs: number;
   /** By the clock as it is now. */
   readonly nowMs: number;
+}
+
+/** What follows from `move`, seen at `nowMs`; `startedMs`: when this run began, by the clock before that. */
+export function shiftOf(move: Move, times: { readonly startedMs: number; readonly nowMs: number }): Shift {
+  return { byMs: move.steppedMs + move.missedMs, setMs: move.steppedMs, ...times };
 }
 
 /** The laboratory in which nothing is older than before. */

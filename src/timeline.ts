@@ -6,6 +6,7 @@
  */
 import type { Experiment, Lab } from "./experiment.ts";
 import type { Run, Turn } from "./history.ts";
+import type { Shift } from "./shift.ts";
 import { type Known, standingOf } from "./standing.ts";
 import { type Change, runsMax, type Saved } from "./store.ts";
 
@@ -59,8 +60,9 @@ export class Timeline {
     this.#owed = this.#forgetOthers(experiments, startedMs);
   }
 
-  /** The clock was put forward or back and is at `nowMs`; what is to be recorded of that is told with what follows. */
-  clockSet(nowMs: number, experiments: Lab["experiments"]): void {
+  /** The clock was set, or nothing ran for a while; what is to be recorded of that is told with what follows. */
+  shift({ setMs, nowMs }: Shift, experiments: Lab["experiments"]): void {
+    if (setMs === 0) return;
     if (nowMs < this.#run.aliveMs) this.#moveBack(nowMs);
     this.#hide(nowMs);
     this.#show(nowMs);
