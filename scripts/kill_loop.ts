@@ -1,0 +1,245 @@
+/**
+ * Nothing lost, nothing twice: plays a laboratory in which anything may change, kills the program that watches it at random
+ * moments, starts it again, and now and then lets all come to rest and compares what the mails told, what book holds and what
+ * the API says with what was so. `deno run -A scripts/kill_loop.ts [--seed N] [--rounds N]`; PROGRAM names an executable to
+ * be played with instead of the source. The same seed throws the same dice; how long things take is the machine's.
+ */
+import { parseArgs } from "node:util";
+import type { ExperimentJson, HistoryJson } from "../src/api_schema.ts";
+import { systemClock as clock } from "../src/wait.ts";
+import { Dice } from "./kill_dice.ts";
+import { type Moment, type MomentName, momentNames, moments } from "./kill_moment.ts";
+import { forgotten, historyFaults, knownOf, type StatusSaid, unrest } from "./kill_rest.ts";
+import { KillStage } from "./kill_stage.ts";
+import { storeContents } from "./kill_store.ts";
+
+export interface KillCounts {
+  readonly seed: number;
+  rounds: number;
+  rests: number;
+  /** By moment: how often it came, and how often it did not and the program was killed all the same. */
+  readonly kills: Record<string, { came: number; late: number }>;
+  mails: number;
+  repeats: { unsaid: number; unmarked: number };
+  puts: number;
+  raced: number;
+  events: number;
+  turns: number;
+}
+
+// What a moment hangs on may never come about.
+const patienceMs = 5_000;
+const pauseMsMax = 25;
+const never = new AbortController().signal;
+
+/** Plays so many rounds. Throws an Error that says what was wrong, in which round, and what had happened. */
+export async function killLoop(
+  { seed, rounds, told = () => {} }: { seed: number; rounds: number; told?: (counts: KillCounts) => void },
+): Promise<KillCounts> {
+  await using stage = await KillStage.open();
+  const loop = new KillLoop(stage, seed);
+  try {
+    await loop.rest(); // all is known from here on
+    for (let round = 1; round <= rounds; round++) {
+      await loop.round();
+      if (round === rounds || loop.dice.chance(0.3)) await loop.rest();
+      told(loop.counts);
+    }
+    return loop.counts;
+  } catch (error) {
+    const words = error instanceof Error ? error.message : String(error);
+    throw new Error(`seed ${seed}, round ${loop.counts.rounds}: ${words}\n${loop.story()}`, { cause: error });
+  }
+}
+
+class KillLoop {
+  readonly dice: Dice;
+  readonly counts: KillCounts;
+  readonly #stage: KillStage;
+  #known: ReadonlyMap<string, readonly string[]> = new Map();
+
+  constructor(stage: KillStage, seed: number) {
+    this.#stage = stage;
+    this.dice = new Dice(seed);
+    const kills = Object.fromEntries(momentNames.map((name) => [name, { came: 0, late: 0 }]));
+    const none = { rounds: 0, rests: 0, mails: 0, puts: 0, raced: 0, events: 0, turns: 0 };
+    this.counts = { seed, ...none, repeats: { unsaid: 0, unmarked: 0 }, kills };
+  }
+
+  /** One life of the program, and its end. */
+  async round(): Promise<void> {
+    const { dice } = this;
+    const stage = this.#stage;
+    this.counts.rounds++;
+    const name = dice.pick(momentNames);
+    stage.tell(`--- round ${this.counts.rounds}: ${name}`);
+    for (let left = dice.below(3); left > 0; left--) await stage.lab.change(dice);
+    if (dice.chance(0.6)) await stage.lab.heal();
+    stage.start();
+    await this.#until(name);
+    const isLate = !stage.subject?.isKilled;
+    if (isLate) stage.kill(`${name} did not come`);
+    const count = this.counts.kills[name];
+    if (count) isLate ? count.late++ : count.came++;
+    await stage.buried();
+    this.#check();
+  }
+
+  /** The services are mended, all that is owed is paid, and everything is compared. */
+  async rest(): Promise<void> {
+    const stage = this.#stage;
+    stage.tell("--- rest");
+    await stage.lab.heal();
+    stage.start();
+    await stage.listening();
+    let left: string[] = [];
+    const isQuiet = async () => (left = await this.#unrest()).length === 0;
+    await stage.until(isQuiet, "rest").catch((error) => {
+      throw new Error(`it does not come to rest:\n  ${left.join("\n  ")}`, { cause: error });
+    });
+    await stage.reports(5); // what is wrong by a report may show up then
+    left = await this.#unrest();
+    if (left.length > 0) throw new Error(`it was at rest, and is not any more:\n  ${left.join("\n  ")}`);
+    await this.#compare();
+    this.counts.rests++;
+    if (this.dice.chance(0.3)) return await this.#askedToEnd();
+    stage.kill("at rest");
+    await stage.buried();
+    this.#check();
+  }
+
+  /** Resolves when it has been killed, or the moment has not come. */
+  async #until(name: MomentName): Promise<void> {
+    const moment: Moment = moments[name];
+    const { dice } = this;
+    const stage = this.#stage;
+    if (moment.on === "opening") {
+      await clock.wait(dice.next() * moment.withinMs, never);
+      return stage.kill(name);
+    }
+    await stage.listening();
+    if (moment.on === "step") stage.aim(moment, Math.floor(dice.next() * pauseMsMax));
+    for (let left = dice.below(4); left > 0 && !stage.subject?.isKilled; left--) {
+      await stage.lab.change(dice);
+      await clock.wait(dice.next() * 600, never);
+    }
+    if (moment.on === "time") {
+      await clock.wait(dice.next() * moment.withinMs, never);
+      return stage.kill(name);
+    }
+    const { jump, relay } = stage.world;
+    await this.#patiently(() => jump.watchers > 0 && relay.watchers > 0);
+    if (moment.on === "report") return await this.#atReport(moment.how);
+    if (moment.on === "commit") return await this.#atCommit();
+    stage.lab.stir(dice);
+    await this.#patiently(() => stage.subject?.isKilled);
+  }
+
+  async #atReport(how: "unseen" | "seen"): Promise<void> {
+    const stage = this.#stage;
+    const { jump, relay } = stage.world;
+    const report = () => {
+      stage.lab.stir(this.dice);
+      relay.reportNow();
+      jump.reportNow();
+    };
+    if (how === "unseen") return await stage.killUnseeing(report);
+    report();
+    await clock.wait(this.dice.next() * pauseMsMax, never);
+    stage.kill("a report has come");
+  }
+
+  async #atCommit(): Promise<void> {
+    const stage = this.#stage;
+    const watch = Deno.watchFs(`${stage.folder}/store`);
+    const seen = new AbortController();
+    clock.wait(patienceMs, seen.signal).then(() => watch.close(), () => {}); // it was seen in time
+    stage.lab.stir(this.dice);
+    for await (const { kind, paths } of watch) {
+      if (kind !== "modify" || !paths.some((path) => path.endsWith("-wal"))) continue;
+      stage.kill("the store is being written");
+      break; // which closes the watch
+    }
+    seen.abort();
+  }
+
+  async #patiently(condition: () => unknown): Promise<void> {
+    await this.#stage.until(condition, "a moment", patienceMs).catch(() => {}); // it may never come
+  }
+
+  async #unrest(): Promise<string[]> {
+    const stage = this.#stage;
+    if (stage.subject?.ended) throw new Error("the program ended by itself");
+    const [status, experiments] = await this.#said();
+    return [...unrest(status, experiments, stage.lab), ...forgotten(experiments, this.#known)];
+  }
+
+  async #said(): Promise<[StatusSaid, ExperimentJson[]]> {
+    const stage = this.#stage;
+    return [await stage.json<StatusSaid>("/api/v1/status"), await stage.json<ExperimentJson[]>("/api/v1/experiments")];
+  }
+
+  async #compare(): Promise<void> {
+    const stage = this.#stage;
+    const [, experiments] = await this.#said();
+    this.#known = knownOf(experiments);
+    const stored = storeContents(stage.storeFile);
+    stage.mails.collect(stage.world.mailbox.mails);
+    stage.mails.atRest(stored, stage.lab);
+    const faults = stored.alerts.map((code) => `the alert ${code} is still up`);
+    for (const said of experiments) {
+      const name = said.topic_name;
+      const path = `/api/v1/experiments/${name}/history?window=1h`;
+      faults.push(...historyFaults(await stage.json<HistoryJson>(path), said, stage.gaps));
+      const events = await stage.json<{ when: string; issues: string[] }[]>(`/api/v1/experiments/events/${name}`);
+      const shown = events.map(({ when, issues }) => `${when} ${issues}`).join("; ");
+      const kept = stored.events.filter(({ experiment }) => experiment === name)
+        .map(({ atMs, issues }) => `${new Date(atMs).toISOString()} ${issues}`).join("; ");
+      if (shown !== kept) faults.push(`${name}: the API has the events ${shown}\n  and the store ${kept}`);
+    }
+    const { counts } = this;
+    Object.assign(counts, { events: stored.events.length, turns: stored.turns.length });
+    this.#check(faults);
+  }
+
+  /** Throws what was found wrong so far. */
+  #check(faults: readonly string[] = []): void {
+    const { mails, book } = this.#stage;
+    const { puts, raced } = book.counts;
+    Object.assign(this.counts, { mails: mails.arrived.length, repeats: mails.repeats, puts, raced });
+    const all = [...faults, ...mails.faults, ...book.faults];
+    if (all.length > 0) throw new Error(all.join("\n  "));
+  }
+
+  async #askedToEnd(): Promise<void> {
+    const { subject } = this.#stage;
+    subject?.ask();
+    await subject?.gone();
+    if (subject?.ended?.code !== 0) throw new Error(`asked to end, it ended with ${JSON.stringify(subject?.ended)}`);
+  }
+
+  /** What had happened, and what the program said of it. */
+  story(): string {
+    const { trace, subject } = this.#stage;
+    const log = subject?.log.split("\n").slice(-40) ?? [];
+    return [...trace.slice(-120), "The program's log ends:", ...log].join("\n");
+  }
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { seed: { type: "string" }, rounds: { type: "string", default: "100" } } });
+  const seed = Number(values.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
+  const startMs = clock.nowMs();
+  try {
+    const told = ({ rounds, mails, puts, events }: KillCounts) => {
+      if (rounds % 10 === 0) {
+        console.log(`seed ${seed}: round ${rounds}, ${mails} mails, ${puts} PUTs, ${events} events`);
+      }
+    };
+    const counts = await killLoop({ seed, rounds: Number(values.rounds), told });
+    console.log(JSON.stringify({ ...counts, minutes: Math.round((clock.nowMs() - startMs) / 6_000) / 10 }, null, 1));
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    Deno.exit(1);
+  }
+}
