@@ -18,7 +18,7 @@ const layers: readonly (readonly [layer: string, files: string])[] = [
   ],
   [
     "loop",
-    "alarms book_* bookkeeper consequence delivery heartbeat letter letter_* mail mail_* monitor monitor_ports outbox outbox_* recorder saved service_manager smtp smtp_* store store_* timeline trial_log vigil webhook webhook_address",
+    "alarms book_* bookkeeper consequence delivery heartbeat letter letter_* mail mail_* monitor monitor_ports outbox outbox_* recorder retention saved service_manager smtp smtp_* store store_* timeline trial_log vigil webhook webhook_address",
   ],
   [
     "readers",

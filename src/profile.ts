@@ -11,7 +11,7 @@ import v8 from "node:v8";
 import { type Context, Hono } from "hono";
 import { time } from "./api.ts";
 import { guard, problem } from "./api_answer.ts";
-import { listen } from "./server.ts";
+import { listen } from "./listening.ts";
 import { excerpt } from "./trouble.ts";
 import { aborted, type Clock } from "./wait.ts";
 

@@ -11,6 +11,7 @@ import type { FeedName } from "./connection.ts";
 import type { Hands } from "./consequence.ts";
 import { watchFeed } from "./feed.ts";
 import { createLive, type Live } from "./live.ts";
+import { listen, type Listening } from "./listening.ts";
 import { logger } from "./log.ts";
 import { createMetrics, type Metrics, processFigures } from "./metrics.ts";
 import { measuredBook, measuredFeed, measuredStore, type TapPorts } from "./metrics_taps.ts";
@@ -19,14 +20,15 @@ import { open, type Opened } from "./opening.ts";
 import { createOutboxes } from "./outboxes.ts";
 import { availabilityRules, bookSource, feedRequest, monitorOptions } from "./parts.ts";
 import { createRecorder, type Recorder } from "./recorder.ts";
-import { createApp, listen, type Listening, type ServerPorts } from "./server.ts";
+import { Retention } from "./retention.ts";
+import { createApp, type ServerPorts } from "./server.ts";
 import type { Settings } from "./settings.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { SocketPool, startSocketWorker } from "./socket_pool.ts";
 import type { Change, Store } from "./store.ts";
 import type { ManagerRequest } from "./service_manager.ts";
 import { Vigil } from "./vigil.ts";
-import { aborted, steadyMs, systemClock as clock } from "./wait.ts";
+import { aborted, systemClock as clock } from "./wait.ts";
 import { createWatch } from "./watch.ts";
 
 // A stop has 5 s; what is still in hand then is in the store, and goes on after the next start.
@@ -57,7 +59,7 @@ export async function serve(settings: Settings, warnings: readonly string[], pro
 
   // What is made first calls the monitor only later: all of it is made in one go.
   const metrics = createMetrics({ process: processFigures, live: () => live });
-  const taps = { measures: metrics.measures, steadyMs };
+  const taps = { measures: metrics.measures, steadyMs: clock.steadyMs };
   const vigil = new Vigil(clock);
   const store = vigil.store(measuredStore(opened.store, taps));
   const recorder = createRecorder(store, { clock, random, changed: () => monitor.readersChanged() });
@@ -81,8 +83,9 @@ export async function serve(settings: Settings, warnings: readonly string[], pro
   must("sending mail", outbox.run(signal));
   must("calling the webhook", webhook.run(signal));
   must("recording", recorder.run(signal));
-  ends.push(live.run(signal), watch.run(signal));
-  const prune = () => recorder.prune(clock.nowMs() - settings.STORE_KEEP);
+  ends.push(live.run(signal), watch.run(signal), clock.attend(signal));
+  const retention = new Retention(clock, opened.saved.runs);
+  const prune = () => recorder.prune(retention.nowMs() - settings.STORE_KEEP);
   ends.push(prune(), every(pruneEveryMs, signal, prune));
   ends.push(every(settings.HEALTH_LOG_EVERY, signal, () => logState(monitor)));
   log.always(`status ${program.version} is listening on http://${settings.HOST_SERVE}:${server.port}`);

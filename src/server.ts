@@ -1,6 +1,7 @@
 /**
  * The HTTP server: which address answers with what, and the errors. Read only: nothing that HTTP can ask for changes
- * anything. What can be asked for is in `api_routes`, what the answers hold in `api`, `api_history`, `page`, `live` and `metrics`.
+ * anything. What can be asked for is in `api_routes`, what the answers hold in `api`, `api_history`, `page`, `live` and
+ * `metrics`; who listens is `listening`.
  */
 import { type Context, Hono } from "hono";
 import { accepts } from "hono/accepts";
@@ -21,7 +22,6 @@ import { readQuery } from "./page_query.ts";
 import { type ExperimentView, historyEndMs, type Snapshot } from "./snapshot.ts";
 import { StoreFailed } from "./store.ts";
 import { excerpt } from "./trouble.ts";
-import { aborted } from "./wait.ts";
 
 export interface ServerPorts {
   snapshot(): Snapshot;
@@ -182,40 +182,4 @@ function pages(ports: ServerPorts): PageAnswer {
     c.header("Content-Encoding", "gzip");
     return send(c, await page.packed(), sent);
   };
-}
-
-export interface Listening {
-  readonly port: number;
-  /** Takes no more requests, lets those under way finish until `enough` is aborted. */
-  stop(enough: AbortSignal): Promise<void>;
-}
-
-/** The port is in use, or the address is none of this machine's. */
-export class ListenFailed extends Error {
-  override readonly name = "ListenFailed";
-  readonly code = "LISTEN_FAILED";
-  readonly retryable = false;
-}
-
-/** Listens on `host`:`port` (0 asks for a free one). Throws ListenFailed. */
-export function listen(app: Hono, host: string, port: number): Listening {
-  // Of the two addresses of localhost the proxies and people here mean the first.
-  const hostname = host === "localhost" ? "127.0.0.1" : host;
-  const server = serveOrFail(hostname, { port, onListen: () => {} }, app);
-  return {
-    port: server.addr.port,
-    async stop(enough) {
-      // What hangs on is left to the end of the program: to abort a server that is being shut down throws (BadResource).
-      await Promise.race([server.shutdown(), aborted(enough)]);
-    },
-  };
-}
-
-function serveOrFail(hostname: string, options: Deno.ServeTcpOptions, app: Hono) {
-  try {
-    return Deno.serve({ ...options, hostname }, app.fetch);
-  } catch (cause) {
-    const words = cause instanceof Error ? cause.message : String(cause);
-    throw new ListenFailed(`Cannot listen on ${hostname}:${options.port}: ${words}`, { cause });
-  }
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { createLive } from "../src/live.ts";
-import { listen, type Listening } from "../src/server.ts";
+import { listen, type Listening } from "../src/listening.ts";
 import { systemClock } from "../src/wait.ts";
 import { appOf } from "./fixtures/app.ts";
 import { browserTest, untilInPage, untilLive } from "./fixtures/browser.ts";

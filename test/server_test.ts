@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { listen } from "../src/server.ts";
+import { listen } from "../src/listening.ts";
 import { StoreFailed } from "../src/store.ts";
 import { appOf, oddNames, wellLab } from "./fixtures/app.ts";
 import { snapshot } from "./fixtures/snapshot.ts";
