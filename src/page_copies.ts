@@ -30,8 +30,9 @@ export class Copies {
     const startMs = nowMs();
     const kept = this.#kept.get(address);
     const { revision } = snapshot;
+    const ageMs = kept ? startMs - kept.madeMs : Infinity; // less than 0 of one that shows other times than there are now
     // One that shows less is of no use: whoever gets it would be told at once that it is stale.
-    if (kept?.revision === revision && startMs - kept.madeMs <= kept.keepMs) return kept;
+    if (kept?.revision === revision && ageMs >= 0 && ageMs <= kept.keepMs) return kept;
     const text = make();
     const keepMs = Math.max(keepMsMin, (nowMs() - startMs) * keptForItsCost);
     const copy = { text, packed: once(() => gzip(text)), revision, madeMs: startMs, keepMs };

@@ -126,9 +126,6 @@ export const systemClock: AttendedClock = createClock({
   sleep,
 });
 
-/** As the taps have it. */
-export const { steadyMs } = systemClock;
-
 function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);

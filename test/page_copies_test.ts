@@ -54,3 +54,11 @@ Deno.test("a page is packed once for all who take it so", async () => {
   const unpacked = new Blob([await page.packed()]).stream().pipeThrough(new DecompressionStream("gzip"));
   assert.equal(await new Response(unpacked).text(), "page 1");
 });
+
+Deno.test("a page that was made before the clock was put back is made anew", () => {
+  const { bench, ask } = setUp();
+  bench.nowMs = 3_600_000;
+  ask();
+  bench.nowMs = 1_000;
+  assert.equal(ask().text, "page 2");
+});
