@@ -65,10 +65,15 @@ export async function runServiceManager(
     channel = ports.open(request.socket);
     await channel.send("READY=1");
     const everyMs = Math.min(request.watchdogMs === null ? Infinity : request.watchdogMs / 2, tellEveryMsMax);
-    for (let said = ""; !signal.aborted;) {
+    let said = "";
+    let hung: string | null = null;
+    while (!signal.aborted) {
       const hangs = hanging();
-      if (hangs !== null) log.error(`the service manager is not told that the program is alive: ${hangs}`);
-      else if (request.watchdogMs !== null) await channel.send("WATCHDOG=1");
+      if (hangs === null && request.watchdogMs !== null) await channel.send("WATCHDOG=1");
+      if (hangs !== null && hung === null) {
+        log.error(`the service manager is not told that the program is alive: ${hangs}`);
+      }
+      hung = hangs;
       const line = `STATUS=${hangs ?? words()}`;
       if (line !== said) await channel.send(said = line);
       await clock.wait(everyMs, signal).catch(() => {}); // the stop ends the loop
