@@ -9,6 +9,7 @@ import { Book } from "./world_book.ts";
 import type { Generation } from "./world_entries.ts";
 import type { Certificates } from "./world_fault.ts";
 import { Feed } from "./world_feed.ts";
+import { Hook } from "./world_hook.ts";
 import { type Host, Lab, type Stream } from "./world_lab.ts";
 import { Mailbox, type SmtpAuth } from "./world_mail.ts";
 import { Sessions } from "./world_session.ts";
@@ -23,13 +24,15 @@ export interface WorldOptions {
   /** As a proxy has them, without a slash at the end; `/` for none. */
   readonly basePaths?: Partial<Record<Service, string>>;
   /** 0, or none, for a free one. */
-  readonly ports?: Partial<Record<Service | "smtp", number>>;
+  readonly ports?: Partial<Record<Service | "smtp" | "hook", number>>;
   /** With it the mail server asks for a login. */
   readonly smtpAuth?: SmtpAuth;
   /** Where a proxy in front of a service listens, `127.0.0.1:PORT`: settings and tokens name that. Sockets go past it. */
   readonly proxies?: Partial<Record<Service, string>>;
   /** With them all four speak TLS, by the good one. */
   readonly certificates?: Certificates;
+  /** With it there is a receiver of webhooks, and monitors are told of it. */
+  readonly hook?: boolean;
 }
 
 export type Service = "book" | "jump" | "relay";
@@ -62,6 +65,8 @@ export class World {
   readonly jump: Feed;
   readonly relay: Feed;
   readonly mailbox: Mailbox;
+  /** Down unless it was asked for. */
+  readonly hook: Hook;
   /** Who listens to the streams themselves. */
   readonly sessions = new Sessions(this.lab, this.board);
   readonly secrets: Readonly<Record<Service, string>>;
@@ -92,19 +97,22 @@ export class World {
       certificates,
     );
     this.mailbox = new Mailbox(smtpAuth, board, certificates);
+    this.hook = new Hook("made-up-webhook", board, certificates);
   }
 
   async start(): Promise<void> {
-    const { ports = {} } = this.#options;
+    const { ports = {}, hook = false } = this.#options;
     await this.book.start(ports.book ?? 0);
     await this.jump.start(ports.jump ?? 0);
     await this.relay.start(ports.relay ?? 0);
     await this.mailbox.start(ports.smtp ?? 0);
+    if (hook) await this.hook.start(ports.hook ?? 0);
   }
 
   /** Ends every listener, connection and timer. */
   async stop(): Promise<void> {
-    await Promise.all([this.book.stop(), this.jump.stop(), this.relay.stop(), this.mailbox.stop()]);
+    const { book, jump, relay, mailbox, hook } = this;
+    await Promise.all([book, jump, relay, mailbox, hook].map((each) => each.stop()));
   }
 
   get #scheme(): string {
@@ -125,7 +133,7 @@ export class World {
       [`STATUS_BASEPATH_${service.toUpperCase()}`, this.basePaths[service]],
       [`STATUS_SECRET_${service.toUpperCase()}`, this.secrets[service]],
     ]);
-    const { smtpAuth, certificates } = this.#options;
+    const { smtpAuth, certificates, hook } = this.#options;
     return {
       ...Object.fromEntries(services),
       STATUS_EMAIL_HOST: "127.0.0.1",
@@ -134,6 +142,7 @@ export class World {
       STATUS_EMAIL_TO: "maintainers@lab.example.org",
       ...(smtpAuth ? { STATUS_EMAIL_USER: smtpAuth.user, STATUS_EMAIL_PASSWORD: smtpAuth.password } : {}),
       ...(certificates ? { STATUS_EMAIL_TLS: "implicit" } : {}),
+      ...(hook ? { STATUS_WEBHOOK_URL: this.hook.url, STATUS_SECRET_WEBHOOK: this.hook.secret } : {}),
     };
   }
 

@@ -4,7 +4,7 @@
  */
 import { type Clock, systemClock } from "../src/wait.ts";
 
-export type Part = "lab" | "book" | "jump" | "relay" | "mail";
+export type Part = "lab" | "book" | "jump" | "relay" | "mail" | "hook";
 
 export interface Happening {
   readonly atMs: number;

@@ -27,6 +27,15 @@ export interface CheckParts {
     /** Sends a test mail. */
     send(signal: AbortSignal): Promise<Delivery>;
   } | null;
+  /** Null where none is set. */
+  readonly webhook: {
+    /** All of its address that may be shown. */
+    readonly host: string;
+    /** Connects, and says nothing. Never rejects. */
+    reach(signal: AbortSignal): Promise<{ readonly kind: "ok"; readonly encrypted: boolean } | Trouble>;
+    /** Posts a test message. */
+    send(signal: AbortSignal): Promise<Delivery>;
+  } | null;
   log(): Promise<Finding>;
   store(): Promise<Finding>;
   port(signal: AbortSignal): Promise<Finding>;
@@ -50,7 +59,8 @@ export async function runCheck(
     () => {}, // called off, since all is done
   );
   const { signal } = limit;
-  const { profilePort } = parts;
+  const { mail, webhook, profilePort } = parts;
+  const { send } = options;
   const findings = await Promise.all([
     line("book", async () => bookFinding(await parts.book(signal), serviceUrls(settings).book.base)),
     line(
@@ -58,22 +68,26 @@ export async function runCheck(
       async () => feedFinding(await parts.feed("jump", signal), "a host of an experiment", "hosts of experiments"),
     ),
     line("relay", async () => relayFinding(await parts.feed("relay", signal))),
-    line("mail", () => mailFinding(settings, parts.mail, options.send, signal)),
+    line("mail", () => mailFinding(settings, mail, send && (mail !== null || webhook === null), signal)),
+    ...(webhook ? [line("webhook", () => webhookFinding(webhook, send, signal))] : []),
     line("log", () => parts.log()),
     line("store", () => parts.store()),
     line("port", () => parts.port(signal)),
     ...(profilePort ? [line("port", () => profilePort(signal))] : []),
   ]);
   done.abort();
-  return { lines: findings.map(({ text }) => text), ok: findings.every(({ kind }) => kind !== "failed") };
+  const width = Math.max(...findings.map(({ part }) => part.length));
+  return {
+    lines: findings.map(({ part, kind, words }) => `${marks[kind].padEnd(4)}  ${part.padEnd(width)}  ${words}`),
+    ok: findings.every(({ kind }) => kind !== "failed"),
+  };
 }
 
 const marks = { ok: "ok", warn: "warn", failed: "FAIL" } as const;
 
-async function line(part: string, find: () => Promise<Finding>): Promise<{ kind: Finding["kind"]; text: string }> {
+async function line(part: string, find: () => Promise<Finding>): Promise<Finding & { readonly part: string }> {
   const { kind, words } = await find().catch(failure);
-  const oneLine = words.replace(/[\s\p{Cc}]+/gu, " ");
-  return { kind, text: `${marks[kind].padEnd(4)}  ${part.padEnd(5)}  ${oneLine}` };
+  return { part, kind, words: words.replace(/[\s\p{Cc}]+/gu, " ") };
 }
 
 function failure(error: unknown): Finding {
@@ -135,4 +149,20 @@ async function mailFinding(
     kind: "ok",
     words: `${words}; test mail to ${EMAIL_TO.map(formatAddress).join(", ")}: "${delivery.answer}"`,
   };
+}
+
+async function webhookFinding(
+  webhook: NonNullable<CheckParts["webhook"]>,
+  isSending: boolean,
+  signal: AbortSignal,
+): Promise<Finding> {
+  if (isSending) {
+    const delivery = await webhook.send(signal);
+    if (delivery.kind !== "taken") return { kind: "failed", words: delivery.why };
+    return { kind: "ok", words: `test message to ${webhook.host}: it answered ${delivery.answer}` };
+  }
+  const reached = await webhook.reach(signal);
+  if (reached.kind !== "ok") return { kind: "failed", words: reached.message };
+  const words = `${webhook.host} lets itself be connected to, ${reached.encrypted ? "" : "not "}encrypted`;
+  return { kind: "ok", words: `${words}; --send posts a test message` };
 }

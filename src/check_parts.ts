@@ -8,12 +8,14 @@ import { checkLogFile, checkPort, checkProfilePort, checkStore } from "./check_p
 import { tryFeed } from "./feed_probe.ts";
 import { lineStream } from "./log_file.ts";
 import type { MailText } from "./mail.ts";
-import { bookSource, feedRequest, smtpOptions } from "./parts.ts";
+import { bookSource, feedRequest, smtpOptions, webhookOptions, webhookSystem } from "./parts.ts";
 import type { Settings } from "./settings.ts";
 import { settingsInForce } from "./settings_shown.ts";
 import { createPostOffice } from "./smtp.ts";
 import { SocketPool, startSocketWorker } from "./socket_pool.ts";
 import { systemClock as clock } from "./wait.ts";
+import { createWebhook } from "./webhook.ts";
+import { webhookTest } from "./webhook_body.ts";
 
 /** Reports come every 5 s, or in as many as their operator has set. */
 const reportMsMax = 15_000;
@@ -25,7 +27,7 @@ const stderr = lineStream(Deno.stderr, () => {});
 export async function check(
   settings: Settings,
   warnings: readonly string[],
-  options: { readonly offline?: boolean; readonly send?: boolean },
+  options: { readonly offline?: boolean; readonly send?: boolean; readonly version: string },
 ): Promise<number> {
   for (const warning of warnings) stderr.write(`warning: ${warning}`);
   if (options.offline) {
@@ -34,7 +36,9 @@ export async function check(
   }
   const sockets = new SocketPool(clock, startSocketWorker);
   try {
-    const { lines, ok } = await runCheck(settings, realParts(settings, sockets), { send: options.send ?? false });
+    const { lines, ok } = await runCheck(settings, realParts(settings, options.version, sockets), {
+      send: options.send ?? false,
+    });
     for (const line of lines) stdout.write(line);
     return ok ? 0 : 1;
   } finally {
@@ -42,12 +46,13 @@ export async function check(
   }
 }
 
-function realParts(settings: Settings, sockets: SocketPool): CheckParts {
+function realParts(settings: Settings, version: string, sockets: SocketPool): CheckParts {
   const { given, LOG_FILE, STORE_FILE, HOST_SERVE: host, PORT_SERVE: port, PROFILE, PORT_PROFILE } = settings;
   return {
     book: (signal) => createBook(bookSource(settings), { clock, fetch }).resources(signal),
     feed: (name, signal) => tryFeed(feedRequest(name, settings), { clock, fetch, sockets }, reportMsMax, signal),
     mail: mailPart(settings),
+    webhook: webhookPart(settings, version),
     log: () => Promise.resolve(checkLogFile(LOG_FILE, { asked: given.has("LOG_FILE") })),
     store: () => checkStore(STORE_FILE, { asked: given.has("STORE_FILE") }, clock.nowMs()),
     port: (signal) => checkPort({ host, port }, signal),
@@ -66,6 +71,18 @@ function mailPart(settings: Settings): CheckParts["mail"] {
       const mail = { id: crypto.randomUUID(), text: testMail(settings.EMAIL_SUBJECT), dateMs: clock.nowMs() };
       return await office.deliver(await office.build(mail), signal);
     },
+  };
+}
+
+function webhookPart(settings: Settings, version: string): CheckParts["webhook"] {
+  const options = webhookOptions(settings, version);
+  if (options === null) return null;
+  const { host, reach, deliver } = createWebhook(options, { clock, fetch });
+  const heading = { ...webhookSystem(settings), id: crypto.randomUUID() };
+  return {
+    host,
+    reach,
+    send: (signal) => deliver(webhookTest(heading, version, clock.nowMs()), signal),
   };
 }
 

@@ -1,6 +1,6 @@
 /**
  * The two ways to tell people, made from the settings: an outbox for the mails, and one for the webhook. What an outbox
- * promises is for `outbox`; what a mail says for `mail`.
+ * promises is for `outbox`; what is said for `mail` and `webhook_body`.
  */
 import type { Letter } from "./alert.ts";
 import type { Post } from "./delivery.ts";
@@ -9,22 +9,27 @@ import { composeMail, type MailText } from "./mail.ts";
 import type { Measures } from "./measures.ts";
 import { measuredMail, measuredWebhook } from "./metrics_taps.ts";
 import { createOutbox, type Outbox, type OutboxListener } from "./outbox.ts";
-import { mailStyle, smtpOptions } from "./parts.ts";
+import { mailStyle, smtpOptions, webhookOptions, webhookSystem } from "./parts.ts";
 import type { Settings } from "./settings.ts";
 import { createPostOffice } from "./smtp.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Change, Saved } from "./store.ts";
 import type { Clock } from "./wait.ts";
+import { createWebhook, keyOf } from "./webhook.ts";
+import { webhookMessage } from "./webhook_body.ts";
 
 export interface OutboxesPorts {
   readonly clock: Clock;
   random(): number;
+  fetch(url: URL, init: RequestInit): Promise<Response>;
   snapshot(): Snapshot;
   /** Resolves when it is recorded, or as far as that can be. Never rejects. */
   record(changes: readonly Change[]): Promise<void>;
   /** The view of either is another. */
   changed(): void;
   readonly measures: Measures;
+  /** The program's. */
+  readonly version: string;
 }
 
 const log = logger("status");
@@ -81,10 +86,12 @@ function mailPost(settings: Settings, compose: (letter: Letter, nowMs: number) =
   };
 }
 
-function webhookOutbox(_settings: Settings, ports: OutboxesPorts, saved: Saved): Outbox {
+function webhookOutbox(settings: Settings, ports: OutboxesPorts, saved: Saved): Outbox {
   const listener: OutboxListener = {
-    sent: ({ id }, { answer }) => log.info(`the webhook took message ${id}`, { answer }),
-    failed: ({ id }, { kind, why }, failures) => log.warn(why, { message: id, kind, failures }),
+    sent: ({ frozen }, { answer }) =>
+      log.info("the webhook took a message", { message: frozen && keyOf(frozen), answer }),
+    failed: ({ frozen }, { kind, why }, failures) =>
+      log.warn(why, { message: frozen && keyOf(frozen), kind, failures }),
     unsent({ events, alerts }) {
       const what = { events: events.length, alerts: alerts.length };
       log.warn("what an earlier run owed the webhook is dropped, as there is no STATUS_WEBHOOK_URL", what);
@@ -93,8 +100,20 @@ function webhookOutbox(_settings: Settings, ports: OutboxesPorts, saved: Saved):
   };
   return createOutbox(
     { channel: "webhook", everyMs: 0, remindEveryMs: 0, owesUnposted: false },
-    { ...ports, post: null, newId: () => crypto.randomUUID(), problems: () => 0 },
+    { ...ports, post: webhookPost(settings, ports), newId: () => crypto.randomUUID(), problems: () => 0 },
     saved,
     measuredWebhook(listener, ports.measures),
   );
+}
+
+function webhookPost(settings: Settings, { clock, fetch, snapshot, version }: OutboxesPorts): Post | null {
+  const options = webhookOptions(settings, version);
+  if (options === null) return null;
+  const webhook = createWebhook(options, { clock, fetch });
+  const system = webhookSystem(settings);
+  return {
+    write: (letter, nowMs) =>
+      Promise.try(() => webhookMessage(letter, snapshot(), { ...system, id: crypto.randomUUID() }, nowMs)),
+    deliver: ({ frozen }, signal) => webhook.deliver(frozen, signal),
+  };
 }

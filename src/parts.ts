@@ -12,6 +12,7 @@ import type { MonitorOptions } from "./monitor.ts";
 import { serviceUrls, type Settings } from "./settings.ts";
 import type { SmtpOptions } from "./smtp.ts";
 import { jumpClaims, relayClaims } from "./token.ts";
+import type { WebhookOptions } from "./webhook.ts";
 
 export function bookSource(settings: Settings): BookSource {
   const { base } = serviceUrls(settings).book;
@@ -55,6 +56,18 @@ export function smtpOptions(settings: Settings): SmtpOptions | null {
     caPem: settings.EMAIL_CA_FILE,
     thread: createHash("sha256").update(serviceUrls(settings).book.base).digest("hex").slice(0, 8),
   };
+}
+
+/** Null without WEBHOOK_URL: nothing is posted. */
+export function webhookOptions(settings: Settings, version: string): WebhookOptions | null {
+  const { WEBHOOK_URL: url, SECRET_WEBHOOK: secret } = settings;
+  return url === null || secret === null ? null : { url, secret, userAgent: `status/${version}` };
+}
+
+/** What the webhook is told of the laboratory: the words of the mail's subject, or where book is. */
+export function webhookSystem(settings: Settings): { readonly name: string; readonly link: string } {
+  const name = settings.EMAIL_SUBJECT === "" ? serviceUrls(settings).book.base : settings.EMAIL_SUBJECT;
+  return { name, link: settings.EMAIL_LINK };
 }
 
 export function mailStyle(settings: Settings): MailStyle {

@@ -23,6 +23,7 @@ function parts(changes: Partial<CheckParts> = {}): CheckParts {
       verify: () => Promise.resolve({ kind: "ok", encrypted: true }),
       send: () => Promise.resolve({ kind: "taken", answer: "250 queued", rejected: [] }),
     },
+    webhook: null,
     log: ok("/var/log/status/status.log can be written"),
     store: ok("/var/lib/status/status.db can be written"),
     port: ok("localhost:3007 is free"),
