@@ -36,6 +36,16 @@ export class MailAudit {
   readonly #inFlight = new Map<number, ReadonlySet<string>>();
   #recorded: StoreContents | null = null;
 
+  /** Recorded so far. */
+  get events(): number {
+    return this.#recorded?.events.length ?? 0;
+  }
+
+  /** Recorded so far, for the history. */
+  get turns(): number {
+    return this.#recorded?.turns.length ?? 0;
+  }
+
   /** A whole message is on its way: `letter` is what is recorded of it at that moment. */
   handed(raw: string, now: { atMs: number; life: number }, letterOf: (id: string) => StoredLetter | null): void {
     const id = /^Message-ID: <status\.([^@>]+)@/mi.exec(raw)?.[1] ?? "";

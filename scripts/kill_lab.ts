@@ -92,6 +92,14 @@ export class KillLab {
     this.#note();
   }
 
+  /** A stream that sends stops, another sends again; the next report tells of it. */
+  flip(topic: string): void {
+    const stream = this.world.stream(topic);
+    if (this.#now(`stream ${topic}`) === "ok") stream.stall(5_000);
+    else stream.appear();
+    this.#note();
+  }
+
   /** The services are well; the experiments are as they are. */
   async heal(): Promise<void> {
     const { book, mailbox } = this.world;

@@ -5,13 +5,11 @@
  * be played with instead of the source. The same seed throws the same dice; how long things take is the machine's.
  */
 import { parseArgs } from "node:util";
-import type { ExperimentJson, HistoryJson } from "../src/api_schema.ts";
 import { systemClock as clock } from "../src/wait.ts";
 import { Dice } from "./kill_dice.ts";
 import { type Moment, type MomentName, momentNames, moments } from "./kill_moment.ts";
-import { forgotten, historyFaults, knownOf, type StatusSaid, unrest } from "./kill_rest.ts";
+import { Settler } from "./kill_settle.ts";
 import { KillStage } from "./kill_stage.ts";
-import { storeContents } from "./kill_store.ts";
 
 export interface KillCounts {
   readonly seed: number;
@@ -56,10 +54,11 @@ class KillLoop {
   readonly dice: Dice;
   readonly counts: KillCounts;
   readonly #stage: KillStage;
-  #known: ReadonlyMap<string, readonly string[]> = new Map();
+  readonly #settler: Settler;
 
   constructor(stage: KillStage, seed: number) {
     this.#stage = stage;
+    this.#settler = new Settler(stage);
     this.dice = new Dice(seed);
     const kills = Object.fromEntries(momentNames.map((name) => [name, { came: 0, late: 0 }]));
     const none = { rounds: 0, rests: 0, mails: 0, puts: 0, raced: 0, events: 0, turns: 0 };
@@ -85,22 +84,11 @@ class KillLoop {
     this.#check();
   }
 
-  /** The services are mended, all that is owed is paid, and everything is compared. */
+  /** Lets it come to rest, and ends it there in one way or the other. */
   async rest(): Promise<void> {
     const stage = this.#stage;
     stage.tell("--- rest");
-    await stage.lab.heal();
-    stage.start();
-    await stage.listening();
-    let left: string[] = [];
-    const isQuiet = async () => (left = await this.#unrest()).length === 0;
-    await stage.until(isQuiet, "rest").catch((error) => {
-      throw new Error(`it does not come to rest:\n  ${left.join("\n  ")}`, { cause: error });
-    });
-    await stage.reports(5); // what is wrong by a report may show up then
-    left = await this.#unrest();
-    if (left.length > 0) throw new Error(`it was at rest, and is not any more:\n  ${left.join("\n  ")}`);
-    await this.#compare();
+    await this.#settler.rest();
     this.counts.rests++;
     if (this.dice.chance(0.3)) return await this.#askedToEnd();
     stage.kill("at rest");
@@ -167,48 +155,11 @@ class KillLoop {
     await this.#stage.until(condition, "a moment", patienceMs).catch(() => {}); // it may never come
   }
 
-  async #unrest(): Promise<string[]> {
-    const stage = this.#stage;
-    if (stage.subject?.ended) throw new Error("the program ended by itself");
-    const [status, experiments] = await this.#said();
-    return [...unrest(status, experiments, stage.lab), ...forgotten(experiments, this.#known)];
-  }
-
-  async #said(): Promise<[StatusSaid, ExperimentJson[]]> {
-    const stage = this.#stage;
-    return [await stage.json<StatusSaid>("/api/v1/status"), await stage.json<ExperimentJson[]>("/api/v1/experiments")];
-  }
-
-  async #compare(): Promise<void> {
-    const stage = this.#stage;
-    const [, experiments] = await this.#said();
-    this.#known = knownOf(experiments);
-    const stored = storeContents(stage.storeFile);
-    stage.mails.collect(stage.world.mailbox.mails);
-    stage.mails.atRest(stored, stage.lab);
-    const faults = stored.alerts.map((code) => `the alert ${code} is still up`);
-    for (const said of experiments) {
-      const name = said.topic_name;
-      const path = `/api/v1/experiments/${name}/history?window=1h`;
-      faults.push(...historyFaults(await stage.json<HistoryJson>(path), said, stage.gaps));
-      const events = await stage.json<{ when: string; issues: string[] }[]>(`/api/v1/experiments/events/${name}`);
-      const shown = events.map(({ when, issues }) => `${when} ${issues}`).join("; ");
-      const kept = stored.events.filter(({ experiment }) => experiment === name)
-        .map(({ atMs, issues }) => `${new Date(atMs).toISOString()} ${issues}`).join("; ");
-      if (shown !== kept) faults.push(`${name}: the API has the events ${shown}\n  and the store ${kept}`);
-    }
-    const { counts } = this;
-    Object.assign(counts, { events: stored.events.length, turns: stored.turns.length });
-    this.#check(faults);
-  }
-
-  /** Throws what was found wrong so far. */
-  #check(faults: readonly string[] = []): void {
-    const { mails, book } = this.#stage;
-    const { puts, raced } = book.counts;
-    Object.assign(this.counts, { mails: mails.arrived.length, repeats: mails.repeats, puts, raced });
-    const all = [...faults, ...mails.faults, ...book.faults];
-    if (all.length > 0) throw new Error(all.join("\n  "));
+  #check(): void {
+    this.#settler.check();
+    const { mails, book: { counts: { puts, raced } } } = this.#stage;
+    const { events, turns } = mails;
+    Object.assign(this.counts, { mails: mails.arrived.length, repeats: mails.repeats, puts, raced, events, turns });
   }
 
   async #askedToEnd(): Promise<void> {

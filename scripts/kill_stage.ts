@@ -33,17 +33,19 @@ export class KillStage implements Watcher, AsyncDisposable {
   readonly gaps: Gap[] = [];
   readonly trace: string[] = [];
   readonly #taps: readonly Tap[];
+  /** Sees each step before it is passed on. */
+  onStep: (step: Step) => void = () => {};
   #aim: { moment: Moment & { on: "step" }; pauseMs: number } | null = null;
 
-  private constructor(world: World, folder: string, taps: (watcher: Watcher) => readonly [Tap, Tap]) {
+  private constructor(world: World, folder: string, taps: { book: Tap; mail: Tap }) {
     this.world = world;
     this.folder = folder;
-    const [book, mail] = this.#taps = taps(this);
-    book.servicePort = Number(world.book.host.split(":")[1]);
-    mail.servicePort = world.mailbox.port;
+    this.#taps = [taps.book, taps.mail];
+    taps.book.lead({ servicePort: Number(world.book.host.split(":")[1]), watcher: this });
+    taps.mail.lead({ servicePort: world.mailbox.port, watcher: this });
     this.env = {
       ...world.env,
-      STATUS_EMAIL_PORT: String(mail.port),
+      STATUS_EMAIL_PORT: String(taps.mail.port),
       STATUS_HEALTH_EVENTS: "10000",
       STATUS_HEALTH_LAST: "2s",
       STATUS_HEALTH_STARTUP: "500ms",
@@ -63,23 +65,19 @@ export class KillStage implements Watcher, AsyncDisposable {
 
   static async open(): Promise<KillStage> {
     // The wires are there before the world, whose settings name them.
-    const relayed: { watcher: Watcher | null } = { watcher: null };
-    const watcher: Watcher = {
-      before: (step) => relayed.watcher?.before(step) ?? false,
-      after: (step) => relayed.watcher?.after(step),
-    };
-    const taps = [new Tap(httpTalk, watcher), new Tap(smtpTalk, watcher)] as const;
-    const world = await startWorld({ reportEveryMs: 100, proxies: { book: `127.0.0.1:${taps[0].port}` } });
-    const stage = new KillStage(world, await Deno.makeTempDir({ prefix: "kill" }), (self) => {
-      relayed.watcher = self;
-      return taps;
-    });
+    const taps = { book: new Tap(httpTalk), mail: new Tap(smtpTalk) };
+    const world = await startWorld({ reportEveryMs: 100, proxies: { book: `127.0.0.1:${taps.book.port}` } });
+    const stage = new KillStage(world, await Deno.makeTempDir({ prefix: "kill" }), taps);
     await Deno.mkdir(`${stage.folder}/store`);
     return stage;
   }
 
   get storeFile(): string {
     return `${this.folder}/store/status.db`;
+  }
+
+  get isRunning(): boolean {
+    return this.subject !== null && !this.subject.isKilled && this.subject.ended === null;
   }
 
   /** The program begins another life. */
@@ -94,13 +92,7 @@ export class KillStage implements Watcher, AsyncDisposable {
 
   /** Resolves when it listens. Throws where it ends by itself. */
   async listening(): Promise<void> {
-    const { subject } = this;
-    await this.until(() => {
-      if (subject?.ended && !subject.isKilled) {
-        throw new Gone(`the program ended by itself: ${JSON.stringify(subject.ended)}`);
-      }
-      return subject?.port || subject?.ended;
-    }, "the program to listen");
+    await this.until(() => this.subject?.port || this.subject?.isKilled, "the program to listen");
   }
 
   /** Kills it when that step comes: `pauseMs` after it, if it is to see it. */
@@ -109,9 +101,8 @@ export class KillStage implements Watcher, AsyncDisposable {
   }
 
   kill(why: string): void {
-    const { subject } = this;
-    if (subject === null || subject.isKilled || subject.ended) return;
-    subject.kill(clock.nowMs());
+    if (!this.isRunning) return;
+    this.subject?.kill(clock.nowMs());
     this.#aim = null;
     this.tell(`killed: ${why}`);
   }
@@ -141,6 +132,7 @@ export class KillStage implements Watcher, AsyncDisposable {
       const now = { atMs: clock.nowMs(), life: this.life };
       this.mails.handed(step.raw, now, (id) => storedLetter(this.storeFile, id));
     }
+    this.onStep(step);
     const how = this.#aimed(step);
     if (how === null) return true;
     if (how === "withheld") this.kill(`withheld ${wordsOf(step)}`);
@@ -175,6 +167,8 @@ export class KillStage implements Watcher, AsyncDisposable {
     let gone: Gone | null = null;
     const value = await this.world.until(async () => {
       try {
+        const { ended, isKilled } = this.subject ?? {};
+        if (ended && !isKilled) throw new Gone(`the program ended by itself: ${JSON.stringify(ended)}`);
         return await condition() || null;
       } catch (error) {
         if (!(error instanceof Gone)) throw error;

@@ -2,7 +2,7 @@
  * A wire between the program and one service of the stand-in world, on which every step is seen before it is passed on and
  * after it has been, and can be held back: so a kill can come between any two. Which steps there are is for `kill_talk`.
  */
-import type { Step, Talk } from "./kill_talk.ts";
+import type { Piece, Step, Talk } from "./kill_talk.ts";
 import { listenAnywhere } from "./world_port.ts";
 
 export interface Watcher {
@@ -15,21 +15,23 @@ export interface Watcher {
 export class Tap {
   readonly #listener = listenAnywhere();
   readonly #talk: () => Talk;
-  readonly #watcher: Watcher;
   readonly #connections = new Set<Deno.Conn>();
   readonly #tasks = new Set<Promise<void>>();
-  /** Where the service is. Until it is told, connections are closed at once. */
-  servicePort = 0;
+  /** Where the service is, and who watches. Until it is told, connections are closed at once. */
+  #to: { readonly servicePort: number; readonly watcher: Watcher } | null = null;
 
-  constructor(talk: () => Talk, watcher: Watcher) {
+  constructor(talk: () => Talk) {
     this.#talk = talk;
-    this.#watcher = watcher;
     this.#task(this.#accept());
   }
 
   /** Where the program connects to. */
   get port(): number {
     return this.#listener.addr.port;
+  }
+
+  lead(to: { readonly servicePort: number; readonly watcher: Watcher }): void {
+    this.#to = to;
   }
 
   async stop(): Promise<void> {
@@ -46,14 +48,15 @@ export class Tap {
 
   async #join(program: Deno.Conn): Promise<void> {
     this.#connections.add(program);
+    const to = this.#to;
     const talk = this.#talk();
-    const service = this.#passes(talk.opening) ? await dialled(this.servicePort) : null;
-    if (service !== null) {
+    const service = to && passes(talk.opening, to.watcher) ? await dialled(to.servicePort) : null;
+    if (to !== null && service !== null) {
       this.#connections.add(service);
-      if (talk.opening) this.#watcher.after(talk.opening);
+      if (talk.opening) to.watcher.after(talk.opening);
       await Promise.race([
-        this.#relay(program, service, (bytes) => talk.program(bytes)),
-        this.#relay(service, program, (bytes) => talk.service(bytes)),
+        relay(program, service, (bytes) => talk.program(bytes), to.watcher),
+        relay(service, program, (bytes) => talk.service(bytes), to.watcher),
       ]);
     }
     for (const each of [program, service]) {
@@ -63,32 +66,35 @@ export class Tap {
     }
   }
 
-  /** Until either side ends, or a step is held back. */
-  async #relay(from: Deno.Conn, to: Deno.Conn, cut: (bytes: Uint8Array) => ReturnType<Talk["program"]>): Promise<void> {
-    const buffer = new Uint8Array(64 * 1024);
-    for (;;) {
-      const count = await from.read(buffer).catch(() => null); // reset, or closed by the other direction: it has ended
-      if (count === null) return;
-      for (const { bytes, step } of cut(buffer.subarray(0, count))) {
-        if (!this.#passes(step)) return;
-        if (!await written(to, bytes)) return;
-        if (step) this.#watcher.after(step);
-      }
-    }
-  }
-
-  #passes(step: Step | null): boolean {
-    return step === null || this.#watcher.before(step);
-  }
-
   #task(work: Promise<void>): void {
     const task = work.finally(() => this.#tasks.delete(task));
     this.#tasks.add(task);
   }
 }
 
+/** Until either side ends, or a step is held back. */
+async function relay(
+  from: Deno.Conn,
+  to: Deno.Conn,
+  cut: (bytes: Uint8Array) => readonly Piece[],
+  watcher: Watcher,
+): Promise<void> {
+  const buffer = new Uint8Array(64 * 1024);
+  for (;;) {
+    const count = await from.read(buffer).catch(() => null); // reset, or closed by the other direction: it has ended
+    if (count === null) return;
+    for (const { bytes, step } of cut(buffer.subarray(0, count))) {
+      if (!passes(step, watcher) || !await written(to, bytes)) return;
+      if (step) watcher.after(step);
+    }
+  }
+}
+
+function passes(step: Step | null, watcher: Watcher): boolean {
+  return step === null || watcher.before(step);
+}
+
 async function dialled(port: number): Promise<Deno.Conn | null> {
-  if (port === 0) return null;
   return await Deno.connect({ hostname: "127.0.0.1", port }).catch(() => null); // it is stopped: the client is told so by the end
 }
 

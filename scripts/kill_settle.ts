@@ -1,0 +1,73 @@
+/**
+ * Lets everything come to rest on a stage, and compares all that was told, recorded, written to book and shown with what is so.
+ * What is compared is for `kill_rest` (as it is now), `kill_audit` (mails) and `kill_book_audit` (PUTs).
+ */
+import type { ExperimentJson, HistoryJson } from "../src/api_schema.ts";
+import { forgotten, historyFaults, knownOf, type StatusSaid, unrest } from "./kill_rest.ts";
+import type { KillStage } from "./kill_stage.ts";
+import { storeContents } from "./kill_store.ts";
+
+export class Settler {
+  readonly #stage: KillStage;
+  /** What the program knew of when it was last at rest. */
+  #known: ReadonlyMap<string, readonly string[]> = new Map();
+
+  constructor(stage: KillStage) {
+    this.#stage = stage;
+  }
+
+  /** The services are mended and the program started, if it does not run; it pays all that it owes. Throws what is wrong. */
+  async rest(): Promise<void> {
+    const stage = this.#stage;
+    await stage.lab.heal();
+    if (!stage.isRunning) stage.start();
+    await stage.listening();
+    let left: string[] = [];
+    const isQuiet = async () => (left = await this.#unrest()).length === 0;
+    await stage.until(isQuiet, "rest").catch((error) => {
+      throw new Error(`it does not come to rest:\n  ${left.join("\n  ")}`, { cause: error });
+    });
+    await stage.reports(5); // what is wrong by a report may show up then
+    left = await this.#unrest();
+    if (left.length > 0) throw new Error(`it was at rest, and is not any more:\n  ${left.join("\n  ")}`);
+    await this.#compare();
+  }
+
+  /** Throws what was found wrong so far. */
+  check(faults: readonly string[] = []): void {
+    const all = [...faults, ...this.#stage.mails.faults, ...this.#stage.book.faults];
+    if (all.length > 0) throw new Error(all.join("\n  "));
+  }
+
+  async #unrest(): Promise<string[]> {
+    const stage = this.#stage;
+    const [status, experiments] = await this.#said();
+    return [...unrest(status, experiments, stage.lab), ...forgotten(experiments, this.#known)];
+  }
+
+  async #said(): Promise<[StatusSaid, ExperimentJson[]]> {
+    const stage = this.#stage;
+    return [await stage.json<StatusSaid>("/api/v1/status"), await stage.json<ExperimentJson[]>("/api/v1/experiments")];
+  }
+
+  async #compare(): Promise<void> {
+    const stage = this.#stage;
+    const [, experiments] = await this.#said();
+    this.#known = knownOf(experiments);
+    const stored = storeContents(stage.storeFile);
+    stage.mails.collect(stage.world.mailbox.mails);
+    stage.mails.atRest(stored, stage.lab);
+    const faults = stored.alerts.map((code) => `the alert ${code} is still up`);
+    for (const said of experiments) {
+      const name = said.topic_name;
+      const path = `/api/v1/experiments/${name}/history?window=1h`;
+      faults.push(...historyFaults(await stage.json<HistoryJson>(path), said, stage.gaps));
+      const events = await stage.json<{ when: string; issues: string[] }[]>(`/api/v1/experiments/events/${name}`);
+      const shown = events.map(({ when, issues }) => `${when} ${issues}`).join("; ");
+      const kept = stored.events.filter(({ experiment }) => experiment === name)
+        .map(({ atMs, issues }) => `${new Date(atMs).toISOString()} ${issues}`).join("; ");
+      if (shown !== kept) faults.push(`${name}: the API has the events ${shown}\n  and the store ${kept}`);
+    }
+    this.check(faults);
+  }
+}
