@@ -9,7 +9,7 @@ import { maskSource } from "./source_mask.ts";
 const layers: readonly (readonly [layer: string, files: string])[] = [
   [
     "leaves",
-    "clock_watch duration go_duration log log_* loopback mail_address measures network_words secret setting setting_* settings settings_* trouble wait",
+    "clock_watch duration go_duration log log_* loopback mail_address measures network_words secret setting setting_* settings settings_* skew trouble wait",
   ],
   ["services", "access book book_error connection entry feed feed_* frame jump link pulse relay socket_* token"],
   [

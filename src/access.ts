@@ -5,6 +5,7 @@
 import type { FeedName } from "./connection.ts";
 import { networkWords, redirectWords } from "./network_words.ts";
 import type { Secret } from "./secret.ts";
+import { skewWords } from "./skew.ts";
 import { signToken, type TokenClaims } from "./token.ts";
 import { answerWords, type Trouble } from "./trouble.ts";
 import type { Clock } from "./wait.ts";
@@ -26,7 +27,8 @@ export interface AccessPorts {
 export interface Grant {
   readonly kind: "granted";
   readonly socketUrl: string;
-  readonly signedMs: number;
+  /** When it was asked for, in steady time: its code and its token are as old. */
+  readonly askedMs: number;
   readonly expiresMs: number;
 }
 
@@ -40,20 +42,24 @@ export async function askAccess(
   ports: AccessPorts,
   signal: AbortSignal,
 ): Promise<Grant | { readonly kind: "trouble"; readonly trouble: Trouble }> {
-  const { name, tokenLifeMs } = request, signedMs = ports.clock.nowMs();
+  const { name, tokenLifeMs } = request, { clock } = ports;
+  const signedMs = clock.nowMs(), askedMs = clock.steadyMs();
   const trouble = (kind: Trouble["kind"], what: string) => {
     const message = `Cannot get access to ${name} at ${placeOf(request.accessUrl)}: ${what}`;
     return { kind: "trouble", trouble: { kind, message } } as const;
   };
   try {
     const token = await signToken(request.claims, request.secret, { nowMs: signedMs, lifeMs: tokenLifeMs });
-    const { status, body, redirect } = await post(request.accessUrl, token, ports, signal);
+    const { status, body, redirect, date } = await post(request.accessUrl, token, ports, signal);
     const words = withoutQueries(answerWords(body));
     const answered = `${name} answered ${status}${redirect ? ` ${redirect}` : words && ` "${words}"`}`;
-    if (status < 200 || status > 299) return trouble("refused", answered);
+    if (status < 200 || status > 299) {
+      const skew = skewWords(name, { words, date, nowMs: clock.nowMs() });
+      return trouble("refused", skew === null ? answered : `${answered}: ${skew}`);
+    }
     const socketUrl = socketUrlOf(body);
     if (socketUrl === null) return trouble("garbage", `${answered}, which is no websocket address`);
-    return { kind: "granted", socketUrl, signedMs, expiresMs: signedMs + tokenLifeMs };
+    return { kind: "granted", socketUrl, askedMs, expiresMs: signedMs + tokenLifeMs };
   } catch (error) {
     signal.throwIfAborted();
     return trouble("unreachable", networkWords(error));
@@ -70,6 +76,8 @@ interface Answer {
   readonly body: string;
   /** Where it points to instead; null where it does not. */
   readonly redirect: string | null;
+  /** What its clock says, or that of a proxy before it. */
+  readonly date: string | null;
 }
 
 async function post(url: URL, token: string, ports: AccessPorts, signal: AbortSignal): Promise<Answer> {
@@ -84,8 +92,8 @@ async function post(url: URL, token: string, ports: AccessPorts, signal: AbortSi
     // A redirected POST would arrive as a GET without its token: better to say what was answered.
     const init: RequestInit = { method: "POST", headers: { Authorization: token }, redirect: "manual", signal: either };
     const response = await ports.fetch(url, init);
-    const redirect = redirectWords(response, url);
-    return { status: response.status, body: await bodyOf(response), redirect };
+    const redirect = redirectWords(response, url), date = response.headers.get("date");
+    return { status: response.status, body: await bodyOf(response), redirect, date };
   } finally {
     limit.abort();
   }

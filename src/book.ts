@@ -14,6 +14,7 @@ import {
 } from "./book_error.ts";
 import { networkWords, redirectWords } from "./network_words.ts";
 import type { Secret } from "./secret.ts";
+import { skewWords } from "./skew.ts";
 import { bookClaims, signToken } from "./token.ts";
 import { answerWords } from "./trouble.ts";
 import type { Clock } from "./wait.ts";
@@ -111,7 +112,7 @@ async function ask(source: BookSource, { clock, fetch }: BookPorts, call: Call, 
     // The token must not follow a redirect to wherever it points.
     const response = await fetch(call.url, { method: call.method, headers, redirect: "manual", signal: limit.signal });
     hasAnswered = true;
-    if (!response.ok) throw await refusal(response, call);
+    if (!response.ok) throw await refusal(response, call, clock.nowMs());
     return { call, status: response.status, text: await readWhole(response, call) };
   } catch (error) {
     signal.throwIfAborted();
@@ -138,7 +139,7 @@ function timeLimit(ms: number, clock: Clock, signal: AbortSignal): { readonly si
   return { signal: limited.signal, lift };
 }
 
-async function refusal(response: Response, call: Call): Promise<BookRefused | BookUnknownResource> {
+async function refusal(response: Response, call: Call, nowMs: number): Promise<BookRefused | BookUnknownResource> {
   const { status } = response;
   const redirect = redirectWords(response, call.url);
   const words = await firstWords(response);
@@ -146,7 +147,8 @@ async function refusal(response: Response, call: Call): Promise<BookRefused | Bo
   if (status === 404 && call.resource !== undefined) {
     return new BookUnknownResource(call, `book answered 404 ${quoted(words)}`);
   }
-  return new BookRefused(call, status, quoted(words));
+  const skew = skewWords("book", { words, date: response.headers.get("date"), nowMs });
+  return new BookRefused(call, status, skew === null ? quoted(words) : `${quoted(words)}: ${skew}`);
 }
 
 function quoted(words: string): string {

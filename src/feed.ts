@@ -50,8 +50,6 @@ const renewAtShare = 0.7;
 interface Connected {
   readonly link: Link;
   readonly grant: Grant;
-  /** When its access was asked for, with a token that was signed then. */
-  readonly askedMs: number;
   readonly dialledMs: number;
   reportedMs: number;
   isRetired: boolean;
@@ -103,8 +101,8 @@ class FeedWatch {
   /** When another connection is needed: the current one is gone, late, about to be ended, or its token is old. */
   #dueInMs(): number {
     if (this.#current === null || this.#current.isRetired) return 0;
-    const { reportedMs, askedMs } = this.#current;
-    const renewMs = askedMs + renewAtShare * this.#source.tokenLifeMs;
+    const { reportedMs, grant } = this.#current;
+    const renewMs = grant.askedMs + renewAtShare * this.#source.tokenLifeMs;
     return Math.min(reportedMs + this.#lateAfterMs(), renewMs) - this.#ports.clock.steadyMs();
   }
 
@@ -120,11 +118,10 @@ class FeedWatch {
   /** Null when another connection has become the current one, or is not wanted any more. */
   async #connect(signal: AbortSignal): Promise<Trouble | null> {
     try {
-      const askedMs = this.#ports.clock.steadyMs();
       const access = await askAccess(this.#source, this.#ports, signal);
       if (access.kind === "trouble") return access.trouble;
       signal.throwIfAborted();
-      const connected = this.#dial(access, askedMs, signal);
+      const connected = this.#dial(access, signal);
       const first = await connected.link.firstReport;
       if (first.kind === "trouble" && connected.link.isOpen) this.#keepOverdue(connected);
       return first.kind === "trouble" ? first.trouble : null;
@@ -135,7 +132,7 @@ class FeedWatch {
     }
   }
 
-  #dial(grant: Grant, askedMs: number, signal: AbortSignal): Connected {
+  #dial(grant: Grant, signal: AbortSignal): Connected {
     const plan = { name: this.#source.name, socketUrl: grant.socketUrl, firstReportMsMax: this.#lateAfterMs() };
     const link = openLink(plan, this.#ports, {
       report: (decoded) => this.#heard(connected, decoded),
@@ -144,7 +141,7 @@ class FeedWatch {
       retire: () => this.#retire(connected),
     }, signal);
     const dialledMs = this.#ports.clock.steadyMs();
-    const connected: Connected = { link, grant, askedMs, dialledMs, reportedMs: -Infinity, isRetired: false };
+    const connected: Connected = { link, grant, dialledMs, reportedMs: -Infinity, isRetired: false };
     return connected;
   }
 

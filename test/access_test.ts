@@ -30,7 +30,7 @@ Deno.test("askAccess posts the raw token, and gives the address as it stands", a
   assert.deepEqual(access, {
     kind: "granted",
     socketUrl: "wss://app.example.org/t/relay/session/stats?code=c0de",
-    signedMs: nowMs,
+    askedMs: clock.steadyMs(),
     expiresMs: nowMs + 60_000,
   });
   const [[url, init] = ["", {}]] = asked;
@@ -45,6 +45,14 @@ const troubles: Record<string, [answer: () => Response | Promise<Response>, kind
     () => new Response('{"code":500,"message":"token invalid"}', { status: 500 }),
     "refused",
     'relay answered 500 "token invalid"',
+  ],
+  "a refusal for skew, which a person can do something about": [
+    () => {
+      const headers = { date: new Date(new FakeClock().nowMs() - 3_600_000).toUTCString() };
+      return new Response('{"code":500,"message":"token invalid"}', { status: 500, headers });
+    },
+    "refused",
+    "relay answered 500 \"token invalid\": this machine's clock is 1 h ahead of relay's, so one of them has to be set right",
   ],
   "a refusal that is a bare JSON string": [
     () => new Response('"missing scope"', { status: 401 }),

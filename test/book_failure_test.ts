@@ -12,6 +12,7 @@ const wanted = { available: false, reason: "status server: too quiet & late" };
 
 const html = "<html><head><style>h1 {}</style></head><body><h1>502 Bad Gateway</h1>\n<hr>nginx</body></html>";
 const set = `Cannot set r-pend00 unavailable at HOST${listPath}/r-pend00`;
+const skewed = "this machine's clock is 5 min ahead of book's, so one of them has to be set right";
 const refusals: Record<string, [Response, { code: string; retryable: boolean; message: string }]> = {
   "a body with its code as a string": [
     new Response(`{"code":"401","message":"no scope booking:admin"}\n`, { status: 401 }),
@@ -23,6 +24,17 @@ const refusals: Record<string, [Response, { code: string; retryable: boolean; me
       code: "BOOK_REFUSED",
       retryable: true,
       message: `${set}: book answered 500 "error parsing claims was signature is invalid"`,
+    },
+  ],
+  "a token that is refused for skew, of which the header tells by how much": [
+    new Response(`{"code":500,"message":"token used before issued"}`, {
+      status: 500,
+      headers: { date: new Date(Date.now() - 300_000).toUTCString() },
+    }),
+    {
+      code: "BOOK_REFUSED",
+      retryable: true,
+      message: `${set}: book answered 500 "token used before issued": ${skewed}`,
     },
   ],
   "422, which asking again can't help": [
