@@ -133,8 +133,9 @@ async function answered(url: URL, response: Response, nowMs: number): Promise<De
 
 /** What the answer says, to follow its status. */
 async function answerOf(url: URL, response: Response): Promise<string> {
-  const location = response.headers.get("location") ?? "";
-  if (response.status >= 300 && response.status <= 399 && URL.canParse(location, url)) {
+  const location = response.headers.get("location");
+  const isRedirect = response.status >= 300 && response.status <= 399;
+  if (isRedirect && location !== null && URL.canParse(location, url)) {
     await response.body?.cancel();
     return ` and points to ${new URL(location, url).host}, which is not followed`;
   }

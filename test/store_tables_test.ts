@@ -4,7 +4,7 @@ import { openSqliteStore } from "../src/store_sqlite.ts";
 import { migrate, migrations, storedText, textOf, versionOf } from "../src/store_tables.ts";
 import { withFolder } from "./fixtures/folder.ts";
 import { alterStore, fillStore } from "./fixtures/store_files.ts";
-import { atMost, event, experiment, noonMs, saying, turn } from "./fixtures/store_samples.ts";
+import { atMost, event, experiment, letter, noonMs, saying, turn } from "./fixtures/store_samples.ts";
 
 for (const version of [...migrations.keys(), migrations.length]) {
   Deno.test(`a store file of version ${version} is opened and made one of version ${migrations.length}`, () =>
@@ -46,6 +46,32 @@ Deno.test("a store file of version 1 keeps everything, and has a history from th
       turns: new Map([["pend00", [turn(noonMs)]]]),
       runs: [{ startedMs: noonMs, aliveMs: noonMs }],
     });
+    await again.close();
+  }));
+
+Deno.test("a store that version 2 left opens with its letters as mails, the one in flight as it was, and can owe the webhook", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/status.db`;
+    const dump = await Deno.readTextFile(new URL("fixtures/store_v2.sql", import.meta.url));
+    withDatabase(path, (db) => db.exec(dump));
+
+    const { store, damaged } = await openSqliteStore(path, { nowMs: noonMs });
+
+    assert.equal(damaged, null);
+    const saved = await store.load(atMost(10));
+    assert.deepEqual(saved.letters, [
+      letter("in flight", { createdMs: noonMs - 1, frozen: "Subject: x\r\n\r\nBody\r\n" }),
+      letter("waiting"),
+      letter("reminder", { events: [], alerts: [], reminder: true, createdMs: noonMs + 1 }),
+      letter("full", { createdMs: noonMs + 2, leftOut: { events: 7, alerts: 0 } }),
+    ]);
+    assert.deepEqual(saved.letters.map(({ channel }) => channel), ["mail", "mail", "mail", "mail"]);
+    assert.deepEqual([saved.lastMailMs, saved.lastWebhookMs], [noonMs - 60_000, null]);
+    assert.deepEqual(saved.events, new Map([["pend00", [event("pend00")]]]));
+    await store.record([saying.letter(letter("post", { channel: "webhook", createdMs: noonMs + 3 }))]);
+    await store.close();
+    const { store: again } = await openSqliteStore(path, { nowMs: noonMs });
+    assert.equal((await again.load(atMost(10))).letters.at(-1)?.channel, "webhook");
     await again.close();
   }));
 
