@@ -88,6 +88,11 @@ export function createRecorder(
   return { record, prune, run, view: () => view };
 }
 
+/** How often history is pruned: hourly, or, where it is kept for hours or less, so that a tenth more is there at most. */
+export function pruneEveryMs(keepMs: number): number {
+  return Math.min(Math.max(keepMs / 10, 1_000), 3_600_000);
+}
+
 /** The same in fewer changes: of what is replaced as a whole only the newest, and of events the newest. */
 export function compacted(changes: readonly Change[]): { changes: readonly Change[]; lost: number } {
   const seen = new Set<string>();

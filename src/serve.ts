@@ -19,7 +19,7 @@ import { Monitor } from "./monitor.ts";
 import { open, type Opened } from "./opening.ts";
 import { createOutboxes } from "./outboxes.ts";
 import { availabilityRules, bookSource, feedRequest, monitorOptions } from "./parts.ts";
-import { createRecorder, type Recorder } from "./recorder.ts";
+import { createRecorder, pruneEveryMs, type Recorder } from "./recorder.ts";
 import { Retention } from "./retention.ts";
 import { createApp, type ServerPorts } from "./server.ts";
 import type { Settings } from "./settings.ts";
@@ -33,7 +33,6 @@ import { createWatch } from "./watch.ts";
 
 // A stop has 5 s; what is still in hand then is in the store, and goes on after the next start.
 const stopMsMax = 4_000;
-const pruneEveryMs = 3_600_000;
 const random = () => Math.random();
 const log = logger("status");
 const off = { state: "off", sinceMs: 0, lastSuccessMs: null, lastError: null } as const;
@@ -86,7 +85,7 @@ export async function serve(settings: Settings, warnings: readonly string[], pro
   ends.push(live.run(signal), watch.run(signal), clock.attend(signal));
   const retention = new Retention(clock, opened.saved.runs);
   const prune = () => recorder.prune(retention.nowMs() - settings.STORE_KEEP);
-  ends.push(prune(), every(pruneEveryMs, signal, prune));
+  ends.push(prune(), every(pruneEveryMs(settings.STORE_KEEP), signal, prune));
   ends.push(every(settings.HEALTH_LOG_EVERY, signal, () => logState(monitor)));
   log.always(`status ${program.version} is listening on http://${settings.HOST_SERVE}:${server.port}`);
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { compacted, createRecorder, waitingEventsMax } from "../src/recorder.ts";
+import { compacted, createRecorder, pruneEveryMs, waitingEventsMax } from "../src/recorder.ts";
 import { type Change, type Store, StoreFailed } from "../src/store.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 
@@ -110,3 +110,12 @@ Deno.test("compacted: events beyond the limit are let go, the oldest first, and 
   assert.equal(lost, 2);
   assert.deepEqual(kept[0], event("e2"));
 });
+
+const pruned: Record<string, [keepMs: number, everyMs: number]> = {
+  "that is kept for months is pruned every hour": [90 * 86_400_000, 3_600_000],
+  "that is kept for an hour is pruned every six minutes": [3_600_000, 360_000],
+  "that is kept for a second is pruned once in it": [1_000, 1_000],
+};
+for (const [which, [keepMs, everyMs]] of Object.entries(pruned)) {
+  Deno.test(`a history ${which}`, () => assert.equal(pruneEveryMs(keepMs), everyMs));
+}
