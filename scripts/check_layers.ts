@@ -9,22 +9,22 @@ import { maskSource } from "./source_mask.ts";
 const layers: readonly (readonly [layer: string, files: string])[] = [
   [
     "leaves",
-    "clock_watch duration go_duration log log_* loopback mail_address measures network_words secret setting setting_* settings settings_* skew trouble wait",
+    "clock_watch duration go_duration json_shape log log_* loopback mail_address measures network_words secret setting setting_* settings settings_* skew trouble wait",
   ],
-  ["services", "access book book_error connection entry feed feed_* frame jump link pulse relay socket_* token"],
+  ["services", "access book book_error connection entry feed feed_* frame jump link probe pulse relay socket_* token"],
   [
     "core",
-    "alert availability experiment health history judgement revision roster shift part_view sighting snapshot sources standing trial",
+    "alert availability experiment health history judgement probe_plan probe_target revision roster shift part_view sighting snapshot sources standing trial",
   ],
   [
     "loop",
-    "alarms book_* bookkeeper consequence delivery heartbeat letter letter_* mail mail_* monitor monitor_ports outbox outbox_* recorder retention saved service_manager smtp smtp_* store store_* timeline trial_log vigil webhook webhook_address",
+    "alarms book_* bookkeeper consequence delivery heartbeat letter letter_* mail mail_* monitor monitor_ports outbox outbox_* prober recorder retention saved service_manager smtp smtp_* store store_* timeline trial_log vigil webhook webhook_address",
   ],
   [
     "readers",
     "api api_* assets healthcheck live live_* listening metrics metrics_* page page_* profile server webhook_body webhook_schema",
   ],
-  ["wiring", "check check_* opening outboxes parts serve watch"],
+  ["wiring", "check check_* opening outboxes parts probing serve watch"],
 ];
 
 const linesMax = 250;

@@ -86,6 +86,12 @@ export class Consequences {
     this.record(others.flatMap(({ name }) => experimentChange(name, lab, nowMs)));
   }
 
+  /** Nothing has named these experiments for so long that they are known no more. `turns`: what that is to history. */
+  forget(names: readonly string[], turns: readonly Change[]): void {
+    for (const name of names) this.#ports.log.info(`${name}: forgotten, as nothing has named it for so long`);
+    this.record([...names.map((name) => ({ kind: "forgotten", name } as const)), ...turns]);
+  }
+
   /** Records `changes` after all that was recorded before; what depends on it is done then. */
   record(changes: readonly Change[], then: () => void = () => {}): void {
     this.#acted = this.#acted.then(async () => {

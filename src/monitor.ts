@@ -14,18 +14,18 @@ import { emptyLab, forget, type Lab, observe, withManifest } from "./experiment.
 import { type Conditions, conditionsOf } from "./health.ts";
 import { judge, nextLimitMs } from "./judgement.ts";
 import type { MonitorOptions, MonitorPorts, Start } from "./monitor_ports.ts";
+import type { Telling } from "./probe_target.ts";
 import { Revision } from "./revision.ts";
 import { restored } from "./saved.ts";
 import { shiftedLab, shiftedSources, shiftOf } from "./shift.ts";
+import { type Finding, withFinding } from "./sighting.ts";
 import { type Snapshot, snapshotOf } from "./snapshot.ts";
 import * as sources from "./sources.ts";
 import { Timeline } from "./timeline.ts";
-import { trialsOf } from "./trial.ts";
 import { TrialLog } from "./trial_log.ts";
 import type { Trouble } from "./trouble.ts";
 import { turnMsMax } from "./vigil.ts";
 import { waitUnless } from "./wait.ts";
-
 export type { MonitorOptions };
 
 const forgetEveryMsMax = 60_000;
@@ -61,12 +61,17 @@ export class Monitor implements BookListener {
     this.#sources = sources.newSources(nowMs);
     this.#alarms = new Alarms(start.saved.alerts, start.alerts);
     this.#timeline = new Timeline(start.saved, this.#lab);
-    this.#trials = new TrialLog(ports.log);
+    this.#trials = new TrialLog(ports.log, options.availability);
     this.#consequences = new Consequences(ports, hands(this));
   }
 
   get hands(): Hands {
     return this.#consequences.hands;
+  }
+
+  /** All by which it is known which streams are to be listened to. */
+  get telling(): Telling {
+    return { lab: this.#lab, conditions: this.#conditions, relay: this.#sources.relay };
   }
 
   report(report: Report): void {
@@ -82,6 +87,12 @@ export class Monitor implements BookListener {
     this.readersChanged();
   }
 
+  /** What listening to a stream found: it counts from the next report on. */
+  probed(topic: string, finding: Finding): void {
+    this.#lab = { ...this.#lab, relay: withFinding(this.#lab.relay, topic, finding) };
+    this.readersChanged();
+  }
+
   manifest(list: { resources: readonly Resource[]; skipped: number; atMs: number }): void {
     this.#followClock();
     const { resources, atMs } = list, hadResources = this.#lab.resources.length > 0;
@@ -94,13 +105,12 @@ export class Monitor implements BookListener {
   state(resource: string, state: ResourceState): void {
     this.#setBook(sources.afterState(this.#sources.book, resource, state));
     if (this.#sources.book.states.size >= this.#lab.resources.length) this.#booked.resolve();
-    this.#logTrials(this.#ports.clock.nowMs());
+    this.#trials.follow(this.#lab, this.#sources.book.states, this.#ports.clock.nowMs());
     this.readersChanged();
   }
 
-  written(resource: string, what: { available: boolean; reason: string }): void {
+  written(resource: string, { available, reason }: { available: boolean; reason: string }): void {
     this.#setBook({ ...this.#sources.book, writes: this.#sources.book.writes + 1 });
-    const { available, reason } = what;
     this.#ports.log.info(`book: ${resource} is now ${available ? "available" : "unavailable"}`, { reason });
     this.readersChanged();
   }
@@ -171,8 +181,9 @@ export class Monitor implements BookListener {
     this.#lab = lab;
     this.#conditions = conditions;
     this.#sources = sources.inConditions(this.#sources, conditions, nowMs);
-    const alerts = this.#alarms.turns({ ...this.#sources, lab, conditions, store: this.#ports.recorder.view() }, nowMs);
-    this.#logTrials(nowMs);
+    const { probes } = this.#ports.views(), store = this.#ports.recorder.view();
+    const alerts = this.#alarms.turns({ ...this.#sources, lab, conditions, probes, store }, nowMs);
+    this.#trials.follow(lab, this.#sources.book.states, nowMs);
     this.readersChanged();
     this.#woken.resolve();
     const known = { lab, conditions, health: this.#options.health, states: this.#sources.book.states };
@@ -200,25 +211,15 @@ export class Monitor implements BookListener {
   #forget(): void {
     const nowMs = this.#now();
     this.#forgotMs = this.#ports.clock.steadyMs();
-    const { forgetMs } = this.#options;
-    const { goneMs } = this.#sources.book;
+    const { forgetMs } = this.#options, { goneMs } = this.#sources.book;
     if (goneMs !== null && nowMs - goneMs >= forgetMs && this.#lab.resources.length > 0) this.#useManifest([], nowMs);
     const { lab, forgotten } = forget(this.#lab, forgetMs, nowMs);
     this.#lab = lab;
-    for (const name of forgotten) this.#ports.log.info(`${name}: forgotten, as nothing has named it for so long`);
-    this.#consequences.record([
-      ...forgotten.map((name) => ({ kind: "forgotten", name } as const)),
-      ...this.#timeline.forget(forgotten, nowMs),
-    ]);
+    this.#consequences.forget(forgotten, this.#timeline.forget(forgotten, nowMs));
   }
 
   #setBook(book: sources.BookSource): void {
     this.#sources = { ...this.#sources, book };
-  }
-
-  #logTrials(nowMs: number): void {
-    const known = { lab: this.#lab, states: this.#sources.book.states, rules: this.#options.availability };
-    this.#trials.follow(trialsOf(this.#lab.resources, known, nowMs));
   }
 
   #now(): number {
@@ -230,8 +231,7 @@ export class Monitor implements BookListener {
   #followClock(): boolean {
     const move = this.#clockWatch.look();
     if (move === null) return false;
-    const was = this.#lab;
-    const shift = shiftOf(move, { startedMs: was.startedMs, nowMs: this.#ports.clock.nowMs() });
+    const was = this.#lab, shift = shiftOf(move, { startedMs: was.startedMs, nowMs: this.#ports.clock.nowMs() });
     this.#lab = shiftedLab(was, shift);
     this.#sources = shiftedSources(this.#sources, shift);
     this.#alarms.shift(shift);

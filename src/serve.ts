@@ -19,6 +19,7 @@ import { Monitor } from "./monitor.ts";
 import { open, type Opened } from "./opening.ts";
 import { createOutboxes } from "./outboxes.ts";
 import { availabilityRules, bookSource, feedRequest, monitorOptions } from "./parts.ts";
+import { createStreamWatch } from "./probing.ts";
 import { createRecorder, pruneEveryMs, type Recorder } from "./recorder.ts";
 import { Retention } from "./retention.ts";
 import { createApp, type ServerPorts } from "./server.ts";
@@ -35,10 +36,6 @@ import { createWatch } from "./watch.ts";
 const stopMsMax = 4_000;
 const random = () => Math.random();
 const log = logger("status");
-const off = { state: "off", sinceMs: 0, lastSuccessMs: null, lastError: null } as const;
-const unbuilt = {
-  probes: { ...off, streams: 0, heard: 0, silent: 0, failed: 0 },
-};
 
 /** What of the program is not a setting. */
 export interface Program {
@@ -68,16 +65,18 @@ export async function serve(settings: Settings, warnings: readonly string[], pro
   const server = listening(settings, { snapshot, store, live, metrics, vigil });
   const changed = () => monitor.readersChanged();
   const watch = createWatch(settings, program.manager, { clock, random, log, vigil, snapshot, changed });
-  const views = () => ({ ...unbuilt, heartbeat: watch.heartbeat.view() });
+  const prober = createStreamWatch(settings, () => monitor, { clock, random, log });
+  const views = () => ({ probes: prober.view(), heartbeat: watch.heartbeat.view() });
   const monitor = new Monitor(
     monitorOptions(settings, program.version),
-    { clock, log, recorder, views, changed: () => live.changed(), turned: vigil.loop("the monitor") },
+    { clock, log, recorder, views, changed: () => (live.changed(), prober.look()), turned: vigil.loop("the monitor") },
     opened,
     (monitor) => hands(settings, { monitor, recorder, opened, taps, version: program.version }, { signal, ends }),
   );
   const { outbox, webhook } = monitor.hands;
   const must = (name: string, run: Promise<void>) => ends.push(vigil.running(name, run, signal));
   must("watching the feeds", watchFeeds(settings, { monitor, taps }, signal));
+  must("listening to streams", prober.run(signal));
   must("judging", monitor.run(signal));
   must("sending mail", outbox.run(signal));
   must("calling the webhook", webhook.run(signal));

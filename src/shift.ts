@@ -6,7 +6,7 @@
 import type { SystemAlert } from "./alert.ts";
 import type { Move } from "./clock_watch.ts";
 import type { Experiment, Judged, Lab } from "./experiment.ts";
-import type { Feed, Left } from "./sighting.ts";
+import type { Feed, Finding, Left } from "./sighting.ts";
 import type { BookSource, FeedSource, Sources } from "./sources.ts";
 
 export interface Shift {
@@ -55,16 +55,18 @@ function told(atMs: number, { setMs, startedMs, nowMs }: Shift): number {
 }
 
 function shiftedFeed(feed: Feed, { byMs }: Shift): Feed {
-  const { newest, backMs, left, startedMs } = feed;
+  const { newest, backMs, left, findings, startedMs } = feed;
   const shiftedLeft = ({ seenMs, namedMs, connection }: Left) => {
     return { seenMs: seenMs + byMs, namedMs: namedMs + byMs, connection };
   };
+  const shiftedFinding = (each: Finding) => ({ ...each, atMs: each.atMs + byMs, sinceMs: each.sinceMs + byMs });
   return {
     ...feed,
     startedMs: startedMs + byMs,
     newest: newest.kind === "none" ? newest : { ...newest, atMs: newest.atMs + byMs },
     backMs: backMs === null ? null : backMs + byMs,
     left: new Map([...left].map(([topic, each]) => [topic, shiftedLeft(each)])),
+    findings: new Map([...findings].map(([topic, each]) => [topic, shiftedFinding(each)])),
   };
 }
 

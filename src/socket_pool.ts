@@ -1,16 +1,21 @@
 /**
  * Sockets that can be let go of, whatever the server does. They live in a Worker (`socket_worker`); one that holds more than
  * a few sockets that would not close is replaced: new dials go to a new one, who has a live socket in the old one is asked to
- * renew it, and the old one is ended when it has no live socket left. When to dial is for `feed`.
+ * renew it, and the old one is ended when it has no live socket left. When to dial is for `feed` and `prober`.
  */
 import type { FeedName } from "./connection.ts";
 import type { Decoded } from "./entry.ts";
-import type { SocketEvent, SocketOrder } from "./socket_worker.ts";
+import type { Dialect, SocketEvent, SocketOrder } from "./socket_worker.ts";
 import type { Clock } from "./wait.ts";
 
 export interface Sockets {
   /** Begins to connect to `url`, as it stands. The listener is told what comes of it, until `closed` or its own close. */
   dial(url: string, dialect: FeedName, listener: SocketListener): Socket;
+}
+
+export interface Ears {
+  /** The same for a socket of which nothing matters but that something comes. */
+  listen(url: string, ear: Ear): Socket;
 }
 
 export interface Socket {
@@ -26,6 +31,11 @@ export interface SocketListener {
   closed(why: string): void;
   /** It works, but will be ended in a minute: renew it. */
   retire(): void;
+}
+
+export interface Ear extends Pick<SocketListener, "open" | "closed"> {
+  /** The first message that holds anything, text or not, has come: told once. It is read on until the close. */
+  message(): void;
 }
 
 /** All that the pool needs of a Worker. */
@@ -50,7 +60,7 @@ const retiredMsMax = 60_000;
 
 interface Held {
   state: "opening" | "open" | "closing" | "stuck";
-  readonly listener: SocketListener;
+  readonly listener: Pick<SocketListener, "open" | "closed"> & Partial<SocketListener & Ear>;
   /** Ends the wait for what should happen next. */
   patience: AbortController;
 }
@@ -62,7 +72,7 @@ interface Holder {
   isRetired: boolean;
 }
 
-export class SocketPool implements Sockets {
+export class SocketPool implements Sockets, Ears {
   readonly #clock: Clock;
   readonly #startWorker: () => SocketWorker;
   readonly #holders = new Set<Holder>();
@@ -75,6 +85,14 @@ export class SocketPool implements Sockets {
   }
 
   dial(url: string, dialect: FeedName, listener: SocketListener): Socket {
+    return this.#dial(url, dialect, listener);
+  }
+
+  listen(url: string, ear: Ear): Socket {
+    return this.#dial(url, "any", ear);
+  }
+
+  #dial(url: string, dialect: Dialect, listener: Held["listener"]): Socket {
     const holder = this.#current ??= this.#start();
     const id = ++this.#dialled;
     const held: Held = { state: "opening", listener, patience: new AbortController() };
@@ -115,9 +133,11 @@ export class SocketPool implements Sockets {
         held.patience.abort();
         return held.listener.open();
       case "report":
-        return held.listener.report(event.decoded);
+        return held.listener.report?.(event.decoded);
+      case "message":
+        return held.listener.message?.();
       case "bad-frame":
-        return held.listener.badFrame(event.why);
+        return held.listener.badFrame?.(event.why);
       case "closed":
         return held.listener.closed(event.why);
     }
@@ -148,7 +168,7 @@ export class SocketPool implements Sockets {
     holder.isRetired = true;
     this.#current = null; // the next dial starts the new one
     this.#after(retiredMsMax, holder.ended.signal, () => this.#end(holder, "what held the connection was replaced"));
-    for (const held of [...holder.sockets.values()].filter(isLive)) held.listener.retire();
+    for (const held of [...holder.sockets.values()].filter(isLive)) held.listener.retire?.();
     this.#endIfDone(holder);
   }
 

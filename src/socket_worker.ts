@@ -1,5 +1,5 @@
 /**
- * Holds the native sockets of the feeds, and reads their frames, in a Worker of its own: the runtime never lets go of a
+ * Holds native sockets, and reads the frames of the feeds, in a Worker of its own: the runtime never lets go of a
  * socket whose server doesn't answer the close frame until the Worker that holds it ends. `socket_pool` starts and ends it,
  * and is the only one that talks to it. No other module may import more than types from here.
  */
@@ -10,9 +10,12 @@ import { decodeJump } from "./jump.ts";
 import { decodeRelay } from "./relay.ts";
 import { excerpt } from "./trouble.ts";
 
+/** How frames are read; `any`: not at all, it is told that one has come, once. */
+export type Dialect = FeedName | "any";
+
 /** What the pool asks for. `id` is the pool's own number of a socket. */
 export type SocketOrder =
-  | { readonly kind: "dial"; readonly id: number; readonly url: string; readonly dialect: FeedName }
+  | { readonly kind: "dial"; readonly id: number; readonly url: string; readonly dialect: Dialect }
   | { readonly kind: "close"; readonly id: number };
 
 /** What becomes of a socket. Nothing comes after `closed`. Frames that are no reports are not told of. */
@@ -21,6 +24,7 @@ export type SocketEvent =
   & (
     | { readonly kind: "open" }
     | { readonly kind: "report"; readonly decoded: Decoded }
+    | { readonly kind: "message" }
     | { readonly kind: "bad-frame"; readonly why: string }
     | { readonly kind: "closed"; readonly why: string }
   );
@@ -48,11 +52,23 @@ function dial({ id, url, dialect }: SocketOrder & { kind: "dial" }): void {
   let failure = "";
   sockets.set(id, socket);
   socket.onopen = () => postMessage({ id, kind: "open" });
-  socket.onmessage = ({ data }) => tellOfFrame(id, dialect, data);
+  socket.binaryType = "arraybuffer";
+  socket.onmessage = dialect === "any" ? tellOnce(id) : ({ data }) => tellOfFrame(id, dialect, data);
   socket.onerror = (event) => failure = event instanceof ErrorEvent ? wordsOf(event.message) : "";
   socket.onclose = (event) => {
     sockets.delete(id);
     postMessage({ id, kind: "closed", why: failure || closingWords(event) });
+  };
+}
+
+/** The messages themselves are nobody's business here, and a video is large. They are all read: see the protocol, 8. */
+function tellOnce(id: number): (event: MessageEvent) => void {
+  let isTold = false;
+  return ({ data }) => {
+    const length = typeof data === "string" ? data.length : (data as ArrayBuffer).byteLength;
+    if (isTold || length === 0) return;
+    isTold = true;
+    postMessage({ id, kind: "message" });
   };
 }
 

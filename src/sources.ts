@@ -7,7 +7,7 @@ import type { ResourceState } from "./availability.ts";
 import type { FeedCounts, FeedNews, Report } from "./connection.ts";
 import type { Lab } from "./experiment.ts";
 import type { Conditions } from "./health.ts";
-import type { BookView, FeedView } from "./part_view.ts";
+import type { BookView, FeedView, ProbesView } from "./part_view.ts";
 import { silenceCure, type Trouble } from "./trouble.ts";
 
 export interface FeedSource {
@@ -184,6 +184,7 @@ export type Alerting = Sources & {
   readonly lab: Lab;
   readonly conditions: Conditions;
   readonly storeError: string | null;
+  readonly probes: ProbesView;
 };
 
 /** What is to be told of the sources now, given what people have been told (`known`). Empty while nothing has changed. */
@@ -192,7 +193,7 @@ export function alertTurns(
   known: ReadonlyMap<AlertCode, SystemAlert>,
   nowMs: number,
 ): readonly SystemAlert[] {
-  const { jump, relay, book, lab, conditions } = now;
+  const { jump, relay, book, lab, conditions, probes } = now;
   const unheard = (feed: "jump" | "relay") => lab[feed].newest.kind === "none" && known.has(`${feed}-lost`);
   const active: [code: AlertCode, isActive: boolean, detail: string][] = [
     ["jump-lost", conditions.jump === "lost" || unheard("jump"), lossDetail(jump)],
@@ -205,6 +206,11 @@ export function alertTurns(
     ["book-stuck", book.state === "failing" && book.stuck >= bookFailuresMax, book.trouble?.message ?? ""],
     ["book-empty", book.list === "gone" || (book.list !== "some" && known.has("book-empty")), ""],
     ["store-failing", now.storeError !== null, now.storeError ?? ""],
+    [
+      "probes-failing",
+      probes.state === "failing" || (isUntried(now) && known.has("probes-failing")),
+      probes.lastError ?? "",
+    ],
     ["too-many", lab.refused.size > 0, `${lab.refused.size} left out`],
   ];
   return active.flatMap(([code, isActive, detail]) => {
@@ -219,6 +225,11 @@ export function knownAfter(known: ReadonlyMap<AlertCode, SystemAlert>, turns: re
   const next = new Map(known);
   for (const alert of turns) alert.turn === "raised" ? next.set(alert.code, alert) : next.delete(alert.code);
   return next;
+}
+
+/** In this run nothing has been found by listening yet, and it is not known that there is no need to. */
+function isUntried({ probes: { state, heard, silent }, lab }: Alerting): boolean {
+  return heard + silent === 0 && (state === "probing" || (state === "idle" && lab.relay.newest.kind === "none"));
 }
 
 function lossDetail({ trouble, counts }: FeedSource): string {

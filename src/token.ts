@@ -28,6 +28,11 @@ export function relayClaims(audience: string): TokenClaims {
   return { aud: [audience], scopes: ["read"], topic: "stats", prefix: "session", booking_id: "status-server" };
 }
 
+/** To listen to one stream. */
+export function streamClaims(audience: string, topic: string): TokenClaims {
+  return { ...relayClaims(audience), topic };
+}
+
 // The services refuse a token of their future by their own clock, so it is dated back against skew.
 const backdatedSeconds = 10;
 

@@ -13,7 +13,9 @@ import {
   newSources,
   type Sources,
 } from "../src/sources.ts";
+import type { ProbesView } from "../src/part_view.ts";
 import { connection } from "./fixtures/bench.ts";
+import { offViews } from "./fixtures/views.ts";
 
 const t0 = Date.UTC(2026, 10, 22);
 const start = newSources(t0);
@@ -22,10 +24,11 @@ const refused = { kind: "refused", message: 'relay answered 500 "token invalid"'
 
 /** The lines that are told, given which alerts people know of. */
 function told(
-  has: Partial<Sources & { lab: Lab; conditions: Conditions; storeError: string }>,
+  has: Partial<Sources & { lab: Lab; conditions: Conditions; storeError: string; probes: Partial<ProbesView> }>,
   known: AlertCode[] = [],
 ): string[] {
-  const given = { ...start, lab: emptyLab(t0), conditions: live, storeError: null, ...has };
+  const probes = { ...offViews.probes, ...has.probes };
+  const given = { ...start, lab: emptyLab(t0), conditions: live, storeError: null, ...has, probes };
   const knownAlerts = known.map((
     code,
   ): [AlertCode, SystemAlert] => [code, { code, turn: "raised", atMs: t0, detail: "" }]);
@@ -90,6 +93,32 @@ const cases: Record<string, [lines: string[], want: string[]]> = {
   "a store that cannot be written": [
     told({ storeError: "the disk is full" }),
     ["the store cannot be written so a restart may repeat or lose alerts: the disk is full"],
+  ],
+  "all listening fails": [
+    told({ probes: { state: "failing", lastError: "relay answered 500" } }),
+    ["no stream can be listened to so a silent one may go unnoticed: relay answered 500"],
+  ],
+  "all listening goes on failing": [told({ probes: { state: "failing" } }, ["probes-failing"]), []],
+  "something is heard again": [
+    told({ probes: { state: "probing", heard: 1 }, lab: heard }, ["probes-failing"]),
+    ["streams can be listened to again"],
+  ],
+  "silence is something that is heard": [
+    told({ probes: { state: "probing", silent: 1 }, lab: heard }, ["probes-failing"]),
+    ["streams can be listened to again"],
+  ],
+  "nothing has been listened to since a restart": [
+    told({ probes: { state: "probing", failed: 2 }, lab: heard }, ["probes-failing"]),
+    [],
+  ],
+  "relay has not reported since a restart": [told({ probes: { state: "idle" } }, ["probes-failing"]), []],
+  "relay gives statistics since a restart": [
+    told({ probes: { state: "idle" }, lab: heard }, ["probes-failing"]),
+    ["streams can be listened to again"],
+  ],
+  "nothing is listened to any more": [
+    told({ probes: { state: "off" } }, ["probes-failing"]),
+    ["streams can be listened to again"],
   ],
   "more experiments than the limit": [
     told({ lab: { ...emptyLab(t0), refused: new Set(["a", "b"]) } }),

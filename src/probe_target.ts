@@ -1,0 +1,39 @@
+/**
+ * Which streams are to be listened to now (design, section 8): required ones that relay's newest report has, where it says
+ * nothing of when they last sent. Pure. Which of them is next is for `probe_plan`, what was found for `health`.
+ */
+import type { Lab } from "./experiment.ts";
+import type { Conditions } from "./health.ts";
+import { canBeAskedFor } from "./probe.ts";
+import type { FeedSource } from "./sources.ts";
+
+/** PROBE_STREAMS, where it is not off. */
+export type ProbeMode = "auto" | "always";
+
+export type ProbeTargets =
+  /** Relay says itself when streams last sent, or none is required. */
+  | { readonly kind: "none" }
+  /** Relay is late or lost, or its connection has just gone: what comes of a stream now, or does not, says nothing of it. */
+  | { readonly kind: "away" }
+  /** Topics, each with its connection. `reports`: how many relay has sent in this run, the newest included. */
+  | { readonly kind: "streams"; readonly streams: ReadonlyMap<string, string>; readonly reports: number };
+
+export interface Telling {
+  readonly lab: Lab;
+  readonly conditions: Conditions;
+  readonly relay: FeedSource;
+}
+
+export function probeTargets({ lab, conditions, relay }: Telling, mode: ProbeMode): ProbeTargets {
+  const { newest } = lab.relay;
+  if (newest.kind === "none" || conditions.relay !== "live" || relay.trouble !== null) return { kind: "away" };
+  if (mode === "auto" && relay.generation !== "unmeasured") return { kind: "none" };
+  const required = lab.resources.flatMap((resource) => resource.required);
+  if (required.length === 0) return { kind: "none" };
+  const streams = new Map<string, string>();
+  for (const topic of required) {
+    const connection = newest.connections.get(topic);
+    if (connection && canBeAskedFor(topic)) streams.set(topic, connection.connected);
+  }
+  return { kind: "streams", streams, reports: relay.counts.reports };
+}

@@ -1,0 +1,181 @@
+/**
+ * Listens to the streams that relay does not measure, in turn, for as long as there are any: a camera that hangs with its
+ * connection open is noticed by nothing else. When which is due is for `probe_plan`, how one is listened to for `probe`,
+ * what it means for `health`.
+ */
+import type { Logger } from "./log.ts";
+import { networkWords } from "./network_words.ts";
+import type { ProbesView } from "./part_view.ts";
+import type { Probed } from "./probe.ts";
+import { type ProbeEnd, ProbePlan } from "./probe_plan.ts";
+import type { ProbeTargets } from "./probe_target.ts";
+import type { Finding } from "./sighting.ts";
+import { aborted, type Clock } from "./wait.ts";
+
+export interface ProberPorts {
+  readonly clock: Clock;
+  /** In [0, 1). */
+  random(): number;
+  readonly log: Logger;
+  targets(): ProbeTargets;
+  /** Listens once. Rejects when `signal` is aborted. */
+  probe(topic: string, signal: AbortSignal): Promise<Probed>;
+  found(topic: string, finding: Finding): void;
+  /** The view is another. */
+  changed(): void;
+}
+
+export interface Prober {
+  /** Listens until `signal` is aborted, then ends what is under way. Never rejects. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Something may be otherwise with relay or book: called often. */
+  look(): void;
+  view(): ProbesView;
+}
+
+/** PROBE_STREAMS=off. */
+export const noProber: Prober = {
+  run: aborted,
+  look() {},
+  view: () => ({ state: "off", sinceMs: 0, lastSuccessMs: null, lastError: null, ...noCounts, streams: 0 }),
+};
+
+/** `periodMs`: HEALTH_LAST_ACTIVE. */
+export function createProber(periodMs: number, ports: ProberPorts): Prober {
+  return new Listening(periodMs, ports);
+}
+
+const noCounts = { heard: 0, silent: 0, failed: 0 };
+
+interface Running {
+  readonly connected: string;
+  readonly stop: AbortController;
+  readonly ended: Promise<void>;
+}
+
+class Listening implements Prober {
+  readonly #ports: ProberPorts;
+  readonly #running = new Map<string, Running>();
+  readonly #plan: ProbePlan;
+  #targets: ProbeTargets = { kind: "away" };
+  /** When relay last reported, in steady time. */
+  #reportedMs = -Infinity;
+  #nap = new AbortController();
+  #state: "idle" | "probing" | "failing" = "idle";
+  #sinceMs: number;
+  #counts = noCounts;
+  #lastSuccessMs: number | null = null;
+  #lastError: string | null = null;
+
+  constructor(periodMs: number, ports: ProberPorts) {
+    this.#ports = ports;
+    this.#plan = new ProbePlan(periodMs);
+    this.#sinceMs = ports.clock.nowMs();
+  }
+
+  view(): ProbesView {
+    this.look();
+    return {
+      state: this.#state,
+      sinceMs: this.#sinceMs,
+      lastSuccessMs: this.#lastSuccessMs,
+      lastError: this.#lastError,
+      streams: this.#plan.size,
+      ...this.#counts,
+    };
+  }
+
+  look(): void {
+    const was = this.#targets, now = this.#targets = this.#ports.targets();
+    if (now.kind === "streams") {
+      if (was.kind !== "streams" || was.reports !== now.reports) this.#reportedMs = this.#ports.clock.steadyMs();
+      if (was.kind === "streams" && isSame(was.streams, now.streams)) return;
+      this.#plan.set(now.streams.keys(), this.#ports.clock.steadyMs());
+      this.#stopAll((topic, { connected }) => now.streams.get(topic) !== connected);
+    } else {
+      if (was.kind === now.kind) return;
+      this.#stopAll(() => true);
+      if (now.kind === "none") this.#plan.clear(this.#ports.clock.steadyMs());
+    }
+    this.#become();
+    this.#nap.abort();
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const stop = () => (this.#stopAll(() => true), this.#nap.abort());
+    signal.addEventListener("abort", stop, { once: true });
+    while (!signal.aborted) {
+      this.look();
+      if (!this.#begin()) await this.#rest();
+    }
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+  }
+
+  /** False where no stream is due. */
+  #begin(): boolean {
+    if (this.#targets.kind !== "streams") return false;
+    const topic = this.#plan.begin(this.#ports.clock.steadyMs());
+    const connected = topic === null ? undefined : this.#targets.streams.get(topic);
+    if (topic === null || connected === undefined) return false;
+    const stop = new AbortController();
+    this.#running.set(topic, { connected, stop, ended: this.#listen(topic, connected, stop.signal) });
+    return true;
+  }
+
+  /** Until a stream is due, one has been listened to, or there are others. */
+  async #rest(): Promise<void> {
+    const { clock } = this.#ports;
+    this.#nap = new AbortController();
+    const dueMs = this.#targets.kind === "streams" ? this.#plan.dueMs : Infinity;
+    await clock.wait(dueMs - clock.steadyMs(), this.#nap.signal).catch(() => {}); // woken
+  }
+
+  async #listen(topic: string, connected: string, signal: AbortSignal): Promise<void> {
+    const { clock, probe, random } = this.#ports;
+    const how = await probe(topic, signal).then(
+      (probed) => signal.aborted ? "nothing" : this.#heard(topic, connected, probed),
+      (error) => signal.aborted ? "nothing" : this.#failed(`Cannot listen to ${topic}: ${networkWords(error)}`),
+    );
+    this.#running.delete(topic);
+    this.#plan.end(topic, how, clock.steadyMs(), random());
+    this.#become();
+    this.#nap.abort();
+  }
+
+  #heard(topic: string, connected: string, probed: Probed): ProbeEnd {
+    if (probed.kind === "failed") return this.#failed(probed.trouble.message);
+    // Relay itself may have been stuck, or out of reach: only a report that came meanwhile shows that it was not.
+    if (probed.kind === "silent" && this.#reportedMs < probed.openMs) return "nothing";
+    const { clock } = this.#ports, atMs = clock.nowMs(), heard = probed.kind === "heard";
+    this.#counts = { ...this.#counts, [probed.kind]: this.#counts[probed.kind] + 1 };
+    if (heard) this.#lastSuccessMs = atMs;
+    const sinceMs = probed.kind === "heard" ? atMs : atMs - (clock.steadyMs() - probed.openMs);
+    this.#ports.found(topic, { connected, heard, atMs, sinceMs });
+    return "worked";
+  }
+
+  #failed(words: string): ProbeEnd {
+    this.#counts = { ...this.#counts, failed: this.#counts.failed + 1 };
+    this.#lastError = words;
+    this.#ports.log.info(words);
+    this.#ports.changed();
+    return "failed";
+  }
+
+  #become(): void {
+    // While relay is away nobody knows better.
+    if (this.#targets.kind === "away") return;
+    const state = this.#targets.kind === "none" ? "idle" : this.#plan.isFailing ? "failing" : "probing";
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#sinceMs = this.#ports.clock.nowMs();
+  }
+
+  #stopAll(is: (topic: string, running: Running) => boolean): void {
+    for (const [topic, running] of this.#running) if (is(topic, running)) running.stop.abort();
+  }
+}
+
+function isSame(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
+  return a.size === b.size && [...a].every(([topic, connected]) => b.get(topic) === connected);
+}
