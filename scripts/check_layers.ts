@@ -11,7 +11,7 @@ const layers: readonly (readonly [layer: string, files: string])[] = [
     "leaves",
     "clock_watch duration go_duration json_shape log log_* loopback mail_address measures network_words secret setting setting_* settings settings_* skew trouble wait",
   ],
-  ["services", "access book book_error connection entry feed feed_* frame jump link probe pulse relay socket_* token"],
+  ["services", "access book book_answer book_error connection entry feed feed_* frame jump link probe pulse relay socket_* token"],
   [
     "core",
     "alert availability experiment health history judgement probe_plan probe_target revision roster shift part_view sighting snapshot sources standing trial",

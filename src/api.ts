@@ -143,10 +143,13 @@ function trafficJson({ last, size, fps, idle }: Traffic) {
   return { last, size, fps, never: idle.kind === "never" };
 }
 
+// RFC 3339 has years of four digits.
+const serviceMsMax = Date.UTC(10_000, 0) - 1;
+
 /** A service's own time; it writes year 1 (jump) or 1970 (relay) for never. */
 function serviceTime(text: string): string | null {
   const ms = Date.parse(text);
-  return Number.isNaN(ms) || ms <= 0 ? null : time(ms);
+  return Number.isNaN(ms) || ms <= 0 || ms > serviceMsMax ? null : time(ms);
 }
 
 function newestOf(streams: readonly SeenView[]): number | null {

@@ -3,7 +3,7 @@
  * and setting that (protocol, "Book"). Every call is one request within TIMEOUT_BOOK, its body included, with a token of its
  * own. When to call, and what to do about a failure, is for `bookkeeper`.
  */
-import { z } from "zod";
+import { type Answer, errorLengthMax, isAddressable, readAvailability, readList } from "./book_answer.ts";
 import {
   type Attempt,
   BookGarbled,
@@ -88,19 +88,10 @@ interface Call extends Attempt {
   readonly resource?: string;
 }
 
-/** A success. */
-interface Answer {
-  readonly call: Call;
-  readonly status: number;
-  readonly text: string;
-}
-
 // Long enough for a clock that is behind book's by more than is tolerable elsewhere.
 const tokenLifeMs = 120_000;
 // In characters. A manifest of 20,000 resources has about 5 million.
 const answerLengthMax = 64 * 1024 * 1024;
-// Of an error only the first words are shown.
-const errorLengthMax = 64 * 1024;
 
 async function ask(source: BookSource, { clock, fetch }: BookPorts, call: Call, signal: AbortSignal): Promise<Answer> {
   const limit = timeLimit(source.timeoutMs, clock, signal);
@@ -194,50 +185,4 @@ function resourceUrl(listUrl: URL, name: string): URL {
     throw new BookUnknownResource({ tried, url: listUrl }, "its name cannot be written in an address");
   }
   return new URL(`${listUrl.href}/${encodeURIComponent(name)}`);
-}
-
-/** URLs take `.` and `..` (and `%2E`) for a way through folders, and half a surrogate pair has no escape. */
-function isAddressable(name: string): boolean {
-  return name !== "" && name !== "." && name !== ".." && name.isWellFormed();
-}
-
-// Half surrogates can't be written in an address or a database.
-const topicPart = z.string().min(1).max(256).regex(/^[^\p{Cc}\p{Cs}]*$/u);
-const resourceSchema = z.object({ topic_stub: topicPart, streams: z.array(topicPart).nullish() });
-const availabilitySchema = z.object({ available: z.boolean(), reason: z.string().nullish() });
-
-function readList(answer: Answer): BookList {
-  const list = parseJson(answer);
-  if (typeof list !== "object" || list === null || Array.isArray(list)) throw garbled(answer);
-  const entries = Object.entries(list);
-  const resources = entries.flatMap(([name, wire]) => readResource(name, wire) ?? []);
-  // Not one that can be read: that is no manifest. An empty list is one, and means that book has been restarted.
-  if (entries.length > 0 && resources.length === 0) throw garbled(answer);
-  resources.sort((a, b) => a.name < b.name ? -1 : 1);
-  return { resources, skipped: entries.length - resources.length };
-}
-
-function readResource(name: string, wire: unknown): Resource | null {
-  const parsed = resourceSchema.safeParse(wire);
-  if (!parsed.success || !isAddressable(name)) return null;
-  const { topic_stub: stub, streams } = parsed.data;
-  return { name, stub, required: [...new Set(streams?.map((stream) => `${stub}-${stream}`))].sort() };
-}
-
-function readAvailability(answer: Answer): Availability {
-  const parsed = availabilitySchema.safeParse(parseJson(answer));
-  if (!parsed.success) throw garbled(answer);
-  return { available: parsed.data.available, reason: parsed.data.reason ?? "" };
-}
-
-function parseJson(answer: Answer): unknown {
-  try {
-    return JSON.parse(answer.text);
-  } catch {
-    throw garbled(answer);
-  }
-}
-
-function garbled({ call, status, text }: Answer): BookGarbled {
-  return new BookGarbled(call, status, quoted(answerWords(text.slice(0, errorLengthMax))));
 }

@@ -30,6 +30,9 @@ const connectionsMax = 50_000;
 const topicCharsMax = 256;
 // User agents and chains of proxies are for people to read; nobody reads more.
 const textCharsMax = 500;
+// The services know a dozen; what decides is looked for among all that an entry has.
+const scopesMax = 20;
+const scopeCharsMax = 100;
 
 /**
  * The connections of all reports among `documents`: the liveliest on a topic within a report, the last report's where
@@ -46,7 +49,7 @@ export function readReports(documents: readonly unknown[], read: EntryReader): O
 export function connectionOf({ topic, scopes, fields }: Entry, stats: Connection["stats"]): Connection {
   return {
     topic,
-    scopes,
+    scopes: keptScopes(scopes),
     canRead: (fields.canRead ?? fields.can_read) === true,
     canWrite: (fields.canWrite ?? fields.can_write) === true,
     connected: textOf(fields.connected ?? fields.connected_at ?? fields.connectedAt),
@@ -121,7 +124,19 @@ function isTexts(value: unknown): value is readonly string[] {
 }
 
 function textOf(value: unknown): string {
-  return typeof value === "string" ? value.slice(0, textCharsMax) : "";
+  return typeof value === "string" ? cut(value, textCharsMax) : "";
+}
+
+function keptScopes(scopes: readonly string[]): readonly string[] {
+  const fits = scopes.length <= scopesMax && scopes.every((scope) => scope.length <= scopeCharsMax);
+  return fits
+    ? scopes.map((scope) => scope.toWellFormed())
+    : scopes.slice(0, scopesMax).map((scope) => cut(scope, scopeCharsMax));
+}
+
+/** Without half a character, which many who read JSON don't take. */
+function cut(text: string, charsMax: number): string {
+  return text.slice(0, charsMax).toWellFormed();
 }
 
 const noScopes: readonly string[] = [];

@@ -2,6 +2,7 @@
  * Which JSON documents are in a text frame? Relay writes several into one, with nothing between them, when its queue for a
  * client backs up (protocol, "Access, then websocket", 5). What the documents mean is for `jump` and `relay`. Pure.
  */
+import { tooIntricate } from "./json_shape.ts";
 import { excerpt } from "./trouble.ts";
 
 export type Frame =
@@ -13,6 +14,8 @@ const documentsMax = 10_000;
 
 /** All documents of `text`, in their order. One that can't be read makes the whole frame bad. Never throws. */
 export function splitFrame(text: string): Frame {
+  const why = tooIntricate(text);
+  if (why !== null) return { kind: "bad", why };
   try {
     return { kind: "documents", documents: [JSON.parse(text)] };
   } catch {

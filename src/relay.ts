@@ -44,7 +44,7 @@ function trafficOf(value: unknown): Traffic | "unreadable" {
   if (value === undefined || value === null) return noTraffic;
   if (!isFields(value)) return "unreadable";
   const last = typeof value.last === "number" ? `${value.last}ns` : value.last ?? "";
-  if (typeof last !== "string") return "unreadable";
+  if (typeof last !== "string" || last.length > lastCharsMax) return "unreadable";
   const idle = idleOf(last, value.last);
   return idle === null ? "unreadable" : { last, idle, size: numberOf(value.size), fps: numberOf(value.fps) };
 }
@@ -52,7 +52,7 @@ function trafficOf(value: unknown): Traffic | "unreadable" {
 function idleOf(last: string, raw: unknown): Idle | null {
   if (last === "" || last.toLowerCase() === "never") return never;
   const ms = typeof raw === "number" ? raw / 1e6 : goDurationMs(last);
-  return ms === null || !Number.isFinite(ms) ? null : { kind: "for", ms: Math.max(0, ms) };
+  return ms === null || !Number.isFinite(ms) ? null : { kind: "for", ms: Math.min(Math.max(0, ms), idleMsMax) };
 }
 
 function numberOf(value: unknown): number {
@@ -64,5 +64,9 @@ function generationOf(connections: ReadonlyMap<string, Connection>): Decoded["ge
   return connections.size === 0 ? "measured" : "unmeasured";
 }
 
+// The longest that Go writes has 25.
+const lastCharsMax = 64;
+// The longest that Go knows is 292 years, which no calendar of ours reaches back.
+const idleMsMax = 100 * 365 * 86_400_000;
 const never: Idle = { kind: "never" };
 const noTraffic: Traffic = { last: "", idle: never, size: 0, fps: 0 };

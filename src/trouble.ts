@@ -21,8 +21,9 @@ export const sentenceCharsMax = 600;
 /** Somebody else's words made safe to repeat: one line, no control characters, 200 characters at most, or `charsMax`. */
 export function excerpt(words: string, charsMax = 200): string {
   // deno-lint-ignore no-control-regex -- control characters are the point
-  const line = words.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, " ").trim();
-  return line.length <= charsMax ? line : `${line.slice(0, charsMax - 1)}…`;
+  const line = words.replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g, " ").trim();
+  // Half a character, there before or left by the cut, is none in UTF-8.
+  return (line.length <= charsMax ? line : `${line.slice(0, charsMax - 1)}…`).toWellFormed();
 }
 
 /**
@@ -42,9 +43,13 @@ export function answerWords(body: string): string {
   }
 }
 
+// Of which the first 200 are shown. Looking for the end of what has none takes the square of its length.
+const htmlCharsMax = 16_384;
+
 function htmlWords(body: string): string {
   return body
-    .replace(/<(style|script)\b[\s\S]*?<\/\1>|<[^>]*>/gi, " ")
+    .slice(0, htmlCharsMax)
+    .replace(/<(style|script)\b[\s\S]*?<\/\1>|<[^<>]*>/gi, " ")
     .replace(/&(amp|lt|gt|quot|#39|nbsp);/g, (_, name: string) => entities[name] ?? " ")
     .replace(/\s+/g, " ");
 }

@@ -1,0 +1,129 @@
+/** What is kept of what others say: how much of it, and how long a text may be. */
+import assert from "node:assert/strict";
+import { type BookGarbled, isBookError } from "../src/book_error.ts";
+import { decodeJump } from "../src/jump.ts";
+import { splitFrame } from "../src/frame.ts";
+import { tooIntricate } from "../src/json_shape.ts";
+import { decodeRelay } from "../src/relay.ts";
+import { answerWords, excerpt } from "../src/trouble.ts";
+import { AnsweringBook } from "./fixtures/answering_book.ts";
+import { hostileList, megabyteOf, unsafe } from "./fixtures/hostile.ts";
+
+const never = new AbortController().signal;
+const topic = "pend00-st-data";
+const relayEntry = (fields: object) => ({ topic, scopes: ["expt"], stats: { tx: { last: "5ms" } }, ...fields });
+const one = (fields: object) => decodeRelay([[relayEntry(fields)]])?.connections.get(topic);
+
+Deno.test("of texts of a million characters in an entry a few hundred are kept", () => {
+  const text = megabyteOf("ab");
+  const kept = one({ userAgent: text, remoteAddr: text, connected: text, expiresAt: text, scopes: ["expt", text] });
+
+  assert.deepEqual(
+    [kept?.userAgent, kept?.remoteAddr, kept?.connected, kept?.expiresAt, kept?.scopes[1]].map((each) => each?.length),
+    [500, 500, 500, 500, 100],
+  );
+});
+
+Deno.test("of a million scopes the first are kept, and all of them decide", () => {
+  const scopes = Array.from({ length: 1_000_000 }, (_, at) => `s${at}`);
+  const host = decodeJump([[{ topic: "pend00", scopes: [...scopes, "host"] }]])?.connections.get("pend00");
+
+  assert.equal(host?.scopes.length, 20);
+});
+
+Deno.test("what is kept has no half of a character, whether it came so or was cut", () => {
+  const kept = one({ userAgent: "x".repeat(499) + "😀", remoteAddr: "\ud800y", scopes: ["expt", "\udc00"] });
+
+  assert.deepEqual([kept?.userAgent.at(-1), kept?.remoteAddr, kept?.scopes], ["\ufffd", "\ufffdy", ["expt", "\ufffd"]]);
+});
+
+Deno.test("a last longer than any that Go writes makes the entry one that can't be read", () => {
+  const decode = (last: string) => decodeRelay([[relayEntry({ stats: { tx: { last } } })]]);
+
+  assert.equal(decode("1s".repeat(32))?.skipped, 0);
+  assert.equal(decode(`${"1s".repeat(32)}1s`)?.skipped, 1);
+  assert.equal(decode(megabyteOf("9"))?.skipped, 1);
+});
+
+const century = 100 * 365 * 86_400_000;
+for (const last of ["2562047h47m16.854775807s", `${"9".repeat(60)}h`, 1e300, Number.MAX_VALUE]) {
+  Deno.test(`a stream that was silent for ${last} was so for a century: no date of ours is further back`, () => {
+    assert.deepEqual(one({ stats: { tx: { last } } })?.stats?.tx.idle, { kind: "for", ms: century });
+  });
+}
+
+const bracketed: Record<string, string> = {
+  "brackets that never close": megabyteOf("[") + "[",
+  "brackets that close": megabyteOf("[") + megabyteOf("]"),
+  "objects within objects": megabyteOf('{"a":') + megabyteOf("}"),
+  "nothing but empty lists": `[${"[],".repeat(1_000_001)}[]]`,
+  "nothing but empty objects, as several documents": "{}".repeat(1_000_001),
+};
+for (const [name, text] of Object.entries(bracketed)) {
+  Deno.test(`a frame of ${name} is bad, and is not read as JSON`, () => {
+    const frame = splitFrame(text);
+    assert.match(
+      frame.kind === "bad" ? frame.why : "taken",
+      /^it is nested deeper than 64|^there are more than 1000000 /,
+    );
+  });
+}
+
+Deno.test("brackets in texts don't count, and neither do those of the largest report there could be", () => {
+  const entry = JSON.stringify(relayEntry({ userAgent: '[[[{{{\\"[["'.repeat(10), stats: { tx: {}, rx: {} } }));
+
+  assert.equal(tooIntricate(`[${Array.from({ length: 50_000 }, () => entry).join(",")}]`), null);
+  assert.equal(tooIntricate(JSON.stringify(megabyteOf("[") + '"' + megabyteOf("\\"))), null);
+});
+
+Deno.test("of a manifest of 30,000 resources 20,000 are used and the others counted", async () => {
+  const list = Array.from({ length: 30_000 }, (_, at) => [`r${at}`, { topic_stub: `e${at}`, streams: [] }]);
+  await using server = new AnsweringBook(() => Response.json(Object.fromEntries(list)));
+
+  const { resources, skipped } = await server.book.resources(never);
+  assert.deepEqual([resources.length, skipped], [20_000, 10_000]);
+});
+
+const resources: Record<string, [name: string, wire: object]> = {
+  "whose name is too long": ["r".repeat(257), { topic_stub: "a", streams: [] }],
+  "with too many streams": ["r", { topic_stub: "a", streams: Array.from({ length: 101 }, (_, at) => `st-${at}`) }],
+  "with a stub of a megabyte": ["r", { topic_stub: megabyteOf("a"), streams: [] }],
+};
+for (const [what, [name, wire]] of Object.entries(resources)) {
+  Deno.test(`a resource ${what} is left out and counted`, async () => {
+    const well = { topic_stub: "well", streams: [] };
+    await using server = new AnsweringBook(() => Response.json({ [name]: wire, well }));
+
+    const list = await server.book.resources(never);
+    assert.deepEqual([list.resources.map(({ name }) => name), list.skipped], [["well"], 1]);
+  });
+}
+
+for (const text of [megabyteOf("["), `{"r":${megabyteOf("[")}`, `{"r":{"x":[${"[],".repeat(1_000_001)}[]]}}`]) {
+  Deno.test(`a manifest of ${text.slice(0, 12)}… is not read`, async () => {
+    await using server = new AnsweringBook(() => new Response(text));
+    await assert.rejects(server.book.resources(never), (error: BookGarbled) => isBookError(error) && error.retryable);
+  });
+}
+
+Deno.test("of a reason of a megabyte the first words are kept, and none has half a character", async () => {
+  const reasons = [megabyteOf("because "), "x\\ud800"];
+  await using server = new AnsweringBook(() => new Response(`{"available":false,"reason":"${reasons.shift()}"}`));
+
+  assert.equal((await server.book.availability("r", never)).reason.length, 500);
+  assert.equal((await server.book.availability("r", never)).reason, "x\ufffd");
+});
+
+Deno.test("somebody else's words never move a terminal, turn writing round, begin a line or hold half a character", () => {
+  for (const text of [...hostileList, ...hostileList.map(megabyteOf)]) {
+    const words = excerpt(text);
+    assert.doesNotMatch(words, unsafe);
+    assert.doesNotMatch(words, /\n/);
+    assert.ok(words.length <= 200);
+  }
+});
+
+Deno.test("of a proxy's page only the beginning is looked at", () => {
+  assert.equal(answerWords(`<html>${" ".repeat(20_000)}the end</html>`), "");
+  assert.equal(answerWords(`${"<".repeat(16_384)}b>bold`), excerpt("<".repeat(300)));
+});
