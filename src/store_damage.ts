@@ -43,10 +43,15 @@ function isOfSqlite(error: unknown): error is Error {
   return error instanceof Error && "code" in error && error.code === "ERR_SQLITE_ERROR";
 }
 
-/** Renames a store file, and what SQLite keeps beside it, to a name that is free. Returns that. */
+/** Renames a damaged store file, and what SQLite keeps beside it, to a name that is free. Returns that. */
 export function setAside(file: string, nowMs: number): string {
   const time = new Date(nowMs).toISOString().replace(/[-:]|\.\d+/g, "");
-  const aside = freeName(`${file}.damaged-${time}`);
+  return moveAside(file, `${file}.damaged-${time}`);
+}
+
+/** Renames a store file, and what is beside it, to `name` or one like it that is free. Returns that. */
+export function moveAside(file: string, name: string): string {
+  const aside = freeName(name);
   for (const part of parts) {
     if (exists(file + part)) Deno.renameSync(file + part, aside + part);
   }
@@ -63,7 +68,7 @@ function freeName(name: string): string {
   }
 }
 
-function exists(path: string): boolean {
+export function exists(path: string): boolean {
   try {
     Deno.lstatSync(path);
     return true;

@@ -7,6 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers/promises";
 import { type Change, type Store, StoreFailed, StoreLocked } from "./store.ts";
 import { checkIntegrity, isDamage, setAside, trusting } from "./store_damage.ts";
+import { filesOf, type Identity, isGone, writeAnew } from "./store_gone.ts";
 import { lockFile, lockStore, type StoreLock } from "./store_lock.ts";
 import { createReader, type Reader } from "./store_read.ts";
 import { migrate, migrations, versionOf } from "./store_tables.ts";
@@ -33,7 +34,7 @@ export async function openSqliteStore(
   const lock = locked(file, times.nowMs);
   try {
     const { opened, damaged } = openedOrBegun(file, times.nowMs);
-    return { store: sqliteStore(file, opened, lock), damaged };
+    return { store: sqliteStore(file, opened, { lock, nowMs: times.nowMs }), damaged };
   } catch (error) {
     lock.release();
     throw failed(`open the store ${file}`, error, file);
@@ -46,8 +47,29 @@ interface Opened {
   readonly writer: Writer;
 }
 
-function sqliteStore(file: string, { db, reader, writer }: Opened, lock: StoreLock): Store {
+function sqliteStore(file: string, opened: Opened, held: { lock: StoreLock; nowMs: number }): Store {
   let isOpen = true;
+  let { lock } = held;
+  let files = filesOf(file);
+
+  /** Throws StoreFailed where the file was gone, mended or not: people are to know. The next attempt finds it mended. */
+  function findFile(): void {
+    // The lock first: without it another monitor may have begun a store of its own here.
+    if (isGone(lockFile(file), files.lock)) lock = lockedAnew(file, lock, held.nowMs);
+    if (!isGone(file, files.store)) return;
+    const gone = `The store ${file} was deleted or replaced while in use`;
+    try {
+      const { opened: anew, found } = openedAnew(file, opened.db, files.log);
+      closed(opened.db);
+      opened = anew;
+      files = filesOf(file);
+      const then = found === null ? "" : ` (what was found in its place is now ${found})`;
+      throw new StoreFailed(`${gone}: it has been written anew, with all that was in it${then}`);
+    } catch (error) {
+      if (error instanceof StoreFailed) throw error;
+      throw new StoreFailed(`${gone}, and cannot be written anew: ${faultWords(error)}`, { cause: error });
+    }
+  }
 
   function attempt<T>(tried: string, work: () => T): Promise<T> {
     return Promise.try(() => {
@@ -62,24 +84,51 @@ function sqliteStore(file: string, { db, reader, writer }: Opened, lock: StoreLo
 
   return {
     kind: "durable",
-    load: (max) => attempt("read", () => reader.read(max)),
-    turns: (experiment, range) => attempt("read", () => reader.turns(experiment, range)),
-    record: (changes) => attempt("write", () => record(checked(changes), db, writer)),
+    load: (max) => attempt("read", () => opened.reader.read(max)),
+    turns: (experiment, range) => attempt("read", () => opened.reader.turns(experiment, range)),
+    record: (changes) =>
+      attempt("write", () => {
+        findFile();
+        record(checked(changes), opened);
+      }),
     async prune(beforeMs) {
-      const deleted = () => attempt("write", () => writer.prune({ beforeMs, max: prunedAtOnceMax }));
+      const deleted = () => attempt("write", () => opened.writer.prune({ beforeMs, max: prunedAtOnceMax }));
       while (await deleted() === prunedAtOnceMax) await setImmediate();
     },
     close: () =>
       Promise.try(() => {
         if (!isOpen) return;
         isOpen = false;
-        closed(db);
+        closed(opened.db);
         lock.release();
       }),
   };
 }
 
-function record(changes: readonly Change[], db: DatabaseSync, writer: Writer): void {
+function lockedAnew(file: string, lock: StoreLock, nowMs: number): StoreLock {
+  Deno.mkdirSync(dirname(file), { recursive: true });
+  const next = locked(file, nowMs);
+  lock.release();
+  return next;
+}
+
+function openedAnew(
+  file: string,
+  gone: DatabaseSync,
+  log: Identity,
+): { opened: Opened; found: string | null } {
+  const found = writeAnew(gone, { file, log });
+  const db = new DatabaseSync(file);
+  try {
+    return { opened: readied(db), found };
+  } catch (error) {
+    closed(db);
+    Deno.removeSync(file); // the next attempt makes another
+    throw error;
+  }
+}
+
+function record(changes: readonly Change[], { db, writer }: Opened): void {
   if (changes.length === 0) return;
   db.exec("BEGIN IMMEDIATE");
   try {
@@ -145,14 +194,25 @@ function prepared(db: DatabaseSync): Opened {
   db.exec(`PRAGMA busy_timeout = ${busyMs}`);
   versionOf(db); // before all else: what a newer version has made may look damaged to this one
   trusting(() => checkIntegrity(db));
-  db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${logBytesMax}`);
+  makeOfThisVersion(db);
+  return trusting(() => {
+    const opened = { db, reader: createReader(db), writer: createWriter(db) };
+    opened.reader.verify();
+    return opened;
+  });
+}
+
+/** The same for a file that was written by this program just now. */
+function readied(db: DatabaseSync): Opened {
+  makeOfThisVersion(db);
+  return { db, reader: createReader(db), writer: createWriter(db) };
+}
+
+function makeOfThisVersion(db: DatabaseSync): void {
+  db.exec(`PRAGMA busy_timeout = ${busyMs}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL`);
+  db.exec(`PRAGMA journal_size_limit = ${logBytesMax}`);
   migrate(db);
   db.exec(`PRAGMA user_version = ${migrations.length}`); // it is that: a write, to know now if none is possible
-  return trusting(() => {
-    const reader = createReader(db);
-    reader.verify();
-    return { db, reader, writer: createWriter(db) };
-  });
 }
 
 function closed(db: DatabaseSync): void {

@@ -1,0 +1,71 @@
+/**
+ * What becomes of a store whose file was deleted, or replaced by another, while it was in use. SQLite goes on writing to the
+ * file that has no name any more, and nobody would miss it before the next start. All of it can still be read there, so it is
+ * written anew under its name. What somebody else has put there is renamed, never deleted.
+ */
+import { dirname } from "node:path";
+import type { DatabaseSync } from "node:sqlite";
+import { exists, moveAside } from "./store_damage.ts";
+import { lockFile } from "./store_lock.ts";
+
+/** Which file has a name now; null where none has. */
+export type Identity = string | null;
+
+/** The files that are in use: what has their names later may be others. */
+export interface Files {
+  readonly store: Identity;
+  readonly log: Identity;
+  readonly lock: Identity;
+}
+
+export function filesOf(file: string): Files {
+  return { store: identityOf(file), log: identityOf(`${file}-wal`), lock: identityOf(lockFile(file)) };
+}
+
+function identityOf(path: string): Identity {
+  try {
+    const { dev, ino } = Deno.statSync(path);
+    return `${dev} ${ino}`;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error; // it may be there all the same: a folder that is closed to us for a while
+  }
+}
+
+/** Whether `path` is known to be another file than it was. */
+export function isGone(path: string, was: Identity): boolean {
+  try {
+    return identityOf(path) !== was;
+  } catch {
+    return false; // nobody can tell now
+  }
+}
+
+/**
+ * Writes all that `db` holds to a new file called `file`. `log`: what SQLite's own log beside it was. Returns what the file
+ * that had the name was renamed to, null if there was none. Throws what the system or SQLite says, and then nothing has
+ * changed under that name.
+ */
+export function writeAnew(db: DatabaseSync, { file, log }: { file: string; log: Identity }): string | null {
+  const fresh = `${file}.new`;
+  Deno.mkdirSync(dirname(file), { recursive: true });
+  if (exists(fresh)) Deno.removeSync(fresh); // of an attempt that failed
+  db.prepare("VACUUM INTO ?").run(fresh);
+  flush(fresh);
+  // Its own log stays behind when a file is deleted by name: a new file must not find it.
+  if (log !== null && identityOf(`${file}-wal`) === log) removeLog(file);
+  const found = exists(file) ? moveAside(file, `${file}.found`) : null;
+  removeLog(file);
+  Deno.renameSync(fresh, file);
+  return found;
+}
+
+function removeLog(file: string): void {
+  for (const part of ["-wal", "-shm"]) if (exists(file + part)) Deno.removeSync(file + part);
+}
+
+/** What is to survive a power cut must be on the disk before it has its name. */
+function flush(path: string): void {
+  using file = Deno.openSync(path, { read: true, write: true });
+  file.syncSync();
+}
