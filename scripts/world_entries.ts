@@ -187,7 +187,8 @@ function streamClients({ topic, senders, userMs }: Stream, nowMs: number): Relay
     const traffic = { last: goDuration(20), size: 20, fps: 1.5 };
     const scopes = canWrite ? ["read", "write"] : ["read"];
     const expiresMs = connectedMs + 3_600_000;
-    return { ...common, scopes, canWrite, connectedMs, expiresMs, [canWrite ? "tx" : "rx"]: traffic };
+    const userAgent = `Mozilla/5.0 (visitor ${connectedMs})`; // clients say what they like, and seldom the same
+    return { ...common, userAgent, scopes, canWrite, connectedMs, expiresMs, [canWrite ? "tx" : "rx"]: traffic };
   });
   return [...sending, ...users];
 }
