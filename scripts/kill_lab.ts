@@ -49,6 +49,10 @@ const changes: Readonly<Record<string, readonly [times: number, change: Change]>
   "mail deferred": [1, ({ world }, dice) => world.mailbox.refuse(dice.pick(["MAIL", "DATA"] as const), 451, "later")],
   "mail refused": [1, ({ world }, dice) => world.mailbox.refuse(dice.pick(["RCPT", "DATA"] as const), 550, "no")],
   "mail unsaid": [1, ({ world }) => world.mailbox.dropAfterData()],
+  "hook away": [1, ({ world }, dice) => dice.chance(0.5) ? world.hook.stop() : world.hook.fail({ kind: "hang" })],
+  "hook answers": [2, ({ world }, dice) => world.hook.answer(dice.pick([400, 409, 500, 503]))],
+  "hook unsaid": [1, ({ world }) => world.hook.dropNext()],
+  "hook back": [2, ({ world }) => world.hook.start()],
   "mail back": [4, ({ world }) => world.mailbox.start()],
   "feed away": [
     1,
@@ -102,10 +106,11 @@ export class KillLab {
 
   /** The services are well; the experiments are as they are. */
   async heal(): Promise<void> {
-    const { book, mailbox } = this.world;
+    const { book, mailbox, hook } = this.world;
     await book.start();
     if (book.loaded().length === 0) this.world.loadManifest();
     await mailbox.start();
+    if (hook.mode.kind !== "up") await hook.start();
     await this.feedsBack();
   }
 

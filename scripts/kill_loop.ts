@@ -6,10 +6,13 @@
  */
 import { parseArgs } from "node:util";
 import { systemClock as clock } from "../src/wait.ts";
+import type { Deliveries } from "./kill_deliveries.ts";
 import { Dice } from "./kill_dice.ts";
 import { type Moment, type MomentName, momentNames, moments } from "./kill_moment.ts";
 import { Settler } from "./kill_settle.ts";
 import { KillStage } from "./kill_stage.ts";
+
+type Repeats = Deliveries<object>["repeats"];
 
 export interface KillCounts {
   readonly seed: number;
@@ -18,7 +21,10 @@ export interface KillCounts {
   /** By moment: how often it came, and how often it did not and the program was killed all the same. */
   readonly kills: Record<string, { came: number; late: number }>;
   mails: number;
-  repeats: { unsaid: number; unmarked: number };
+  mailRepeats: Repeats;
+  /** To the webhook. */
+  posts: number;
+  postRepeats: Repeats;
   puts: number;
   raced: number;
   events: number;
@@ -61,8 +67,9 @@ class KillLoop {
     this.#settler = new Settler(stage);
     this.dice = new Dice(seed);
     const kills = Object.fromEntries(momentNames.map((name) => [name, { came: 0, late: 0 }]));
-    const none = { rounds: 0, rests: 0, mails: 0, puts: 0, raced: 0, events: 0, turns: 0 };
-    this.counts = { seed, ...none, repeats: { unsaid: 0, unmarked: 0 }, kills };
+    const none = { rounds: 0, rests: 0, mails: 0, posts: 0, puts: 0, raced: 0, events: 0, turns: 0 };
+    const repeats = { unsaid: 0, unmarked: 0 };
+    this.counts = { seed, ...none, mailRepeats: repeats, postRepeats: repeats, kills };
   }
 
   /** One life of the program, and its end. */
@@ -118,7 +125,7 @@ class KillLoop {
     const { jump, relay } = stage.world;
     await this.#patiently(() => jump.watchers > 0 && relay.watchers > 0);
     if (moment.on === "report") return await this.#atReport(moment.how);
-    if (moment.on === "commit") return await this.#atCommit();
+    if (moment.on === "commit") return await stage.killWriting(() => stage.lab.stir(dice), patienceMs);
     stage.lab.stir(dice);
     await this.#patiently(() => stage.subject?.isKilled);
   }
@@ -137,35 +144,29 @@ class KillLoop {
     stage.kill("a report has come");
   }
 
-  async #atCommit(): Promise<void> {
-    const stage = this.#stage;
-    const watch = Deno.watchFs(`${stage.folder}/store`);
-    const seen = new AbortController();
-    clock.wait(patienceMs, seen.signal).then(() => watch.close(), () => {}); // it was seen in time
-    stage.lab.stir(this.dice);
-    for await (const { kind, paths } of watch) {
-      if (kind !== "modify" || !paths.some((path) => path.endsWith("-wal"))) continue;
-      stage.kill("the store is being written");
-      break; // which closes the watch
-    }
-    seen.abort();
-  }
-
   async #patiently(condition: () => unknown): Promise<void> {
     await this.#stage.until(condition, "a moment", patienceMs).catch(() => {}); // it may never come
   }
 
   #check(): void {
     this.#settler.check();
-    const { mails, book: { counts: { puts, raced } } } = this.#stage;
-    const { events, turns } = mails;
-    Object.assign(this.counts, { mails: mails.arrived.length, repeats: mails.repeats, puts, raced, events, turns });
+    const { audit: { mails, hooks, recorded }, book: { counts: { puts, raced } } } = this.#stage;
+    const came = { mails: mails.arrived.length, posts: hooks.arrived.length };
+    Object.assign(this.counts, {
+      ...came,
+      mailRepeats: mails.repeats,
+      postRepeats: hooks.repeats,
+      puts,
+      raced,
+      ...recorded,
+    });
   }
 
   async #askedToEnd(): Promise<void> {
-    const { subject } = this.#stage;
+    const { subject, audit, life } = this.#stage;
     subject?.ask();
     await subject?.gone();
+    if (subject) audit.ended(life, subject, null);
     if (subject?.ended?.code !== 0) throw new Error(`asked to end, it ended with ${JSON.stringify(subject?.ended)}`);
   }
 

@@ -23,6 +23,8 @@ export type Moment =
   | { readonly on: "time"; readonly withinMs: number };
 
 const isPut = (step: Step, kind: "http-asked" | "http-answered") => step.kind === kind && step.asked.method === "PUT";
+const isPost = (step: Step, kind: "http-asked" | "http-answered") =>
+  step.kind === kind && step.asked.method === "POST" && (step.kind === "http-asked" || step.status < 300);
 const isGet = (step: Step) =>
   step.kind === "http-answered" && step.asked.method === "GET" && /\/resources\/./.test(step.asked.target);
 const isTaken = (step: Step) => step.kind === "smtp-answer" && step.taken;
@@ -44,6 +46,18 @@ export const moments = {
   "a PUT is done, its answer not sent": { on: "step", is: (step) => isPut(step, "http-answered"), how: "withheld" },
   "the answer to a PUT is there, unseen": { on: "step", is: (step) => isPut(step, "http-answered"), how: "unseen" },
   "the answer to a PUT has come": { on: "step", is: (step) => isPut(step, "http-answered"), how: "seen" },
+  "a webhook message is sent, and does not arrive": {
+    on: "step",
+    is: (step) => isPost(step, "http-asked"),
+    how: "withheld",
+  },
+  "a webhook message was taken, its answer not sent": {
+    on: "step",
+    is: (step) => isPost(step, "http-answered"),
+    how: "withheld",
+  },
+  "the webhook's answer is there, unseen": { on: "step", is: (step) => isPost(step, "http-answered"), how: "unseen" },
+  "the webhook's answer has come": { on: "step", is: (step) => isPost(step, "http-answered"), how: "seen" },
 } as const satisfies Record<string, Moment>;
 
 export type MomentName = keyof typeof moments;

@@ -35,7 +35,7 @@ export class Settler {
 
   /** Throws what was found wrong so far. */
   check(faults: readonly string[] = []): void {
-    const all = [...faults, ...this.#stage.mails.faults, ...this.#stage.book.faults];
+    const all = [...faults, ...this.#stage.audit.faults, ...this.#stage.book.faults];
     if (all.length > 0) throw new Error(all.join("\n  "));
   }
 
@@ -55,8 +55,7 @@ export class Settler {
     const [, experiments] = await this.#said();
     this.#known = knownOf(experiments);
     const stored = storeContents(stage.storeFile);
-    stage.mails.collect(stage.world.mailbox.mails);
-    stage.mails.atRest(stored, stage.lab);
+    stage.audit.atRest(stored, stage.lab);
     const faults = stored.alerts.map((code) => `the alert ${code} is still up`);
     for (const said of experiments) {
       const name = said.topic_name;

@@ -3,7 +3,7 @@
  * again, with one store. What happens in between, and at which moments it is killed, is for whoever plays on it.
  */
 import { systemClock } from "../src/wait.ts";
-import { MailAudit } from "./kill_audit.ts";
+import { Audit } from "./kill_audit.ts";
 import { BookAudit } from "./kill_book_audit.ts";
 import { KillLab } from "./kill_lab.ts";
 import type { How, Moment } from "./kill_moment.ts";
@@ -22,7 +22,7 @@ const never = new AbortController().signal;
 export class KillStage implements Watcher, AsyncDisposable {
   readonly world: World;
   readonly lab: KillLab;
-  readonly mails = new MailAudit();
+  readonly audit = new Audit();
   readonly book: BookAudit;
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
@@ -37,15 +37,17 @@ export class KillStage implements Watcher, AsyncDisposable {
   onStep: (step: Step) => void = () => {};
   #aim: { moment: Moment & { on: "step" }; pauseMs: number } | null = null;
 
-  private constructor(world: World, folder: string, taps: { book: Tap; mail: Tap }) {
+  private constructor(world: World, folder: string, taps: { book: Tap; mail: Tap; hook: Tap }) {
     this.world = world;
     this.folder = folder;
-    this.#taps = [taps.book, taps.mail];
-    taps.book.lead({ servicePort: Number(world.book.host.split(":")[1]), watcher: this });
+    this.#taps = Object.values(taps);
+    taps.book.lead({ servicePort: portOf(world.book.host), watcher: this });
     taps.mail.lead({ servicePort: world.mailbox.port, watcher: this });
+    taps.hook.lead({ servicePort: portOf(world.hook.host), watcher: this });
     this.env = {
       ...world.env,
       STATUS_EMAIL_PORT: String(taps.mail.port),
+      STATUS_WEBHOOK_URL: world.hook.url.replace(world.hook.host, `127.0.0.1:${taps.hook.port}`),
       STATUS_HEALTH_EVENTS: "10000",
       STATUS_HEALTH_LAST: "2s",
       STATUS_HEALTH_STARTUP: "500ms",
@@ -65,8 +67,12 @@ export class KillStage implements Watcher, AsyncDisposable {
 
   static async open(): Promise<KillStage> {
     // The wires are there before the world, whose settings name them.
-    const taps = { book: new Tap(httpTalk), mail: new Tap(smtpTalk) };
-    const world = await startWorld({ reportEveryMs: 100, proxies: { book: `127.0.0.1:${taps.book.port}` } });
+    const taps = { book: new Tap(httpTalk), mail: new Tap(smtpTalk), hook: new Tap(httpTalk) };
+    const world = await startWorld({
+      reportEveryMs: 100,
+      hook: true,
+      proxies: { book: `127.0.0.1:${taps.book.port}` },
+    });
     const stage = new KillStage(world, await Deno.makeTempDir({ prefix: "kill" }), taps);
     await Deno.mkdir(`${stage.folder}/store`);
     return stage;
@@ -115,6 +121,20 @@ export class KillStage implements Watcher, AsyncDisposable {
     this.kill("what came is unseen");
   }
 
+  /** Killed as soon as its store is written to, if that is within `ms` after `act`. */
+  async killWriting(act: () => void, ms: number): Promise<void> {
+    const watch = Deno.watchFs(`${this.folder}/store`);
+    const seen = new AbortController();
+    clock.wait(ms, seen.signal).then(() => watch.close(), () => {}); // it was seen in time
+    act();
+    for await (const { kind, paths } of watch) {
+      if (kind !== "modify" || !paths.some((path) => path.endsWith("-wal"))) continue;
+      this.kill("its store is being written");
+      break; // which closes the watch
+    }
+    seen.abort();
+  }
+
   /** After its end: what it left, which has to be whole. */
   async buried(): Promise<StoreContents | null> {
     const { subject, life } = this;
@@ -123,15 +143,15 @@ export class KillStage implements Watcher, AsyncDisposable {
       throw new Error(`the program ended with ${JSON.stringify(subject?.ended)}`);
     }
     const left = await autopsy(this.storeFile, this.folder);
-    this.mails.killed(life, left);
+    this.audit.ended(life, subject, left);
     return left;
   }
 
   before(step: Step): boolean {
-    if (step.kind === "smtp-message") {
-      const now = { atMs: clock.nowMs(), life: this.life };
-      this.mails.handed(step.raw, now, (id) => storedLetter(this.storeFile, id));
-    }
+    const now = { atMs: clock.nowMs(), life: this.life };
+    const letterOf = (text: string) => storedLetter(this.storeFile, text);
+    if (step.kind === "smtp-message") this.audit.mailed(step.raw, now, letterOf);
+    if (isPost(step) && step.kind === "http-asked") this.audit.posted(step.asked.body, now, letterOf);
     this.onStep(step);
     const how = this.#aimed(step);
     if (how === null) return true;
@@ -141,7 +161,8 @@ export class KillStage implements Watcher, AsyncDisposable {
   }
 
   after(step: Step): void {
-    if (step.kind === "smtp-answer" && step.taken) this.mails.told();
+    if (step.kind === "smtp-answer" && step.taken) this.audit.mails.told();
+    if (isPost(step) && step.kind === "http-answered" && step.status < 300) this.audit.hooks.told();
     this.book.answered(step, this.life);
     const how = this.#aimed(step);
     if (how === "unseen") this.kill(`unseen ${wordsOf(step)}`);
@@ -203,6 +224,14 @@ export class KillStage implements Watcher, AsyncDisposable {
 
 /** It was to run, and does not. */
 class Gone extends Error {}
+
+function isPost(step: Step): boolean {
+  return "asked" in step && step.asked.method === "POST";
+}
+
+function portOf(host: string): number {
+  return Number(host.split(":")[1]);
+}
 
 function wordsOf(step: Step): string {
   if (!("asked" in step)) return step.kind;

@@ -18,6 +18,7 @@ export interface StoredEvent {
 /** What a letter tells of, and the message that was made of it. */
 export interface StoredLetter {
   readonly id: string;
+  readonly channel: string;
   readonly frozen: string | null;
   readonly events: readonly Omit<StoredEvent, "id">[];
   readonly alerts: readonly z.infer<typeof alertSchema>[];
@@ -43,15 +44,10 @@ export function storeContents(file: string): StoreContents {
   }
 }
 
-/** The letter of that id as it is recorded now; null where there is none. */
-export function storedLetter(file: string, id: string): StoredLetter | null {
-  const db = new DatabaseSync(file, { readOnly: true });
-  try {
-    const row = db.prepare("SELECT * FROM letters WHERE id = ?").get(id);
-    return row ? letterOf(row) : null;
-  } finally {
-    db.close();
-  }
+/** The letter whose message this is, as it is recorded now; null where there is none. */
+export function storedLetter(file: string, message: string): StoredLetter | null {
+  const { letters } = storeContents(file);
+  return letters.find(({ frozen }) => frozen?.trimEnd() === message.trimEnd()) ?? null;
 }
 
 /**
@@ -117,6 +113,7 @@ function letterOf(row: Record<string, unknown>): StoredLetter {
   const { events, alerts } = bodySchema.parse(JSON.parse(String(row.body)));
   return {
     id: String(row.id),
+    channel: String(row.channel),
     // As `storedText` writes it.
     frozen: row.frozen === null ? null : String(JSON.parse(`"${row.frozen}"`)),
     events: events.map(({ experiment, atMs, issues }) => ({ experiment, atMs, issues: issues.map(issueText) })),

@@ -11,11 +11,16 @@ import { Settler } from "../scripts/kill_settle.ts";
 import { KillStage } from "../scripts/kill_stage.ts";
 import type { Step } from "../scripts/kill_talk.ts";
 
+interface Left {
+  readonly event: boolean;
+  readonly letter: "none" | "open" | "frozen";
+}
+
 interface Row {
   /** pend02's only stream changes, and the program is killed. */
   readonly kill: (stage: KillStage, change: () => void) => Promise<void>;
   /** What the dead program has left: whether the event is recorded, and its mail owed (`frozen`: it may have been sent). */
-  readonly left: { readonly event: boolean; readonly letter: "none" | "open" | "frozen" };
+  readonly left: Left | "all or nothing";
   /** What book has been told by then. */
   readonly puts: 0 | 1;
   /** How often its mail has come in the end. */
@@ -67,6 +72,16 @@ const rows: Readonly<Record<string, Row>> = {
     puts: 1,
     copies: 1,
   },
+  "as it is recorded": {
+    kill: (stage, change) =>
+      stage.killWriting(() => {
+        change();
+        stage.world.relay.reportNow();
+      }, 30_000),
+    left: "all or nothing",
+    puts: 0,
+    copies: 1,
+  },
   "before SMTP": { kill: at("it connects to the mail server"), left: inFlight, puts: 1, copies: 1 },
   "after DATA, which does not arrive": {
     kill: at("a message is sent, and does not arrive"),
@@ -105,8 +120,9 @@ Deno.test("killed at any step of an event's life, it tells of it once, repeats o
       const left = await stage.buried();
       stage.onStep = () => {};
 
-      const [letter] = left?.letters ?? [];
-      assert.deepEqual({ event: (left?.events.length ?? 0) > before.events, letter: stateOf(letter) }, row.left);
+      const letter = left?.letters.find(({ channel }) => channel === "mail");
+      const found = { event: (left?.events.length ?? 0) > before.events, letter: stateOf(letter) };
+      assert.deepEqual(found, row.left !== "all or nothing" ? row.left : found.event ? owed : untold);
       assert.equal(putsOf(stage) - before.puts, row.puts);
       await settler.rest();
       const { events, puts, mails, letters } = countsOf(stage);
@@ -154,7 +170,7 @@ function hold(file: string): Disposable {
   return { [Symbol.dispose]: () => db.close() };
 }
 
-function stateOf(letter: { frozen: string | null } | undefined): Row["left"]["letter"] {
+function stateOf(letter: { frozen: string | null } | undefined): Left["letter"] {
   if (letter === undefined) return "none";
   return letter.frozen === null ? "open" : "frozen";
 }
@@ -164,7 +180,6 @@ function putsOf(stage: KillStage): number {
 }
 
 function countsOf(stage: KillStage) {
-  const { events, arrived } = stage.mails;
-  const letters = new Set(arrived.map(({ handed }) => handed.id)).size;
-  return { events, puts: putsOf(stage), mails: arrived.length, letters };
+  const { mails, recorded: { events } } = stage.audit;
+  return { events, puts: putsOf(stage), mails: mails.arrived.length, letters: mails.first().length };
 }
