@@ -26,7 +26,6 @@ import { TrialLog } from "./trial_log.ts";
 import type { Trouble } from "./trouble.ts";
 import { turnMsMax } from "./vigil.ts";
 import { waitUnless } from "./wait.ts";
-export type { MonitorOptions };
 
 const forgetEveryMsMax = 60_000;
 
@@ -78,7 +77,7 @@ export class Monitor implements BookListener {
     this.#followClock(); // before what is dated by it
     this.#lab = observe(this.#lab, report, this.#options.health);
     this.#sources = { ...this.#sources, [report.feed]: sources.afterReport(this.#sources[report.feed], report) };
-    this.#judge();
+    this.judge();
   }
 
   news(feed: FeedName, news: FeedNews): void {
@@ -99,7 +98,7 @@ export class Monitor implements BookListener {
     this.#setBook(sources.afterList(this.#sources.book, { isEmpty: resources.length === 0, hadResources, atMs }));
     if (list.skipped > 0) this.#ports.log.warn(`book: ${list.skipped} resources cannot be read and are left out`);
     if (resources.length > 0) this.#useManifest(resources, atMs);
-    this.#judge();
+    this.judge();
   }
 
   state(resource: string, state: ResourceState): void {
@@ -118,13 +117,13 @@ export class Monitor implements BookListener {
   trouble(trouble: Trouble, failuresInARow: number): void {
     this.#setBook(sources.afterTrouble(this.#sources.book, trouble, failuresInARow, this.#now()));
     this.#ports.log.warn(`book: ${trouble.message}`, { kind: trouble.kind, failures: failuresInARow });
-    this.#judge();
+    this.judge();
   }
 
   answers(): void {
     const isToldOf = this.#alarms.known.has("book-lost") || this.#alarms.known.has("book-stuck");
     this.#setBook(sources.afterAnswer(this.#sources.book, this.#now()));
-    if (isToldOf) this.#judge();
+    if (isToldOf) this.judge();
     else this.readersChanged();
   }
 
@@ -132,7 +131,7 @@ export class Monitor implements BookListener {
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#ports;
     this.#consequences.begin(this.#booked.promise);
-    this.#judge();
+    this.judge();
     while (!signal.aborted) {
       this.#woken = Promise.withResolvers();
       this.#ports.turned();
@@ -140,7 +139,7 @@ export class Monitor implements BookListener {
       await waitUnless(this.#woken.promise, { clock, ms: Math.min(waitMs, turnMsMax) }, signal);
       if (signal.aborted || (!this.#followClock() && clock.steadyMs() < dueMs)) continue;
       if (clock.steadyMs() >= this.#forgetDueMs()) this.#forget();
-      this.#judge();
+      this.judge();
     }
     this.#consequences.record(this.#timeline.alive(this.#now()));
     await this.settled();
@@ -175,7 +174,8 @@ export class Monitor implements BookListener {
     return snapshotOf({ ...known, revision: this.#revision.of(known) });
   }
 
-  #judge(): void {
+  /** Judges everything as it is now: for what turns without a word to this, as the store does. */
+  judge(): void {
     const nowMs = this.#now();
     const { lab, events, conditions } = judge(this.#lab, this.#options.health, nowMs);
     this.#lab = lab;

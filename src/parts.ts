@@ -8,7 +8,7 @@ import type { AvailabilityRules } from "./availability.ts";
 import type { BookSource } from "./book.ts";
 import type { FeedName } from "./connection.ts";
 import type { MailStyle } from "./mail.ts";
-import type { MonitorOptions } from "./monitor.ts";
+import type { MonitorOptions } from "./monitor_ports.ts";
 import { serviceUrls, type Settings } from "./settings.ts";
 import type { SmtpOptions } from "./smtp.ts";
 import { jumpClaims, relayClaims } from "./token.ts";

@@ -20,10 +20,16 @@ export interface Recorder {
   view(): StoreView;
 }
 
-export function createRecorder(
-  store: Store,
-  ports: { clock: Clock; random(): number; changed(): void },
-): Recorder {
+export interface RecorderPorts {
+  readonly clock: Clock;
+  random(): number;
+  /** The view is another. */
+  changed(): void;
+  /** It fails, or does no more: people are to know, though nothing else happens. */
+  turned(): void;
+}
+
+export function createRecorder(store: Store, ports: RecorderPorts): Recorder {
   const { clock } = ports;
   let waiting: readonly Change[] = [];
   let lost = 0;
@@ -35,15 +41,16 @@ export function createRecorder(
 
   function saw(error: string | null) {
     const nowMs = clock.nowMs();
-    const state = error === null ? okState : "failing";
+    const state = error === null ? okState : "failing", hasTurned = state !== view.state;
     view = {
       state,
-      sinceMs: state === view.state ? view.sinceMs : nowMs,
+      sinceMs: hasTurned ? nowMs : view.sinceMs,
       lastSuccessMs: error === null ? nowMs : view.lastSuccessMs,
       lastError: error === null ? view.lastError : lost > 0 ? `${error} (${lost} events could not be kept)` : error,
       waiting: waiting.length,
     };
     ports.changed();
+    if (hasTurned) ports.turned();
   }
 
   async function write(changes: readonly Change[]) {

@@ -58,12 +58,12 @@ export async function serve(settings: Settings, warnings: readonly string[], pro
   const taps = { measures: metrics.measures, steadyMs: clock.steadyMs };
   const vigil = new Vigil(clock);
   const store = vigil.store(measuredStore(opened.store, taps));
-  const recorder = createRecorder(store, { clock, random, changed: () => monitor.readersChanged() });
+  const changed = () => monitor.readersChanged();
+  const recorder = createRecorder(store, { clock, random, changed, turned: () => monitor.judge() });
   const snapshot = () => monitor.snapshot();
   const told = { snapshot, clock, failed: (error: unknown) => failed("GET", "/api/v1/live", error) };
   const live = createLive(told, { addresses: settings.API_ADDRESSES });
   const server = listening(settings, { snapshot, store, live, metrics, vigil });
-  const changed = () => monitor.readersChanged();
   const watch = createWatch(settings, program.manager, { clock, random, log, vigil, snapshot, changed });
   const prober = createStreamWatch(settings, () => monitor, { clock, random, log });
   const views = () => ({ probes: prober.view(), heartbeat: watch.heartbeat.view() });

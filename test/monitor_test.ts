@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import type { SystemAlert } from "../src/alert.ts";
+import { type Change, StoreFailed } from "../src/store.ts";
+import { createMemoryStore } from "../src/store_memory.ts";
 import { connection, resource } from "./fixtures/bench.ts";
 import { manifest, setUp } from "./fixtures/monitor.ts";
 
@@ -175,6 +177,22 @@ Deno.test("that the store was damaged is told once, and not kept as something th
     "recorded letter-sent",
   ]);
   assert.deepEqual(monitor.snapshot().alerts, []);
+  await end();
+});
+
+Deno.test("a store that fails once is told of at once, and that it does no more, though no feed reports", async () => {
+  const store = createMemoryStore();
+  let fails = 0;
+  const record = (changes: readonly Change[]) =>
+    fails++ === 0 ? Promise.reject(new StoreFailed("the file is gone")) : store.record(changes);
+  const { clock, monitor, done, end } = setUp({ store: { ...store, record } });
+  manifest(monitor, clock.nowMs());
+  await clock.advance(2_000);
+  await monitor.settled();
+  assert.deepEqual(done.filter((each) => each.startsWith("owed")), [
+    "owed the store cannot be written so a restart may repeat or lose alerts: the file is gone",
+    "owed the store can be written again",
+  ]);
   await end();
 });
 

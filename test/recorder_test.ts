@@ -29,9 +29,10 @@ function disk(kind: Store["kind"] = "durable") {
 
 function setUp(given = disk()) {
   const clock = new FakeClock();
-  let changes = 0;
-  const recorder = createRecorder(given.store, { clock, random: () => 0, changed: () => changes++ });
-  return { clock, recorder, disk: given, changes: () => changes };
+  let changes = 0, turns = 0;
+  const ports = { clock, random: () => 0, changed: () => changes++, turned: () => turns++ };
+  const recorder = createRecorder(given.store, ports);
+  return { clock, recorder, disk: given, changes: () => changes, turns: () => turns };
 }
 
 Deno.test("what is recorded together is written together, in the order it came", async () => {
@@ -59,6 +60,17 @@ Deno.test("a store that refuses delays the record and not who waits for it; what
   assert.equal(recorder.view().waiting, 0);
   stop.abort();
   await running;
+});
+
+Deno.test("that the store fails is told once, and that it does no more, however often it is tried meanwhile", async () => {
+  const { recorder, disk, turns } = setUp();
+  await recorder.record([event("a")]);
+  disk.isFull = true;
+  for (const name of ["b", "c", "d"]) await recorder.record([event(name)]);
+  assert.equal(turns(), 1);
+  disk.isFull = false;
+  await recorder.record([event("e")]);
+  assert.equal(turns(), 2);
 });
 
 Deno.test("when it stops it tries once more to write what waits", async () => {

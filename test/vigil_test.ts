@@ -47,7 +47,7 @@ Deno.test("a store that never comes back from a record is what /healthz fails wi
   const vigil = new Vigil(clock);
   const back = Promise.withResolvers<void>();
   const stuck: Store = { ...createMemoryStore(), record: () => back.promise };
-  const recorder = createRecorder(vigil.store(stuck), { clock, random: () => 0, changed() {} });
+  const recorder = createRecorder(vigil.store(stuck), { clock, random: () => 0, changed() {}, turned() {} });
   await clock.advance(100_000);
 
   const recorded = recorder.record([{ kind: "forgotten", name: "pend00" }]);
@@ -65,7 +65,7 @@ Deno.test("a store that is slow but goes on is alive, however much waits", async
   const clock = new FakeClock();
   const vigil = new Vigil(clock);
   const slow: Store = { ...createMemoryStore(), record: () => clock.wait(20_000, new AbortController().signal) };
-  const recorder = createRecorder(vigil.store(slow), { clock, random: () => 0, changed() {} });
+  const recorder = createRecorder(vigil.store(slow), { clock, random: () => 0, changed() {}, turned() {} });
   const changes = ["a", "b", "c"].map((name) => recorder.record([{ kind: "forgotten", name }]));
 
   await clock.advance(50_000);
