@@ -1,0 +1,208 @@
+/**
+ * Mail and webhook beside each other, in a process that is killed at any of its effects: before or after anything is
+ * recorded, handed over, or answered. Whatever happens, each channel tells of every recorded event in one message, and repeats
+ * a message only where nobody could know that it had arrived, to the letter.
+ */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Channel } from "../src/alert.ts";
+import { Consequences } from "../src/consequence.ts";
+import type { Delivery } from "../src/delivery.ts";
+import { emptyLab } from "../src/experiment.ts";
+import { createOutbox, type Outbox } from "../src/outbox.ts";
+import { createRecorder } from "../src/recorder.ts";
+import type { Change, Store } from "../src/store.ts";
+import { createMemoryStore } from "../src/store_memory.ts";
+import { FakeClock } from "./fixtures/clock.ts";
+import { event } from "./fixtures/letters.ts";
+import { Kept } from "./fixtures/mail_desk.ts";
+
+/** What the other side does with a message: `unsaid`: it takes it, and the answer is lost; `lost`: it does not even that. */
+type Answer = "taken" | "deferred" | "unsaid" | "lost" | "hang";
+type Deed =
+  | { readonly kind: "news"; readonly count: number }
+  | { readonly kind: "time"; readonly ms: number }
+  | { readonly kind: "answer"; readonly channel: Channel; readonly answer: Answer }
+  /** The process dies at its `steps`-th effect from now on. */
+  | { readonly kind: "doom"; readonly steps: number; readonly when: "before" | "after" };
+
+const deed: fc.Arbitrary<Deed> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("news"), count: fc.integer({ min: 1, max: 3 }) }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("time"), ms: fc.constantFrom(0, 700, 5_000, 400_000) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant("answer"),
+      channel: fc.constantFrom("mail", "webhook"),
+      answer: fc.constantFrom("taken", "deferred", "unsaid", "lost", "hang"),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("doom"),
+      steps: fc.integer({ min: 1, max: 8 }),
+      when: fc.constantFrom("before", "after"),
+    }),
+  },
+);
+
+/** What outlives every process: the store, the two that are told, and what they were. */
+class World {
+  readonly clock = new FakeClock();
+  readonly kept = new Kept();
+  readonly recorded: string[] = [];
+  /** In order: `take CHANNEL TEXT`, `unsaid CHANNEL TEXT` for one that was taken without a word, and `kill`. */
+  readonly log: string[] = [];
+  readonly answers: Record<Channel, Answer[]> = { mail: [], webhook: [] };
+  count = 0;
+  #process = new Process(this);
+
+  async does(deed: Deed): Promise<void> {
+    if (deed.kind === "news") this.#process.news(Array.from({ length: deed.count }, () => `e${++this.count}`));
+    if (deed.kind === "answer") this.answers[deed.channel].push(deed.answer);
+    if (deed.kind === "doom") this.#process.doom(deed.steps, deed.when);
+    await this.clock.advance(deed.kind === "time" ? deed.ms : 0);
+    if (this.#process.isDead) await this.restart();
+  }
+
+  async restart(): Promise<void> {
+    this.#process.end();
+    this.log.push("kill");
+    this.#process = new Process(this);
+    await this.clock.advance(0);
+  }
+
+  async quiet(): Promise<void> {
+    this.answers.mail = [];
+    this.answers.webhook = [];
+    await this.restart();
+    for (let turn = 0; turn < 6; turn++) await this.clock.advance(600_000);
+    this.#process.end();
+  }
+}
+
+/** One run of the program, as far as telling people goes. */
+class Process {
+  readonly #world: World;
+  readonly #stop = new AbortController();
+  readonly #consequences: Consequences;
+  #doom: { steps: number; when: "before" | "after" } | null = null;
+  isDead = false;
+
+  constructor(world: World) {
+    this.#world = world;
+    const { clock } = world;
+    const log = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, always() {} };
+    const store: Store = { ...createMemoryStore(), record: (changes) => this.#effect(() => this.#keep(changes)) };
+    const recorder = createRecorder(store, { clock, random: () => 0, changed() {} });
+    const saved = { ...world.kept, letters: [...world.kept.letters.values()].map((each) => structuredClone(each)) };
+    const outboxOf = (channel: Channel): Outbox =>
+      createOutbox(
+        { channel, everyMs: 0, remindEveryMs: 0, owesUnposted: true },
+        {
+          clock,
+          random: () => 0,
+          post: {
+            // A message of the webhook has an id of its own each time it is made, a mail its letter's.
+            write: ({ id, events }) => {
+              const key = channel === "mail" ? id : `w${++world.count}`;
+              return Promise.resolve(`${key}: ${events.map(({ experiment }) => experiment).join(" ")}`);
+            },
+            deliver: ({ frozen }) => this.#effect(() => this.#told(channel, frozen)),
+          },
+          record: (changes) => recorder.record(changes),
+          newId: () => `${channel}${++world.count}`,
+          problems: () => 0,
+        },
+        saved,
+        { sent() {}, failed() {}, unsent() {}, changed() {} },
+      );
+    const keeper = { wish() {}, settled: () => Promise.resolve(), waiting: 0 };
+    const hands = { keeper, outbox: outboxOf("mail"), webhook: outboxOf("webhook") };
+    this.#consequences = new Consequences({ clock, log, recorder }, hands);
+    this.#consequences.begin(Promise.resolve());
+    void hands.outbox.run(this.#stop.signal);
+    void hands.webhook.run(this.#stop.signal);
+  }
+
+  news(names: readonly string[]): void {
+    const { clock } = this.#world;
+    const events = names.map((name) => event(name, [], { atMs: clock.nowMs() }));
+    this.#consequences.follow({ lab: emptyLab(0), events, alerts: [], turns: [] }, clock.nowMs());
+  }
+
+  doom(steps: number, when: "before" | "after"): void {
+    this.#doom ??= { steps, when };
+  }
+
+  end(): void {
+    this.isDead = true;
+    this.#stop.abort();
+  }
+
+  #keep(changes: readonly Change[]): Promise<void> {
+    this.#world.kept.apply(changes);
+    for (const change of changes) if (change.kind === "event") this.#world.recorded.push(change.event.experiment);
+    return Promise.resolve();
+  }
+
+  #told(channel: Channel, text: string): Promise<Delivery> {
+    const answer = this.#world.answers[channel].shift() ?? "taken";
+    if (answer === "taken") this.#world.log.push(`take ${channel} ${text}`);
+    if (answer === "unsaid") this.#world.log.push(`unsaid ${channel} ${text}`);
+    if (answer === "hang") return new Promise(() => {});
+    if (answer === "taken") return Promise.resolve({ kind: "taken", answer: "", rejected: [] });
+    return Promise.resolve({ kind: answer === "deferred" ? "deferred" : "in-doubt", why: answer });
+  }
+
+  /** Nothing that a dead process would do happens, and what it waits for never comes. */
+  async #effect<T>(act: () => Promise<T>): Promise<T> {
+    const isDoomed = this.#doom !== null && --this.#doom.steps === 0;
+    if (this.isDead || (isDoomed && this.#doom?.when === "before")) return await this.#dead();
+    const done = await act();
+    return isDoomed ? await this.#dead() : done;
+  }
+
+  #dead(): Promise<never> {
+    this.isDead = true;
+    return new Promise(() => {});
+  }
+}
+
+Deno.test("wherever it is killed, mail and webhook each tell of every recorded event once, but for the message in flight", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(deed, { maxLength: 30 }), async (deeds) => {
+      const world = new World();
+      for (const each of deeds) await world.does(each);
+      await world.quiet();
+
+      for (const channel of ["mail", "webhook"] as const) {
+        const texts = world.log.filter((line) => line.includes(` ${channel} `)).map((line) =>
+          line.split(` ${channel} `)[1]!
+        );
+        const told = [...new Set(texts)].flatMap((text) => text.split(": ")[1]?.split(" ") ?? []);
+        assert.deepEqual(told.toSorted(), world.recorded.toSorted(), `${channel}: ${world.log.join("; ")}`);
+        assert.equal(
+          new Set(texts.map((text) => text.split(": ")[0])).size,
+          new Set(texts).size,
+          "a key has two texts",
+        );
+        for (const text of new Set(texts)) assertRepeatedInDoubtAlone(world.log, `${channel} ${text}`);
+      }
+      assert.deepEqual([...world.kept.letters.keys()], []);
+    }),
+    { numRuns: Number(Deno.env.get("RUNS") ?? 60) },
+  );
+});
+
+/** Between two takings of a message the first was not answered, or the process was killed. */
+function assertRepeatedInDoubtAlone(log: readonly string[], message: string): void {
+  let settled = false;
+  for (const line of log) {
+    if (line === "kill") settled = false;
+    if (line !== `take ${message}` && line !== `unsaid ${message}`) continue;
+    assert.ok(!settled, `${message} was repeated though it was known to be taken: ${log.join("; ")}`);
+    settled = line.startsWith("take");
+  }
+}
