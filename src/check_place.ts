@@ -103,7 +103,8 @@ async function jsonAt(url: URL, signal: AbortSignal): Promise<Readonly<Record<st
 
 /** Opens a copy, since opening may migrate a store, or set it aside. Throws where even that can't be opened. */
 async function isDamaged(file: string, nowMs: number): Promise<boolean> {
-  const folder = await Deno.makeTempDir({ prefix: "status-check-" });
+  // Beside it, since there need be no other place that can be written.
+  const folder = await Deno.makeTempDir({ dir: dirname(file), prefix: ".status-check-" });
   try {
     const copy = join(folder, "copy.db");
     for (const part of ["", "-wal"]) {

@@ -191,7 +191,7 @@ function begun(file: string, damaged: string): Opened {
 
 /** Makes the file one of this version, and reads all of it. Throws what says that it is damaged, or can't be used. */
 function prepared(db: DatabaseSync): Opened {
-  db.exec(`PRAGMA busy_timeout = ${busyMs}`);
+  db.exec(`PRAGMA busy_timeout = ${busyMs}; PRAGMA temp_store = MEMORY`);
   versionOf(db); // before all else: what a newer version has made may look damaged to this one
   trusting(() => checkIntegrity(db));
   makeOfThisVersion(db);
@@ -210,7 +210,8 @@ function readied(db: DatabaseSync): Opened {
 
 function makeOfThisVersion(db: DatabaseSync): void {
   db.exec(`PRAGMA busy_timeout = ${busyMs}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL`);
-  db.exec(`PRAGMA journal_size_limit = ${logBytesMax}`);
+  // Large sorts would be done in a file in /tmp, which need not be writable: no history could be loaded then.
+  db.exec(`PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = ${logBytesMax}`);
   migrate(db);
   db.exec(`PRAGMA user_version = ${migrations.length}`); // it is that: a write, to know now if none is possible
 }
