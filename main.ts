@@ -29,7 +29,7 @@ program.command("serve")
 program.command("check")
   .description("try the settings and every part, once")
   .option("--offline", "only the settings")
-  .option("--send", "send a test mail, and a test message to the webhook")
+  .option("--send", "send a test mail and a test message to the webhook, and ask for the dead man's switch")
   .action((options: { offline?: true; send?: true }) =>
     withSettings(async (settings, warnings) =>
       (await import("./src/check_parts.ts")).check(settings, warnings, { ...options, version: config.version })

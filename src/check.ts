@@ -6,6 +6,7 @@ import type { BookList } from "./book.ts";
 import type { FeedName } from "./connection.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Tried } from "./feed_probe.ts";
+import type { Asked } from "./heartbeat.ts";
 import { formatAddress } from "./mail_address.ts";
 import { serviceUrls, type Settings } from "./settings.ts";
 import type { Trouble } from "./trouble.ts";
@@ -36,6 +37,8 @@ export interface CheckParts {
     /** Posts a test message. */
     send(signal: AbortSignal): Promise<Delivery>;
   } | null;
+  /** The dead man's switch; null where none is set. `host`: all of its address that may be shown. */
+  readonly heartbeat: { readonly host: string; ask(signal: AbortSignal): Promise<Asked> } | null;
   log(): Promise<Finding>;
   store(): Promise<Finding>;
   port(signal: AbortSignal): Promise<Finding>;
@@ -59,7 +62,7 @@ export async function runCheck(
     () => {}, // called off, since all is done
   );
   const { signal } = limit;
-  const { mail, webhook, profilePort } = parts;
+  const { mail, webhook, heartbeat, profilePort } = parts;
   const { send } = options;
   const findings = await Promise.all([
     line("book", async () => bookFinding(await parts.book(signal), serviceUrls(settings).book.base)),
@@ -68,8 +71,12 @@ export async function runCheck(
       async () => feedFinding(await parts.feed("jump", signal), "a host of an experiment", "hosts of experiments"),
     ),
     line("relay", async () => relayFinding(await parts.feed("relay", signal))),
-    line("mail", () => mailFinding(settings, mail, send && (mail !== null || webhook === null), signal)),
+    line(
+      "mail",
+      () => mailFinding(settings, mail, send && (mail !== null || (webhook === null && heartbeat === null)), signal),
+    ),
     ...(webhook ? [line("webhook", () => webhookFinding(webhook, send, signal))] : []),
+    ...(heartbeat ? [line("heartbeat", () => heartbeatFinding(heartbeat, send, signal))] : []),
     line("log", () => parts.log()),
     line("store", () => parts.store()),
     line("port", () => parts.port(signal)),
@@ -165,4 +172,14 @@ async function webhookFinding(
   if (reached.kind !== "ok") return { kind: "failed", words: reached.message };
   const words = `${webhook.host} lets itself be connected to, ${reached.encrypted ? "" : "not "}encrypted`;
   return { kind: "ok", words: `${words}; --send posts a test message` };
+}
+
+async function heartbeatFinding(
+  { host, ask }: NonNullable<CheckParts["heartbeat"]>,
+  isSending: boolean,
+  signal: AbortSignal,
+): Promise<Finding> {
+  if (!isSending) return { kind: "ok", words: `${host}; --send asks for it` };
+  const asked = await ask(signal);
+  return asked.kind === "ok" ? { kind: "ok", words: `${host} answers` } : { kind: "failed", words: asked.why };
 }

@@ -6,6 +6,7 @@ import { createBook } from "./book.ts";
 import { type CheckParts, runCheck } from "./check.ts";
 import { checkLogFile, checkPort, checkProfilePort, checkStore } from "./check_place.ts";
 import { tryFeed } from "./feed_probe.ts";
+import { askHeartbeat, heartbeatHost } from "./heartbeat.ts";
 import { lineStream } from "./log_file.ts";
 import type { MailText } from "./mail.ts";
 import { bookSource, feedRequest, smtpOptions, webhookOptions, webhookSystem } from "./parts.ts";
@@ -47,12 +48,14 @@ export async function check(
 }
 
 function realParts(settings: Settings, version: string, sockets: SocketPool): CheckParts {
-  const { given, LOG_FILE, STORE_FILE, HOST_SERVE: host, PORT_SERVE: port, PROFILE, PORT_PROFILE } = settings;
+  const { given, HEARTBEAT_URL: url, LOG_FILE, STORE_FILE, HOST_SERVE: host, PORT_SERVE: port, PROFILE, PORT_PROFILE } =
+    settings;
   return {
     book: (signal) => createBook(bookSource(settings), { clock, fetch }).resources(signal),
     feed: (name, signal) => tryFeed(feedRequest(name, settings), { clock, fetch, sockets }, reportMsMax, signal),
     mail: mailPart(settings),
     webhook: webhookPart(settings, version),
+    heartbeat: url && { host: heartbeatHost(url), ask: (signal) => askHeartbeat(url, { clock, fetch }, signal) },
     log: () => Promise.resolve(checkLogFile(LOG_FILE, { asked: given.has("LOG_FILE") })),
     store: () => checkStore(STORE_FILE, { asked: given.has("STORE_FILE") }, clock.nowMs()),
     port: (signal) => checkPort({ host, port }, signal),

@@ -41,7 +41,7 @@ export interface Heartbeat {
   run(signal: AbortSignal): Promise<void>;
 }
 
-type Outcome = { readonly kind: "ok" } | { readonly kind: "failed"; readonly why: string };
+export type Asked = { readonly kind: "ok" } | { readonly kind: "failed"; readonly why: string };
 
 const answerMsMax = 10_000;
 /** How soon it is noticed that what was not alive is again. */
@@ -58,14 +58,14 @@ export function heartbeatHost(url: Secret): string {
 }
 
 /** Asks once; redirects are followed, as such services move. Rejects with the signal's reason only. */
-export async function askHeartbeat(url: Secret, { clock, fetch }: AskPorts, signal: AbortSignal): Promise<Outcome> {
+export async function askHeartbeat(url: Secret, { clock, fetch }: AskPorts, signal: AbortSignal): Promise<Asked> {
   const done = new AbortController();
   const limit = new AbortController();
   clock.wait(answerMsMax, done.signal).then(
     () => limit.abort(new Error(`no answer within ${answerMsMax / 1_000} s`)),
     () => {}, // it was answered
   );
-  const failed = (what: string): Outcome => {
+  const failed = (what: string): Asked => {
     return { kind: "failed", why: `Cannot ask the dead man's switch at ${heartbeatHost(url)}: ${what}` };
   };
   try {

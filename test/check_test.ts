@@ -27,6 +27,7 @@ function parts(changes: Partial<CheckParts> = {}): CheckParts {
     log: ok("/var/log/status/status.log can be written"),
     store: ok("/var/lib/status/status.db can be written"),
     port: ok("localhost:3007 is free"),
+    heartbeat: null,
     profilePort: null,
     clock: new FakeClock(),
     ...changes,
