@@ -10,7 +10,7 @@ import type { PageWindow } from "./page_query.ts";
 import { bookLine, issueList, markOf, standing } from "./page_row.tsx";
 import { age, instant, mark } from "./page_time.tsx";
 import { changeText, hostWords, nameText, type SeenWords, serviceTimeMs, streamWords } from "./page_words.ts";
-import type { ExperimentView, SeenView, Snapshot } from "./snapshot.ts";
+import type { ExperimentView, ProbeView, SeenView, Snapshot, StreamView } from "./snapshot.ts";
 import { excerpt } from "./trouble.ts";
 
 /** `<article id="experiment">`. */
@@ -117,7 +117,7 @@ function reports(view: ExperimentView, snapshot: Snapshot) {
 }
 
 interface Reported {
-  readonly seen: SeenView;
+  readonly seen: SeenView & Partial<Pick<StreamView, "probe">>;
   readonly words: SeenWords;
   readonly role: string;
 }
@@ -134,24 +134,29 @@ function reportRow(name: string, { seen, words, role }: Reported, nowMs: number)
       </td>
       <td>{role}</td>
       <td>{seen.seenMs === null ? "never" : instant(seen.seenMs)}</td>
-      {connectionCells(seen.connection)}
+      {connectionCells(seen.connection, seen.probe ?? null)}
     </tr>
   );
 }
 
-function connectionCells(connection: Connection | null) {
+function connectionCells(connection: Connection | null, probe: ProbeView | null) {
   if (connection === null) return <td colspan={5}>nothing known in this run</td>;
   const { connected, scopes, userAgent, stats } = connection;
   const connectedMs = serviceTimeMs(connected);
   return (
     <>
       <td>{connectedMs === null ? "not said" : instant(connectedMs)}</td>
-      <td>{stats === null ? "not said" : excerpt(stats.tx.last) || "not said"}</td>
+      <td>{stats === null ? heardCell(probe) : excerpt(stats.tx.last) || "not said"}</td>
       <td>{stats === null ? "not said" : messagesText(stats.tx)}</td>
       <td>{scopes.map(excerpt).join(", ") || "none"}</td>
       <td>{excerpt(userAgent) || "not said"}</td>
     </>
   );
+}
+
+/** Where relay does not say when it last sent: when it was last listened to and heard. */
+function heardCell(probe: ProbeView | null) {
+  return probe?.heard ? <>heard {instant(probe.atMs)}</> : "not said";
 }
 
 function messagesText({ size, fps }: { size: number; fps: number }): string {

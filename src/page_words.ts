@@ -6,7 +6,7 @@ import { type Issue, issueText } from "./alert.ts";
 import { durationWords } from "./duration.ts";
 import type { Shares, SpanState } from "./history.ts";
 import type { FeedView } from "./part_view.ts";
-import { agedMs, type ExperimentView, idleMsOf, type SeenView, type Snapshot } from "./snapshot.ts";
+import { agedMs, type ExperimentView, idleMsOf, type SeenView, type Snapshot, type StreamView } from "./snapshot.ts";
 import { excerpt } from "./trouble.ts";
 
 /** A name that is safe to show: one line, cut, never empty. */
@@ -93,10 +93,19 @@ export function hostWords(host: SeenView, { feeds }: Snapshot): SeenWords {
   return seenWords(host, feeds.jump);
 }
 
-/** A stream by relay's reports. */
-export function streamWords(stream: SeenView, { feeds }: Snapshot): SeenWords {
-  const said = seenWords(stream, feeds.relay);
-  return said.words === connected ? { ...said, words: `${connected}; relay gives no statistics` } : said;
+/** A stream by relay's reports, and by what listening to it found. */
+export function streamWords(stream: SeenView & Partial<Pick<StreamView, "probe">>, { feeds }: Snapshot): SeenWords {
+  const said = seenWords(stream, feeds.relay), { probe = null } = stream;
+  const isThere = said.mark !== "unknown" && stream.verdict !== "missing";
+  if (probe !== null && !probe.heard && isThere) {
+    const { sinceMs, atMs } = probe;
+    return {
+      mark: said.mark,
+      ...lasting(`${connected} but nothing heard for`, { sinceMs, agedMs: atMs - sinceMs }, feeds.relay),
+    };
+  }
+  if (said.words !== connected) return said;
+  return { ...said, words: probe === null ? `${connected}; relay gives no statistics` : `${connected}, and heard` };
 }
 
 const connected = "connected";

@@ -22,6 +22,13 @@ const seen = (agoMs: number) => ({
   left: new Map([[topic, { seenMs: startMs - agoMs, namedMs: 0, connection: null }]]),
 });
 
+const doubts = (count: number) => ({ doubts: new Map([[topic, count]]) });
+/** What listening to its connection found. */
+const found = (heard: boolean) => {
+  const { connected } = connection(topic);
+  return { findings: new Map([[topic, { connected, heard, atMs: startMs, sinceMs: startMs }]]) };
+};
+
 interface Case {
   readonly feed: Feed;
   readonly condition?: Condition;
@@ -36,6 +43,55 @@ const cases: Record<string, Case> = {
   "one that sent a millisecond earlier is not": { feed: feed({ sending: 10_001 }), want: "unhealthy" },
   "one that never sent is not": { feed: feed({ sending: "silent" }), want: "unhealthy" },
   "one that relay does not measure is ok by being connected": { feed: feed({ sending: "unmeasured" }), want: "ok" },
+  "one that listening heard is ok": { feed: feed({ sending: "unmeasured", ...found(true) }), want: "ok" },
+  "one that listening found silent is not": {
+    feed: feed({ sending: "unmeasured", ...found(false) }),
+    want: "unhealthy",
+  },
+  "one that was ok and is found silent between two reports is so until the next": {
+    feed: feed({ sending: "unmeasured", ...was("ok"), ...found(false) }),
+    want: "ok",
+  },
+  "and is not ok by the next": {
+    feed: feed({ sending: "unmeasured", ...was("ok"), ...found(false), ...doubts(1) }),
+    want: "unhealthy",
+  },
+  "one found silent counts by HEALTH_FAILURES, report by report": {
+    feed: feed({ sending: "unmeasured", ...was("ok"), ...found(false), ...doubts(1) }),
+    changes: { failures: 2 },
+    want: "ok",
+  },
+  "one that was silent and is heard between two reports stays unhealthy until the next": {
+    feed: feed({ sending: "unmeasured", ...was("unhealthy"), ...found(true) }),
+    want: "unhealthy",
+  },
+  "and is ok by the next": {
+    feed: feed({ sending: "unmeasured", ...was("unhealthy"), ...found(true), ...doubts(1) }),
+    want: "ok",
+  },
+  "one heard again counts by HEALTH_SUCCESSES, report by report": {
+    feed: feed({ sending: "unmeasured", ...was("unhealthy"), ...found(true), ...doubts(1) }),
+    changes: { successes: 2 },
+    want: "unhealthy",
+  },
+  "one that relay says sends and listening found silent is not ok": {
+    feed: feed({ sending: 0, ...found(false) }),
+    want: "unhealthy",
+  },
+  "one that relay says is silent is not ok, though listening heard it": {
+    feed: feed({ sending: 10_001, ...found(true) }),
+    want: "unhealthy",
+  },
+  "one that was found silent and has left is missing in its time, not unhealthy": {
+    feed: feed({ ...seen(4_000), ...was("ok"), ...found(false) }),
+    afterMs: 6_001,
+    want: "missing",
+  },
+  "while relay is lost one that was found silent stays as it was": {
+    feed: feed({ sending: "unmeasured", ...was("ok"), ...found(false), ...doubts(1) }),
+    condition: "lost",
+    want: "ok",
+  },
   "one that no report ever had is missing": { feed: feed({}), want: "missing" },
   "one last seen exactly HEALTH_LAST_CHECKED ago stays as it was": {
     feed: feed({ ...seen(4_000), ...was("ok") }),

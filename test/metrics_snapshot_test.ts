@@ -185,8 +185,8 @@ Deno.test("webhook, heartbeat and listening say their state, and what they have 
 Deno.test("a stream that is listened to says what was heard, another nothing", () => {
   const heard = (probe: StreamView["probe"]) => series(withStream({ probe }), "status_stream_probe_heard");
 
-  assert.deepEqual(heard({ atMs: 1, heard: true }), ["pend00 pend00-st-data 1"]);
-  assert.deepEqual(heard({ atMs: 1, heard: false }), ["pend00 pend00-st-data 0"]);
+  assert.deepEqual(heard({ atMs: 2, heard: true, sinceMs: 1 }), ["pend00 pend00-st-data 1"]);
+  assert.deepEqual(heard({ atMs: 2, heard: false, sinceMs: 1 }), ["pend00 pend00-st-data 0"]);
   assert.deepEqual(heard(null), []);
 });
 

@@ -51,6 +51,10 @@ Deno.test("the last report of jump and of each stream is told, and no network ad
       stream("pend00-st-video", {
         connection: connection({ stats: null, userAgent: "", connected: "0001-01-01T00:00:00Z" }),
       }),
+      stream("pend00-st-wide", {
+        connection: connection({ stats: null }),
+        probe: { atMs: agoMs(2), heard: true, sinceMs: agoMs(60) },
+      }),
     ],
   });
 
@@ -62,6 +66,8 @@ Deno.test("the last report of jump and of each stream is told, and no network ad
     "pend00-st-log | not reported | extra | never | nothing known in this run",
     "pend00-st-video | connected; relay gives no statistics | required | 22 Nov 2026, 20:31:14 UTC | not said | not said | " +
     "not said | read, write, expt | not said",
+    "pend00-st-wide | connected, and heard | required | 22 Nov 2026, 20:31:14 UTC | 22 Nov 2026, 08:00:00 UTC | " +
+    "heard 22 Nov 2026, 20:29:14 UTC | not said | read, write, expt | Go-http-client/1.1",
   ]);
   assert.doesNotMatch(renderExperiment(view, lab([view]), "24h"), /192\.0\.2\.77/);
 });

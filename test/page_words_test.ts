@@ -16,7 +16,7 @@ import {
   timeWords,
 } from "../src/page_words.ts";
 import type { FeedView } from "../src/part_view.ts";
-import type { SeenView } from "../src/snapshot.ts";
+import type { SeenView, StreamView } from "../src/snapshot.ts";
 import { missingJump, nowMs, snapshot, unhealthy, view } from "./fixtures/letters.ts";
 import { connection } from "./fixtures/page_lab.ts";
 
@@ -30,7 +30,13 @@ const sent = (idleMs: number) => connection({ idle: { kind: "for", ms: idleMs } 
 const never = connection({ idle: { kind: "never" } });
 const seen = (given: Partial<SeenView>): SeenView => ({ verdict: "ok", seenMs: nowMs, connection: null, ...given });
 
-const streams: Record<string, [SeenView, FeedView["state"], SeenWords]> = {
+/** Without statistics, and last listened to 2 s ago, for 10 s. */
+const heard = (isHeard: boolean): SeenView & Pick<StreamView, "probe"> => {
+  const probe = { atMs: nowMs - 2 * second, heard: isHeard, sinceMs: nowMs - 12 * second };
+  return { ...seen({ connection: { ...never, stats: null } }), probe };
+};
+
+const streams: Record<string, [SeenView & Partial<Pick<StreamView, "probe">>, FeedView["state"], SeenWords]> = {
   "one that sends": [seen({ connection: sent(300) }), "live", {
     mark: "healthy",
     words: "sent 0.3 s ago",
@@ -54,6 +60,41 @@ const streams: Record<string, [SeenView, FeedView["state"], SeenWords]> = {
   "one without statistics": [seen({ connection: { ...never, stats: null } }), "live", {
     mark: "healthy",
     words: "connected; relay gives no statistics",
+    sinceMs: null,
+  }],
+  "one without statistics that was heard": [heard(true), "live", {
+    mark: "healthy",
+    words: "connected, and heard",
+    sinceMs: null,
+  }],
+  "one that was listened to in vain": [{ ...heard(false), verdict: "unhealthy" }, "live", {
+    mark: "unhealthy",
+    words: "connected but nothing heard for",
+    sinceMs: nowMs - 12 * second,
+  }],
+  "one that was listened to in vain, and thresholds hold it up": [heard(false), "live", {
+    mark: "healthy",
+    words: "connected but nothing heard for",
+    sinceMs: nowMs - 12 * second,
+  }],
+  "one that was listened to in vain, and relay is late": [{ ...heard(false), verdict: "unhealthy" }, "late", {
+    mark: "unhealthy",
+    words: "connected but nothing heard for 10 s",
+    sinceMs: null,
+  }],
+  "one that was listened to in vain, and relay is lost": [{ ...heard(false), verdict: "unhealthy" }, "lost", {
+    mark: "unknown",
+    words: "not known for",
+    sinceMs: nowMs,
+  }],
+  "one that says it sends, and was listened to in vain": [{ ...heard(false), connection: sent(300) }, "live", {
+    mark: "healthy",
+    words: "connected but nothing heard for",
+    sinceMs: nowMs - 12 * second,
+  }],
+  "one that says it sends, and was heard": [{ ...heard(true), connection: sent(300) }, "live", {
+    mark: "healthy",
+    words: "sent 0.3 s ago",
     sinceMs: null,
   }],
   "one that never was": [seen({ verdict: "missing", seenMs: null }), "live", {
