@@ -61,14 +61,16 @@ export class LetterPile {
 
   /**
    * After a try that failed: the letter thawed, so that it is made anew and news can join it. Null where it stays as it was,
-   * since it was never frozen, or since the server may have it; one that refuses it says that it has not.
+   * since it was never frozen, or since the other side may have it. One that refuses it says that it has not; should it have
+   * it all the same, other words under the same id could be taken for a repeat and thrown away: so it gets a new one.
    */
-  thaw(letter: Letter, failure: "deferred" | "refused" | "in-doubt"): Letter | null {
+  thaw(letter: Letter, failure: "deferred" | "refused" | "in-doubt", newId: () => string): Letter | null {
     if (failure === "in-doubt") this.#inDoubt.add(letter.id);
-    if (failure === "refused") this.#inDoubt.delete(letter.id);
-    if (letter.frozen === null || this.#inDoubt.has(letter.id)) return null;
-    const thawed = { ...letter, frozen: null };
-    this.put(thawed);
+    const wasInDoubt = this.#inDoubt.has(letter.id);
+    if (letter.frozen === null || (wasInDoubt && failure !== "refused")) return null;
+    this.#inDoubt.delete(letter.id);
+    const thawed = { ...letter, id: wasInDoubt ? newId() : letter.id, frozen: null };
+    this.#letters = this.#letters.map((each) => each.id === letter.id ? thawed : each);
     return thawed;
   }
 

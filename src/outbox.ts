@@ -192,12 +192,14 @@ class LetterOutbox implements Outbox {
   }
 
   async #failed(letter: Letter, failure: Failure): Promise<void> {
-    const { clock, random, record } = this.#ports;
+    const { clock, random, record, newId } = this.#ports;
     this.#pace.failed(failure, random(), clock.steadyMs());
     this.#listener.failed(letter, failure, this.#pace.failures);
-    const thawed = this.#pile.thaw(letter, failure.kind);
+    const thawed = this.#pile.thaw(letter, failure.kind, newId);
     this.#tell({ failed: this.#view.failed + 1, lastError: failure.why });
-    if (thawed) await record([{ kind: "letter", letter: thawed }]);
+    if (thawed === null) return;
+    const replaced = thawed.id === letter.id ? [] : [{ kind: "letter-dropped", id: letter.id } as const];
+    await record([...replaced, { kind: "letter", letter: thawed }]);
   }
 
   /** Without a post: what is owed is told to the listener, and owed no more. */

@@ -168,13 +168,27 @@ Deno.test("so may one that was in flight when the process was killed", async () 
   assert.deepEqual(next.got, ["m1: a", "m1: a", "m2: b"]);
 });
 
-Deno.test("a mail in doubt that is then refused is made anew, with what is new: nothing waits behind it for ever", async () => {
+// The server may have taken the first all the same: who then throws repeats away by their id must not throw away the news.
+Deno.test("a mail in doubt that is then refused is made anew, with what is new, as another mail: nothing waits behind it for ever", async () => {
   const desk = await MailDesk.open();
   desk.answers = [inDoubt, refused];
   await desk.news("a");
   await desk.news("b");
   await desk.passes(5 * minuteMs);
-  assert.deepEqual(desk.got, ["m1: a", "m1: a", "m1: a b"]);
+  assert.deepEqual(desk.got, ["m1: a", "m1: a", "m3: a b"]);
+  assert.deepEqual([...desk.kept.letters.keys()], []);
+});
+
+Deno.test("a mail that is refused after a kill, in flight as it was, is kept under its new id alone", async () => {
+  const desk = await MailDesk.open();
+  desk.answers = ["hang"];
+  await desk.news("a");
+  const next = new MailDesk({}, desk.clock, desk.left());
+  next.answers = [refused];
+  await next.run();
+  assert.deepEqual([...next.kept.letters.keys()], ["m2"]);
+  const last = await next.killedAndStarted();
+  assert.deepEqual(last.got, ["m2: a"]);
 });
 
 Deno.test("tries come half a second to a second after the first failure, then at twice the distance, up to 5 min", async () => {
