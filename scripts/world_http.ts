@@ -229,7 +229,9 @@ function isEscaped(path: string): boolean {
 
 function encodeAnswer(answer: Answer & { kind: "answer" }): Uint8Array {
   const body = typeof answer.body === "string" ? new TextEncoder().encode(answer.body) : answer.body;
-  const headers = answer.status === 204 ? {} : { ...answer.headers, "content-length": String(body.length) };
+  const date = new Date(systemClock.nowMs()).toUTCString(); // as every server in Go says it
+  const length = { ...answer.headers, "content-length": String(body.length) };
+  const headers = { date, ...(answer.status === 204 ? {} : length) };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   const head = new TextEncoder().encode(`HTTP/1.1 ${answer.status} ${answer.status}\r\n${lines.join("")}\r\n`);
   const all = new Uint8Array(head.length + body.length);
