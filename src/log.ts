@@ -1,12 +1,13 @@
 /**
  * The log: each part of the program speaks by `logger(part)`, and `startLog` says where that goes, at which level and in
  * which form. LogTape holds levels and routes; lines are made by `log_line` (which masks secrets) and written by
- * `log_file`, since LogTape's own file sink neither reopens nor reports a failed write. Before the start, and after
- * the end, what is logged goes nowhere.
+ * `log_file` or `log_pipe`, since LogTape's own file sink neither reopens nor reports a failed write. Before the start, and
+ * after the end, what is logged goes nowhere.
  */
 import { configure, getLogger, type LogLevel as TapeLevel, type LogRecord, reset } from "@logtape/logtape";
-import { lineStream, type LineWriter, openLogFile } from "./log_file.ts";
+import { type LineWriter, openLogFile } from "./log_file.ts";
 import { jsonLine, type LogEntry, type LogLevel, textLine } from "./log_line.ts";
+import { linesOnPipe } from "./log_pipe.ts";
 import { excerpt } from "./trouble.ts";
 import type { Clock } from "./wait.ts";
 
@@ -74,7 +75,7 @@ export async function startLog({ file, asked, format, level, clock }: LogOptions
     reopen: () => writer.reopen(),
     async close() {
       await reset();
-      writer.close();
+      await writer.close();
     },
     lost: () => writer.lost,
   };
@@ -123,9 +124,9 @@ const ourLevels: Record<TapeLevel, LogLevel> = {
 
 function openWriter(file: string, fail: (words: string) => void): LineWriter {
   // Nobody is left to complain to when these are gone.
-  if (file === "stdout") return lineStream(Deno.stdout, () => {});
-  if (file === "stderr") return lineStream(Deno.stderr, () => {});
-  const onStderr = lineStream(Deno.stderr, () => {});
+  if (file === "stdout") return linesOnPipe(Deno.stdout, () => {});
+  if (file === "stderr") return linesOnPipe(Deno.stderr, () => {});
+  const onStderr = linesOnPipe(Deno.stderr, () => {});
   try {
     return openLogFile(file, onStderr.write);
   } catch (error) {

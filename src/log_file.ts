@@ -7,7 +7,8 @@ export interface LineWriter {
   /** Writes `line` and the line's end, at once. Never throws. */
   write(line: string): void;
   reopen(): void;
-  close(): void;
+  /** Resolves when all is written that can be, some moments later at most. */
+  close(): Promise<void>;
   /** Lines that could not be written, since the start. */
   readonly lost: number;
 }
@@ -36,7 +37,7 @@ export function openLogFile(path: string, complain: (line: string) => void): Lin
         complain(`Cannot reopen the log ${path}: ${wordsOf(error)}`);
       }
     },
-    close: () => file.close(),
+    close: () => Promise.resolve(file.close()),
   };
 }
 
@@ -67,10 +68,11 @@ export function lineStream(
       }
     },
     reopen: () => {},
-    close: () => {},
+    close: () => Promise.resolve(),
   };
 }
 
-function wordsOf(error: unknown): string {
+/** What was thrown, for a person. */
+export function wordsOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

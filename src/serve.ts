@@ -12,7 +12,7 @@ import type { Hands } from "./consequence.ts";
 import { watchFeed } from "./feed.ts";
 import { createLive, type Live } from "./live.ts";
 import { listen, type Listening } from "./listening.ts";
-import { logger } from "./log.ts";
+import { type Log, logger } from "./log.ts";
 import { createMetrics, type Metrics, processFigures } from "./metrics.ts";
 import { measuredBook, measuredFeed, measuredStore, type TapPorts } from "./metrics_taps.ts";
 import { Monitor } from "./monitor.ts";
@@ -89,7 +89,7 @@ export async function serve(settings: Settings, warnings: readonly string[], pro
   log.always(`status ${program.version} is listening on http://${settings.HOST_SERVE}:${server.port}`);
 
   const release = onSignals(() => stop.abort(), () => opened.log.reopen());
-  await Promise.race([aborted(signal), fault()]);
+  await Promise.race([aborted(signal), fault(opened.log)]);
   log.always("status was asked to stop");
   const enough = AbortSignal.timeout(stopMsMax);
   await Promise.race([Promise.all([server.stop(enough), ...ends, monitor.settled()]), aborted(enough)]);
@@ -209,13 +209,13 @@ function onSignals(stop: () => void, reopen: () => void): () => void {
 }
 
 /** Rejects with what nobody caught: better to be started afresh than to go on half alive. */
-function fault(): Promise<never> {
+function fault(opened: Log): Promise<never> {
   return new Promise((_, reject) => {
     globalThis.addEventListener("unhandledrejection", (event) => {
       event.preventDefault();
       const error = event.reason instanceof Error ? event.reason : new Error(String(event.reason));
       log.error(`a fault of the program ends it: ${error.message}`, { stack: error.stack });
-      reject(error);
+      opened.close().finally(() => reject(error)); // or its last words may be lost
     });
   });
 }
