@@ -24,7 +24,7 @@ type End = { readonly kind: "told" } | { readonly kind: "played"; readonly missi
 
 async function demo(mode: { once: boolean; scheduled: boolean }): Promise<number> {
   const told = toldToEnd();
-  const world = await startWorld({ reportEveryMs: 1_000 });
+  const world = await startWorld({ reportEveryMs: 1_000, hook: true });
   furnish(world);
   const untell = world.board.listen(teller(world));
   const port = freePort(3007);
@@ -133,6 +133,7 @@ function controlOn(world: World, monitor: string): Control {
     "the experiments": `${monitor}/api/v1/experiments`,
     "the monitor's state": `${monitor}/api/v1/status`,
     "the metrics": `${monitor}/metrics`,
+    "what the webhook got": "/control/posts",
   };
   return startControl(world, { port: freePort(3008), links });
 }
@@ -145,6 +146,7 @@ function greeting(world: World, monitor: string, controls: string): string {
   the API           ${monitor}/api/v1/experiments   ${monitor}/api/v1/status
   the metrics       ${monitor}/metrics
   the mails         ${controls}/control/mails
+  the webhook       ${controls}/control/posts
 `;
 }
 

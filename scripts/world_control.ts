@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import type { World } from "./world.ts";
+import { hookFault } from "./world_hook.ts";
 import { httpFault, mailFault, smtpStage } from "./world_fault.ts";
 import { type Answer, type Asked, HttpServer, json } from "./world_http.ts";
 import { sessionFault } from "./world_session.ts";
@@ -83,6 +84,14 @@ const verbs: Record<string, Verb> = {
   "mailbox/hang": verb(z.object({ stage: smtpStage }), (world, args) => world.mailbox.hang(args.stage)),
   "mailbox/fail": verb(mailFault, (world, fault) => world.mailbox.fail(fault)),
   "mailbox/drop-after-data": verb(none, (world) => world.mailbox.dropAfterData()),
+  "hook/stop": verb(none, (world) => world.hook.stop()),
+  "hook/start": verb(none, (world) => world.hook.start()),
+  "hook/answer": verb(
+    z.object({ status: z.int(), body: z.string().default(""), headers: z.record(z.string(), z.string()).default({}) }),
+    (world, { status, ...answer }) => world.hook.answer(status, answer),
+  ),
+  "hook/fail": verb(hookFault, (world, fault) => world.hook.fail(fault)),
+  "hook/drop-next": verb(none, (world) => world.hook.dropNext()),
 };
 
 function feedVerbs(feed: "jump" | "relay"): Record<string, Verb> {
@@ -138,6 +147,12 @@ async function answer(
   if (method === "GET" && path === "/control/mails") {
     return json(200, JSON.stringify(world.mailbox.mails.map(mailShown)));
   }
+  if (method === "GET" && path === "/control/posts") {
+    return json(
+      200,
+      JSON.stringify(world.hook.posts.map(({ headers: _headers, body: _body, ...post }) => post), null, 2),
+    );
+  }
   if (method === "GET" && path === "/control/state") {
     if (Number(query.get("after") ?? -1) === world.board.version) await world.board.change(newsWithinMs, stopping);
     return json(200, JSON.stringify({ ...stateOf(world), links }));
@@ -160,7 +175,7 @@ function mailShown({ headers, ...mail }: World["mailbox"]["mails"][number]): Rec
 
 /** All that is true in the world, for the page and for tests in another process. */
 function stateOf(world: World): Record<string, unknown> {
-  const { board, book, jump, relay, mailbox, lab, sessions } = world;
+  const { board, book, jump, relay, mailbox, hook, lab, sessions } = world;
   return {
     version: board.version,
     atMs: board.clock.nowMs(),
@@ -169,6 +184,7 @@ function stateOf(world: World): Record<string, unknown> {
       jump: { ...jump.mode, address: jump.host, watchers: jump.watchers },
       relay: { ...relay.mode, address: relay.host, watchers: relay.watchers },
       mailbox: { ...mailbox.mode, address: `127.0.0.1:${mailbox.port}` },
+      ...("STATUS_WEBHOOK_URL" in world.env ? { hook: { ...hook.mode, address: hook.host } } : {}),
     },
     sessions: { asked: sessions.askings.length, open: sessions.open, most: sessions.most },
     experiments: [...lab.hosts.values()].map((host) => ({

@@ -4,9 +4,10 @@
  */
 import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
+import { z } from "zod";
 import type { WebhookJson } from "../src/webhook_schema.ts";
 import type { Board } from "./world_board.ts";
-import { type Certificates, type HttpFault, modeWords } from "./world_fault.ts";
+import { type Certificates, modeWords } from "./world_fault.ts";
 import { type Answer, type Asked, HttpServer, json } from "./world_http.ts";
 
 /** A message that came whole, whatever became of it. */
@@ -39,7 +40,12 @@ export type HookMode =
   | HookFault;
 
 /** `hang`: messages are read, and never answered. `slow`: answers go out a byte a second. `cut`: nobody is let in. */
-export type HookFault = Extract<HttpFault, { kind: "hang" | "slow" }> | { readonly kind: "cut"; readonly at: "accept" };
+export const hookFault = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("hang") }),
+  z.object({ kind: z.literal("slow") }),
+  z.object({ kind: z.literal("cut"), at: z.literal("accept") }),
+]);
+export type HookFault = z.infer<typeof hookFault>;
 
 const postsMax = 1_000;
 /** Where messages go: both ends of it are keys that nobody may be shown. */

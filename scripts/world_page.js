@@ -20,6 +20,13 @@ const serviceVerbs = {
   mailbox: [["stop"], ["start"], ["refuse", { stage: "RCPT", code: 550, text: "no such user here" }], ["hang", {
     stage: "DATA",
   }], ["drop-after-data"]],
+  hook: [
+    ["stop"],
+    ["start"],
+    ["answer", { status: 503, body: "try later", headers: { "retry-after": "10" } }],
+    ["fail", { kind: "hang" }],
+    ["drop-next"],
+  ],
 };
 const byId = (id) => document.getElementById(id);
 const time = (ms) => new Date(ms).toISOString().slice(11, 19);

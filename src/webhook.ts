@@ -48,6 +48,8 @@ export function createWebhook(options: WebhookOptions, ports: WebhookPorts): Web
       if (key === null) return { kind: "refused", why: "Cannot tell the webhook: the message that was kept has no id" };
       const body = new TextEncoder().encode(message);
       const headers = {
+        // Messages are rare, and a connection that was kept may be gone unseen: then nobody knows whether it arrived.
+        "connection": "close",
         "content-type": "application/json",
         "user-agent": options.userAgent,
         "idempotency-key": `"${key}"`, // a string as RFC 8941 writes it, as the draft of this header asks

@@ -32,6 +32,7 @@ Deno.test("a message is posted as the bytes that are signed, with its own id as 
   assert.deepEqual([init.method, init.redirect], ["POST", "manual"]);
   assert.equal(new TextDecoder().decode(init.body as Uint8Array), message);
   assert.deepEqual(init.headers, {
+    "connection": "close",
     "content-type": "application/json",
     "user-agent": "status/1.2.3",
     "idempotency-key": `"${id}"`,
