@@ -4,7 +4,7 @@
  */
 import { alertHeadline, alertText, type HealthEvent, issueText, type Letter, type SystemAlert } from "./alert.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
-import { excerpt, sentenceCharsMax } from "./trouble.ts";
+import { excerpt, sentence } from "./trouble.ts";
 
 export interface MailStyle {
   /** The start of the subject, empty for none. */
@@ -74,7 +74,8 @@ function subjectOf(
   letter: Letter,
   { style, events, problems }: { style: MailStyle; events: number; problems: number },
 ) {
-  const words = excerpt(style.subject);
+  // What looks like an encoded word would be decoded by whoever reads it, into whatever it holds.
+  const words = excerpt(style.subject).replaceAll("=?", "= ?");
   return (words === "" ? "" : `${words} `) + causeOf(letter, events, problems);
 }
 
@@ -116,7 +117,7 @@ function heldBy(view: ExperimentView | undefined): string | null {
 }
 
 function safeAlertText(alert: SystemAlert): string {
-  return alertText({ ...alert, detail: excerpt(alert.detail, sentenceCharsMax) });
+  return alertText({ ...alert, detail: sentence(alert.detail) });
 }
 
 function issuesFirst(one: MailLine, other: MailLine): number {

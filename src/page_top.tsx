@@ -11,7 +11,7 @@ import { sourcesOf, type SourceWords } from "./page_source.ts";
 import { age, instant, type Mark, mark } from "./page_time.tsx";
 import { nameText } from "./page_words.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { excerpt, sentenceCharsMax } from "./trouble.ts";
+import { sentence } from "./trouble.ts";
 
 /** `<header id="top">`: ages are as of `nowMs`. */
 export function renderTop(snapshot: Snapshot, nowMs: number): string {
@@ -80,7 +80,7 @@ function newest(snapshot: Snapshot, nowMs: number) {
 function alertItem(alert: SystemAlert, nowMs: number) {
   return (
     <li>
-      {mark("warned")} <span>{alertText({ ...alert, detail: excerpt(alert.detail, sentenceCharsMax) })}</span>{" "}
+      {mark("warned")} <span>{alertText({ ...alert, detail: sentence(alert.detail) })}</span>{" "}
       <i>for {age(alert.atMs, nowMs)}</i>
     </li>
   );
@@ -100,13 +100,13 @@ function sourceItem({ name, part, mark: shape, state, success, waits, facts, isE
       {part.lastError !== null && (isError
         ? (
           <p class="error">
-            <q>{excerpt(part.lastError, sentenceCharsMax)}</q>
+            <q>{sentence(part.lastError)}</q>
           </p>
         )
         : (
           <details class="over">
             <summary>last error, over</summary>
-            <q>{excerpt(part.lastError, sentenceCharsMax)}</q>
+            <q>{sentence(part.lastError)}</q>
           </details>
         ))}
     </li>

@@ -15,11 +15,20 @@ export type Trouble = {
 /** What to do about a service that is connected and silent (protocol: jump 0.4 and relay up to 0.7). */
 export const silenceCure = "as old services are for good once one client stops reading: they need a restart";
 
-/** Room for a sentence of our own around an excerpt of somebody else's words. */
-export const sentenceCharsMax = 600;
+// Room for a sentence of our own around an excerpt of somebody else's words.
+const sentenceCharsMax = 600;
 
-/** Somebody else's words made safe to repeat: one line, no control characters, 200 characters at most, or `charsMax`. */
-export function excerpt(words: string, charsMax = 200): string {
+/** Somebody else's words made safe to repeat: one line, no control characters, 200 characters at most. */
+export function excerpt(words: string): string {
+  return cut(words, 200);
+}
+
+/** The same for a whole cause, a sentence of our own with such words in it: 600 characters at most. */
+export function sentence(words: string): string {
+  return cut(words, sentenceCharsMax);
+}
+
+function cut(words: string, charsMax: number): string {
   // deno-lint-ignore no-control-regex -- control characters are the point
   const line = words.replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g, " ").trim();
   // Half a character, there before or left by the cut, is none in UTF-8.
