@@ -3,6 +3,7 @@
  * what makes it takes 11 MB of memory and a tenth of a second, which a monitor that nobody asks need not spend.
  */
 import { routes } from "./api_routes.ts";
+import { webhookRoute } from "./webhook_schema.ts";
 
 const description =
   `What a monitor of a remote laboratory knows: how each experiment stands, whether it can be booked, and
@@ -16,6 +17,7 @@ export async function openapiDocument(version: string): Promise<string> {
   const { OpenAPIHono } = await import("@hono/zod-openapi");
   const app = new OpenAPIHono();
   for (const [path, route] of Object.entries(routes)) app.openAPIRegistry.registerPath({ ...route, path });
+  app.openAPIRegistry.registerWebhook(webhookRoute);
   const document = app.getOpenAPI31Document({
     openapi: "3.1.0",
     info: {

@@ -71,3 +71,38 @@ data: {"topic_name":"turn04"}
 :
 
 `;
+
+export const webhookExample = {
+  version: 1,
+  kind: "news",
+  id: "8e03978e-40d5-43e8-bc93-6894a57f9324",
+  created: "2026-11-22T20:31:14.950Z",
+  system: { name: "app.example.org/t", version: "0.1.0", link: "https://app.example.org/t/status" },
+  events: [{
+    experiment: "pend00",
+    healthy: false,
+    issues: ["unhealthy pend00-st-video"],
+    jump_ok: true,
+    stream_ok: { "pend00-st-data": true, "pend00-st-video": false },
+    when: "2026-11-22T20:31:14.120Z",
+    causes: [{ code: "unhealthy", topic: "pend00-st-video" }],
+    available: false,
+    held: null,
+    lasted_seconds: 7412.5,
+  }],
+  alerts: [{
+    code: "jump-lost",
+    raised: true,
+    text: "jump has no fresh reports so may be down: connection refused",
+    when: "2026-11-22T20:31:13Z",
+  }],
+  problems: [{
+    experiment: "pend00",
+    issues: ["unhealthy pend00-st-video"],
+    causes: [{ code: "unhealthy", topic: "pend00-st-video" }],
+    available: false,
+    held: null,
+    since: "2026-11-22T20:31:14.120Z",
+  }],
+  left_out: { events: 0, alerts: 0, problems: 0 },
+};
