@@ -23,8 +23,10 @@ interface Row {
   readonly left: Left | "all or nothing";
   /** What book has been told by then. */
   readonly puts: 0 | 1;
-  /** How often its mail has come in the end. */
+  /** How often its mail has come in the end, or its message to the webhook. */
   readonly copies: 1 | 2;
+  /** The mail's, where not said. */
+  readonly channel?: "webhook";
 }
 
 const untold = { event: false, letter: "none" } as const;
@@ -107,6 +109,27 @@ const rows: Readonly<Record<string, Row>> = {
     puts: 1,
     copies: 2,
   },
+  "after a message to the webhook, which does not arrive": {
+    kill: at("a webhook message is sent, and does not arrive"),
+    left: inFlight,
+    puts: 1,
+    copies: 1,
+    channel: "webhook",
+  },
+  "after the webhook took a message, before its answer": {
+    kill: at("a webhook message was taken, its answer not sent"),
+    left: inFlight,
+    puts: 1,
+    copies: 2,
+    channel: "webhook",
+  },
+  "after the webhook's answer, before it is seen": {
+    kill: at("the webhook's answer is there, unseen"),
+    left: inFlight,
+    puts: 1,
+    copies: 2,
+    channel: "webhook",
+  },
 };
 
 Deno.test("killed at any step of an event's life, it tells of it once, repeats only a mail in flight, and tells book once", async (t) => {
@@ -120,17 +143,16 @@ Deno.test("killed at any step of an event's life, it tells of it once, repeats o
       const left = await stage.buried();
       stage.onStep = () => {};
 
-      const letter = left?.letters.find(({ channel }) => channel === "mail");
+      const told = row.channel ?? "mail";
+      const letter = left?.letters.find(({ channel }) => channel === told);
       const found = { event: (left?.events.length ?? 0) > before.events, letter: stateOf(letter) };
       assert.deepEqual(found, row.left !== "all or nothing" ? row.left : found.event ? owed : untold);
       assert.equal(putsOf(stage) - before.puts, row.puts);
       await settler.rest();
-      const { events, puts, mails, letters } = countsOf(stage);
-      assert.deepEqual(
-        { events: events - before.events, puts: puts - before.puts, mails: mails - before.mails },
-        { events: 1, puts: 1, mails: row.copies },
-      );
-      assert.equal(letters - before.letters, 1);
+      const now = countsOf(stage);
+      assert.deepEqual([now.events - before.events, now.puts - before.puts], [1, 1]);
+      assert.equal(now.copies[told] - before.copies[told], row.copies);
+      assert.deepEqual(now.messages.map((count, at) => count - (before.messages[at] ?? 0)), [1, 1]);
     });
   }
 });
@@ -180,6 +202,7 @@ function putsOf(stage: KillStage): number {
 }
 
 function countsOf(stage: KillStage) {
-  const { mails, recorded: { events } } = stage.audit;
-  return { events, puts: putsOf(stage), mails: mails.arrived.length, letters: mails.first().length };
+  const { mails, hooks, recorded: { events } } = stage.audit;
+  const copies = { mail: mails.arrived.length, webhook: hooks.arrived.length };
+  return { events, puts: putsOf(stage), copies, messages: [mails.first().length, hooks.first().length] };
 }
