@@ -145,7 +145,7 @@ class Listening implements Prober {
   #heard(topic: string, connected: string, probed: Probed): ProbeEnd {
     if (probed.kind === "failed") return this.#failed(probed.trouble.message);
     // Relay itself may have been stuck, or out of reach: only a report that came meanwhile shows that it was not.
-    if (probed.kind === "silent" && this.#reportedMs < probed.openMs) return "nothing";
+    if (probed.kind === "silent" && this.#reportedMs <= probed.openMs) return "nothing";
     const { clock } = this.#ports, atMs = clock.nowMs(), heard = probed.kind === "heard";
     this.#counts = { ...this.#counts, [probed.kind]: this.#counts[probed.kind] + 1 };
     if (heard) this.#lastSuccessMs = atMs;
