@@ -8,6 +8,7 @@ import { resolve } from "node:path";
 import config from "../deno.json" with { type: "json" };
 import { systemClock } from "../src/wait.ts";
 import { replacedProgramEnvironment } from "../test/fixtures/environment.ts";
+import { checkPermissions } from "./smoke_permissions.ts";
 import { startWorld, type World } from "./world.ts";
 import { freePort } from "./world_port.ts";
 
@@ -34,6 +35,7 @@ const steps: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
     assert.equal(code, 0, stderr);
     assert.match(stdout, new RegExp(`\\b${config.version.replaceAll(".", "\\.")}\\b`));
   },
+  "may run, load and import nothing, and reads no foreign variable": ({ file }) => checkPermissions(file),
   "accepts the environment of the program it replaces": async (stage) => {
     const { code, stdout, stderr } = await run(
       stage,
