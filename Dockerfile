@@ -1,6 +1,8 @@
 # The program on a C library and nothing else: no shell, not root.
 #   docker build -t status .
-#   docker run -d --env-file status.env -p 127.0.0.1:3007:3007 -v status:/var/lib/status status
+#   docker run -d --env-file status.env -p 127.0.0.1:3007:3007 -v status:/var/lib/status \
+#     --read-only --cap-drop ALL --security-opt no-new-privileges status
+# It writes to the volume alone, and needs no /tmp.
 # deploy/status.env says which settings there are.
 
 # Deno comes from npm, at the version that .deno-version pins for all.

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readSettings } from "../src/settings.ts";
 import { allSettings, settingsList } from "../src/settings_list.ts";
 import { leastEnvironment } from "./fixtures/environment.ts";
+import { findTool, toolTest } from "./fixtures/tool.ts";
 
 const read = (path: string) => Deno.readTextFileSync(`${import.meta.dirname}/../${path}`);
 
@@ -59,6 +60,21 @@ Deno.test("a secret's file that the unit would hand over is where status.env say
   assert.ok(unit.includes(`STATUS_SECRET_BOOK_FILE=/run/credentials/status.service/${id}`));
   assert.ok(environmentFile.includes(`STATUS_SECRET_BOOK_FILE=/run/credentials/status.service/${id}`));
   assert.doesNotMatch(unit, /^LoadCredential/m);
+});
+
+toolTest("systemd-analyze", findTool("systemd-analyze"), "systemd finds the unit little exposed", async (tool) => {
+  const args = ["security", "--offline=true", "--threshold=20", "--no-pager", "deploy/status.service"];
+  const { success, stdout, stderr } = await new Deno.Command(tool, { args, cwd: `${import.meta.dirname}/..` }).output();
+  const said = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("");
+
+  assert.match(said, /Overall exposure level for status\.service: [01]\.\d/);
+  assert.ok(success, said);
+});
+
+Deno.test("systemd hears from the service itself, and ends what says nothing, leaving no core that would hold secrets", () => {
+  for (const line of ["Type=notify", "NotifyAccess=main", "LimitCORE=0"]) assert.ok(unit.includes(`\n${line}\n`), line);
+  // Long enough that a busy machine is no hang, and a start is over by then.
+  assert.equal(/^WatchdogSec=(\d+)$/m.exec(unit)?.[1], "30");
 });
 
 Deno.test("the unit lets the JavaScript engine write the code that it runs", () => {
