@@ -20,7 +20,7 @@ export function jsonLine({ atMs, level, part, message, fields }: LogEntry): stri
   const head = { time: new Date(atMs).toISOString(), level, part, msg: masked(message) };
   const rest = Object.entries(cleanFields(fields, 0)).map((
     [name, value],
-  ) => [name in head ? `fields.${name}` : name, value]);
+  ) => [Object.hasOwn(head, name) ? `fields.${name}` : name, value]);
   return escaped(JSON.stringify({ ...head, ...Object.fromEntries(rest) }));
 }
 
@@ -42,12 +42,12 @@ const depthMax = 8; // deeper than anything we log: what goes on for ever ends h
 const secretName = /(?:authorization|cookie|password|passwd|token|secret)$|^secret_/i;
 
 function cleanFields(fields: Readonly<Record<string, unknown>>, depth: number): Record<string, Clean> {
-  const clean: Record<string, Clean> = {};
+  const clean: [string, Clean][] = [];
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined) continue;
-    clean[name] = secretName.test(name) ? "(secret)" : cleanValue(value, depth);
+    clean.push([name, secretName.test(name) ? "(secret)" : cleanValue(value, depth)]);
   }
-  return clean;
+  return Object.fromEntries(clean); // a name may be __proto__
 }
 
 function cleanValue(value: unknown, depth: number): Clean {
@@ -93,7 +93,7 @@ function masked(text: string): string {
 /** Controls, line breaks and marks of direction as `\n` or `\u001b`, in JSON and outside it. */
 function escaped(line: string): string {
   // deno-lint-ignore no-control-regex -- control characters are the point
-  return line.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (control) => {
+  return line.replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, (control) => {
     if (control === "\n") return "\\n";
     if (control === "\r") return "\\r";
     if (control === "\t") return "\\t";

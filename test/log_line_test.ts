@@ -48,6 +48,14 @@ Deno.test("a field does not take the place of time, level, part or message", () 
   });
 });
 
+Deno.test("a field of any name is shown under it, also what every object has", () => {
+  const fields = Object.fromEntries(["__proto__", "toString", "constructor"].map((name) => [name, name]));
+  const line = jsonLine(entry({ fields: { ...fields, map: new Map([["__proto__", "y"]]) } }));
+
+  for (const name of ["__proto__", "toString", "constructor"]) assert.match(line, new RegExp(`,"${name}":"${name}"`));
+  assert.match(line, /"map":\{"__proto__":"y"\}/);
+});
+
 /** A field's value, and what a line shows of it. */
 const shown: Record<string, [unknown, unknown]> = {
   "a secret": [new Secret("hunter2"), "(secret)"],
