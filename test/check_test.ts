@@ -193,6 +193,50 @@ Deno.test("check --send without a mail server fails", async () => {
   assert.equal(ok, false);
 });
 
+const reachable: NonNullable<CheckParts["webhook"]> = {
+  host: "hooks.example.org",
+  reach: () => Promise.resolve({ kind: "ok", encrypted: true }),
+  send: () => Promise.resolve({ kind: "taken", answer: "204", rejected: [] }),
+};
+
+/** A webhook, whether a test message is posted to it, and its line. */
+const webhooks: Record<string, [Partial<typeof reachable>, send: boolean, string]> = {
+  "reached, and nothing posted": [
+    { send: () => assert.fail("nothing is to be posted") },
+    false,
+    "ok    webhook  hooks.example.org lets itself be connected to, encrypted; --send posts a test message",
+  ],
+  "without encryption": [
+    { reach: () => Promise.resolve({ kind: "ok", encrypted: false }) },
+    false,
+    "ok    webhook  hooks.example.org lets itself be connected to, not encrypted; --send posts a test message",
+  ],
+  "out of reach": [
+    { reach: () => Promise.resolve({ kind: "unreachable", message: "Cannot tell the webhook at h: refused" }) },
+    false,
+    "FAIL  webhook  Cannot tell the webhook at h: refused",
+  ],
+  "that takes a test message": [{}, true, "ok    webhook  test message to hooks.example.org: it answered 204"],
+  "that takes no test message": [
+    { send: () => Promise.resolve({ kind: "refused", why: "Cannot tell the webhook at h: it answered 403" }) },
+    true,
+    "FAIL  webhook  Cannot tell the webhook at h: it answered 403",
+  ],
+};
+for (const [name, [changes, send, want]] of Object.entries(webhooks)) {
+  Deno.test(`check: a webhook ${name}`, async () => {
+    const { lines, ok } = await runCheck(settings, parts({ webhook: { ...reachable, ...changes } }), { send });
+    assert.equal(lines[4], want);
+    assert.equal(lines[0], "ok    book     12 resources at https://book.example.org/t/book"); // in line with the longest
+    assert.equal(ok, !want.startsWith("FAIL"));
+  });
+}
+
+Deno.test("check --send without a mail server is well where there is a webhook to send to", async () => {
+  const { ok } = await runCheck(settings, parts({ mail: null, webhook: reachable }), { send: true });
+  assert.equal(ok, true);
+});
+
 Deno.test("a test mail is not sent where the login fails", async () => {
   const mail: CheckParts["mail"] = {
     verify: () => Promise.resolve({ kind: "refused", message: "Cannot send mail through h: 535" }),

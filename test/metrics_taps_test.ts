@@ -3,7 +3,7 @@ import type { Book } from "../src/book.ts";
 import { BookGarbled, BookRefused, BookUnknownResource, BookUnreachable } from "../src/book_error.ts";
 import type { Report } from "../src/connection.ts";
 import type { Measures } from "../src/measures.ts";
-import { measuredBook, measuredFeed, measuredMail, measuredStore } from "../src/metrics_taps.ts";
+import { measuredBook, measuredFeed, measuredMail, measuredStore, measuredWebhook } from "../src/metrics_taps.ts";
 import type { OutboxListener } from "../src/outbox.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
 import { StoreFailed } from "../src/store.ts";
@@ -113,12 +113,12 @@ Deno.test("of a mail that was taken it is told how long ago each event and alert
   const listener = measuredMail({ ...deaf, sent: (...told) => sent.push(told) }, { ...notes, nowMs: () => nowMs });
   const told = letter({
     events: [event("pend00", [], { atMs: agoMs(3) }), event("spin31", [], { atMs: agoMs(1) })],
-    alerts: [alert("relay-lost", { atMs: agoMs(9) })],
+    alerts: [alert("relay-lost", { atMs: agoMs(9) }), alert("jump-lost", { atMs: agoMs(-60) })], // the clock was put back
   });
 
   listener.sent(told, { kind: "taken", answer: "250", rejected: [] });
 
-  assert.deepEqual(notes.told, ["mailed 180000 60000 540000"]);
+  assert.deepEqual(notes.told, ["mailed 180000 60000 540000 0"]);
   assert.deepEqual(sent, [[told, { kind: "taken", answer: "250", rejected: [] }]]);
 });
 
@@ -132,6 +132,23 @@ Deno.test("a try to send a mail that failed is told with its reason, and passed 
 
   assert.deepEqual(notes.told, ["mail refused"]);
   assert.deepEqual(failed, [[told, { kind: "refused", why: "550" }, 2]]);
+});
+
+Deno.test("a try to tell the webhook that failed is told with its reason, and passed on; what it took is none of a mail's", () => {
+  const notes = notebook();
+  const passed: unknown[] = [];
+  const noting = (...told: unknown[]) => passed.push(told);
+  const listener = measuredWebhook({ ...deaf, sent: noting, failed: noting }, notes.measures);
+  const told = letter({ channel: "webhook", events: [event("pend00")] });
+
+  listener.failed(told, { kind: "in-doubt", why: "no answer" }, 2);
+  listener.sent(told, { kind: "taken", answer: "204", rejected: [] });
+
+  assert.deepEqual(notes.told, ["webhook in-doubt"]);
+  assert.deepEqual(passed, [
+    [told, { kind: "in-doubt", why: "no answer" }, 2],
+    [told, { kind: "taken", answer: "204", rejected: [] }],
+  ]);
 });
 
 const deaf: OutboxListener = { sent() {}, failed() {}, unsent() {}, changed() {} };
