@@ -35,10 +35,11 @@ export class LetterPile {
     return this.waiting().filter((each) => each.frozen === null);
   }
 
-  /** Puts `news` into a letter that can be joined, or into a new one. */
+  /** Puts `news` into the last letter if that can be joined, else into a new one: behind all that came before them. */
   add(news: News, begin: () => Beginning): Letter {
-    const open = this.#letters.find((each) => each.frozen === null && !this.#inHand.includes(each));
-    const letter = open ? joined(open, news) : newLetter(begin(), news);
+    const last = this.#letters.at(-1);
+    const canJoin = last?.frozen === null && !this.#inHand.includes(last);
+    const letter = canJoin ? joined(last, news) : newLetter(begin(), news);
     this.put(letter);
     return letter;
   }

@@ -139,6 +139,21 @@ Deno.test("news that came while a mail was under way are in it when it failed an
   assert.deepEqual([...desk.kept.letters.keys()], []);
 });
 
+// The newest event of an experiment is what a mail shows: in another order it would show what is no longer so.
+Deno.test("news that come after a mail has failed stand behind those that came while it was under way", async () => {
+  const desk = await MailDesk.open();
+  const book = Promise.withResolvers<void>();
+  desk.answers = ["hang"];
+  await desk.news("a");
+  desk.owes("b");
+  desk.outbox.recorded(book.promise);
+  await desk.says(deferred);
+  await desk.news("c");
+  book.resolve();
+  await desk.passes(0);
+  assert.deepEqual(desk.got, ["m1: a", "m1: a b c"]);
+});
+
 Deno.test("a mail in doubt is repeated as it is, and what is new follows in another", async () => {
   const desk = await MailDesk.open();
   desk.answers = [inDoubt, inDoubt];
