@@ -85,12 +85,22 @@ export class Deliveries<Message extends object> {
   /** Every recorded event was told of in one message, and nothing else was; alerts began and ended in turn. */
   atRest(stored: StoreContents): void {
     const letters = this.first().map(({ handed }) => handed.letter);
-    this.#tellsEachOnce(stored.events.map(keyOf), letters.flatMap((letter) => letter?.events.map(keyOf) ?? []));
+    const told = letters.flatMap((letter) => letter?.events ?? []);
+    this.#tellsEachOnce(stored.events.map(keyOf), told.map(keyOf));
+    this.#tellsInOrder(told);
     const turns = letters.flatMap((letter) => letter?.alerts ?? []);
     for (const [code, own] of Map.groupBy(turns, (alert) => alert.code)) {
       const said = own.map(({ turn }) => turn);
       const isRight = said.every((turn, at) => turn === (at % 2 === 0 ? "raised" : "cleared")) && said.length % 2 === 0;
       if (!isRight) this.faults.push(`the alert ${code} was told of by ${this.#what} as ${said.slice(-6).join(", ")}`);
+    }
+  }
+
+  /** What is told of an experiment last is what was last so. */
+  #tellsInOrder(told: readonly Omit<StoredEvent, "id">[]): void {
+    for (const [name, own] of Map.groupBy(told, ({ experiment }) => experiment)) {
+      const late = own.find(({ atMs }, at) => atMs < (own[at - 1]?.atMs ?? 0));
+      if (late) this.faults.push(`a ${this.#what} told of ${name} in another order: ${keyOf(late)} came late`);
     }
   }
 
