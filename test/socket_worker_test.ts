@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type Socket, type SocketListener, SocketPool, startSocketWorker } from "../src/socket_pool.ts";
 import { FakeClock } from "./fixtures/clock.ts";
+import { descriptors, linuxTest, startSilentServer, until } from "./fixtures/descriptors.ts";
 
 linuxTest("a hundred sockets that would not close leave no more than a few descriptors behind", async () => {
   const server = await startSilentServer(), clock = new FakeClock(), pool = new SocketPool(clock, startSocketWorker);
@@ -131,35 +132,4 @@ function opened(pool: SocketPool, url: string): Promise<Socket> {
       closed: (why) => reject(new Error(why)),
     });
   });
-}
-
-async function startSilentServer(): Promise<{ url: string; stop(): Promise<void> }> {
-  const script = new URL("./fixtures/silent_server.ts", import.meta.url).href;
-  const command = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-config", "--allow-net=127.0.0.1", script],
-    stdout: "piped",
-  });
-  const process = command.spawn(), reader = process.stdout.getReader();
-  const port = Number(new TextDecoder().decode((await reader.read()).value));
-  return {
-    url: `ws://127.0.0.1:${port}/session/stats?code=used`,
-    async stop() {
-      process.kill("SIGKILL");
-      await reader.cancel();
-      await process.status;
-    },
-  };
-}
-
-function linuxTest(name: string, fn: () => Promise<void>): void {
-  const ignore = Deno.build.os !== "linux";
-  Deno.test({ name: ignore ? `${name} (needs /proc, which is not here)` : name, ignore, fn });
-}
-
-function descriptors(): number {
-  return [...Deno.readDirSync("/proc/self/fd")].length;
-}
-
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 10));
 }
