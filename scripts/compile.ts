@@ -45,7 +45,7 @@ export const permissions: readonly string[] = [
 ];
 
 /** Loaded by name as the program runs, so nothing but this tells the compiler of it. */
-const workers = ["src/socket_worker.ts"];
+export const workers = ["src/socket_worker.ts"];
 
 /** The command line after `deno`; `denoVersion` is that of the Deno that compiles. */
 export function compileArguments(wish: Wish, denoVersion: string): string[] {
