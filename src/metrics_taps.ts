@@ -98,7 +98,7 @@ export function measuredWebhook(listener: OutboxListener, measures: Measures): O
   };
 }
 
-/** `nowMs`: the wall clock that the events were dated by. */
+/** `nowMs`: the wall clock that the events were dated by. If it was put back since, they waited for no time. */
 export function measuredMail(
   listener: OutboxListener,
   { measures, nowMs }: { measures: Measures; nowMs(): number },
@@ -107,7 +107,7 @@ export function measuredMail(
     ...listener,
     sent(letter, delivery) {
       const atMs = nowMs();
-      measures.mailed([...letter.events, ...letter.alerts].map((told) => atMs - told.atMs));
+      measures.mailed([...letter.events, ...letter.alerts].map((told) => Math.max(atMs - told.atMs, 0)));
       listener.sent(letter, delivery);
     },
     failed(letter, failure, failuresInARow) {

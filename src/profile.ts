@@ -17,7 +17,7 @@ import { aborted, type Clock } from "./wait.ts";
 
 export interface ProfilePorts {
   readonly clock: Clock;
-  /** When the program began. */
+  /** When the program began, in steady time. */
   readonly startedMs: number;
   /** Ends the listener, and a profile that is being taken. */
   readonly signal: AbortSignal;
@@ -125,10 +125,9 @@ function fileName(startMs: number): string {
 }
 
 function memoryJson({ clock, startedMs }: ProfilePorts) {
-  const nowMs = clock.nowMs();
   return {
-    time: time(nowMs),
-    uptime_seconds: (nowMs - startedMs) / 1_000,
+    time: time(clock.nowMs()),
+    uptime_seconds: (clock.steadyMs() - startedMs) / 1_000,
     memory: Deno.memoryUsage(), // `rss` is what is resident
     heap: v8.getHeapStatistics(),
     spaces: heapSpaces(),

@@ -129,7 +129,7 @@ function failed(method: string, path: string, error: unknown): void {
 /** Loaded only where it is asked for. Throws ListenFailed. */
 async function profiling({ PORT_PROFILE: port }: Settings, signal: AbortSignal): Promise<{ done: Promise<void> }> {
   const { startProfiling } = await import("./profile.ts");
-  const started = startProfiling(port, { clock, startedMs: clock.nowMs(), signal });
+  const started = startProfiling(port, { clock, startedMs: clock.steadyMs(), signal });
   log.always(`a CPU profile can be had at http://127.0.0.1:${started.port}/profile`);
   return started;
 }

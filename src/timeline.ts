@@ -186,7 +186,7 @@ export class Timeline {
     });
     this.#before = this.#before.filter(({ startedMs }) => startedMs < toMs).map(until);
     this.#run = until(this.#run);
-    this.#beatMs = Math.min(this.#beatMs, toMs);
+    this.#beatMs = -Infinity; // the store has let go of a run that began later
     this.#owed = [...this.#owed, { kind: "clock-back", toMs }];
   }
 

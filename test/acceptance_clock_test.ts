@@ -26,10 +26,10 @@ Deno.test("stopped for longer than every limit and continued, it raises nothing,
   await using station = await Station.watching();
   const before = await told(station);
   station.signal("SIGSTOP");
-  await station.reports(55); // 5.5 s: feeds are lost after 2 s, book is asked every second and given up after 5 s
+  await station.reports(28); // of each: 5.6 s: feeds are lost after 2 s, book is asked every second and given up after 5 s
   station.signal("SIGCONT");
   await station.until(() => /nothing of this program ran for \d+ s/.test(station.log), "it to say that it was stopped");
-  await station.reports(25);
+  await station.reports(12);
 
   assert.deepEqual(await told(station), before);
   assert.deepEqual(await station.states(), allWell);

@@ -9,7 +9,7 @@ const startMs = Date.UTC(2026, 10, 22, 20, 30, 0);
 function bench() {
   const clock = new FakeClock(startMs);
   const stop = new AbortController();
-  const app = createProfileApp({ clock, startedMs: startMs - 5_000, signal: stop.signal });
+  const app = createProfileApp({ clock, startedMs: clock.steadyMs() - 5_000, signal: stop.signal });
   return { app, clock, stop };
 }
 
@@ -124,7 +124,7 @@ for (const [name, [path, method, status]] of Object.entries(refusals)) {
 Deno.test("a client that hangs up over the network ends its profile", async () => {
   const clock = new FakeClock(startMs);
   const stop = new AbortController();
-  const { port, done } = startProfiling(0, { clock, startedMs: startMs, signal: stop.signal });
+  const { port, done } = startProfiling(0, { clock, startedMs: clock.steadyMs(), signal: stop.signal });
   const leaving = new AbortController();
   const answer = await fetch(`http://127.0.0.1:${port}/profile`, { signal: leaving.signal });
   assert.equal(clock.waiting, 1);
@@ -138,7 +138,7 @@ Deno.test("a client that hangs up over the network ends its profile", async () =
 
 Deno.test("a stop ends the listener, and what it is at is answered first", async () => {
   const stop = new AbortController();
-  const { port, done } = startProfiling(0, { clock: new FakeClock(), startedMs: startMs, signal: stop.signal });
+  const { port, done } = startProfiling(0, { clock: new FakeClock(), startedMs: 0, signal: stop.signal });
   const answer = await fetch(`http://127.0.0.1:${port}/profile?seconds=120`);
 
   stop.abort();

@@ -107,6 +107,12 @@ Deno.test("compacted: of what is replaced as a whole only the newest waits, and 
   assert.deepEqual(compacted(changes), { changes: [event("a"), event("b"), sent("y"), sent("x")], lost: 0 });
 });
 
+Deno.test("compacted: that the clock was put back stays between what came before and what came after", () => {
+  const back = (toMs: number): Change => ({ kind: "clock-back", toMs });
+  const changes = [event("a"), back(5), event("b"), back(3), event("c")];
+  assert.deepEqual(compacted(changes), { changes, lost: 0 });
+});
+
 Deno.test("compacted: of a run only the newest sign of life waits, and every turn does", () => {
   const ran = (startedMs: number, aliveMs: number): Change => ({ kind: "run", run: { startedMs, aliveMs } });
   const turned = (atMs: number): Change => {

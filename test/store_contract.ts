@@ -50,6 +50,21 @@ const cases: Record<string, [records: Change[][], loaded: Partial<Saved>]> = {
       events: new Map([["pend00", [event("pend00"), event("pend00", noonMs + 1, healthy)]]]),
     },
   ],
+  "moves what it was given of later to where the clock is put back to, and no more": [
+    [
+      [pend00, saying.event(event("pend00", noonMs + 5)), saying.event(event("pend00", noonMs + 1))],
+      [saying.turn("pend00", turn(noonMs + 1)), saying.turn("pend00", turn(noonMs + 6, "unhealthy"))],
+      [saying.run(noonMs, noonMs + 4), saying.run(noonMs + 5, noonMs + 9)],
+      [{ kind: "clock-back", toMs: noonMs + 3 }, saying.run(noonMs + 3, noonMs + 3)],
+      [saying.event(event("pend00", noonMs + 4))],
+    ],
+    {
+      experiments: [experiment("pend00")],
+      events: new Map([["pend00", [1, 3, 4].map((ms) => event("pend00", noonMs + ms))]]),
+      turns: new Map([["pend00", [turn(noonMs + 1), turn(noonMs + 3, "unhealthy")]]]),
+      runs: [{ startedMs: noonMs, aliveMs: noonMs + 3 }, { startedMs: noonMs + 3, aliveMs: noonMs + 3 }],
+    },
+  ],
   "keeps two events that are the same": [
     [[pend00, saying.event(event("pend00")), saying.event(event("pend00"))]],
     { experiments: [experiment("pend00")], events: new Map([["pend00", [event("pend00"), event("pend00")]]]) },
@@ -198,6 +213,7 @@ const oddNames: Record<string, string> = {
 const refused: Record<string, Change> = {
   "a time that is no number": saying.event(event("pend00", NaN)),
   "a time that no date has": saying.letter(letter("a", { createdMs: 1e300 })),
+  "a clock that was put back to no time": { kind: "clock-back", toMs: NaN },
   "a turn at a time that is no number": saying.turn("pend00", turn(NaN)),
   "a run that never ends": saying.run(noonMs, Infinity),
   "an endless duration": saying.event(event("pend00", noonMs, { lastedMs: Infinity })),

@@ -41,6 +41,21 @@ async function sqliteSubject(): Promise<StoreSubject> {
   return subject;
 }
 
+Deno.test("when the clock is put back, what earlier runs wrote in a file stays as it is", async () => {
+  const subject = await sqliteSubject();
+  const later = [saying.experiment(experiment("pend00")), saying.event(event("pend00", noonMs + 5))];
+  await subject.store.record([...later, saying.turn("pend00", turnAt(noonMs + 5)), saying.run(noonMs, noonMs + 9)]);
+  await subject.reopen();
+  await subject.store.record([saying.event(event("pend00", noonMs + 6)), saying.turn("pend00", turnAt(noonMs + 6))]);
+  await subject.store.record([saying.run(noonMs + 2, noonMs + 9), { kind: "clock-back", toMs: noonMs - 1_000 }]);
+
+  const { events, turns, runs } = await subject.store.load(atMost(100));
+  assert.deepEqual(events.get("pend00")?.map(({ atMs }) => atMs - noonMs), [-1_000, 5]);
+  assert.deepEqual(turns.get("pend00")?.map(({ atMs }) => atMs - noonMs), [-1_000, 5]);
+  assert.deepEqual(runs, [{ startedMs: noonMs, aliveMs: noonMs + 9 }]);
+  await subject.end();
+});
+
 Deno.test("a store in memory lets the events go that were recorded first, beyond its limit", async () => {
   const store = createMemoryStore();
   await store.record([saying.experiment(experiment("pend00")), saying.event(event("pend00", 1))]);

@@ -5,6 +5,7 @@ import { emptyLab } from "../src/experiment.ts";
 import { conditionsOf } from "../src/health.ts";
 import { type Run, spansOf, type Turn } from "../src/history.ts";
 import { type Change, runsMax } from "../src/store.ts";
+import { shiftedLab } from "../src/shift.ts";
 import { Timeline, turnsMax, turnsTotalMax } from "../src/timeline.ts";
 import { Bench, resource, startMs } from "./fixtures/bench.ts";
 
@@ -31,6 +32,19 @@ class Followed extends Bench {
     this.relay(Object.fromEntries(names.map((name) => [`${name}-st-data`, 0])));
   }
 
+  /** The clock is set. */
+  set(bySeconds: number): void {
+    this.nowMs += bySeconds * 1_000;
+    const shift = {
+      byMs: bySeconds * 1_000,
+      setMs: bySeconds * 1_000,
+      startedMs: this.lab.startedMs,
+      nowMs: this.nowMs,
+    };
+    this.lab = shiftedLab(this.lab, shift);
+    this.timeline.shift(shift, this.lab.experiments);
+  }
+
   follow(): string[] {
     const conditions = conditionsOf(this.lab, this.rules, this.nowMs);
     const known = { lab: this.lab, conditions, health: this.rules, states: this.#book };
@@ -46,6 +60,7 @@ class Followed extends Bench {
 const second = (atMs: number) => (atMs - startMs) / 1_000;
 
 function words(change: Change): string {
+  if (change.kind === "clock-back") return `back to ${second(change.toMs)}`;
   if (change.kind === "run") return `ran ${second(change.run.startedMs)} to ${second(change.run.aliveMs)}`;
   assert.ok(change.kind === "turn");
   const { atMs, state, available } = change.turn;
@@ -218,6 +233,89 @@ Deno.test("one that an earlier run watched and this one does not know is not wat
   assert.deepEqual(lab.follow(), ["spin31 0 not_watched U", "ran 0 to 5"]);
   lab.well("spin31");
   assert.deepEqual(lab.turned(), ["spin31 5 healthy U"]);
+});
+
+Deno.test("when the clock is put back, what this run told of later is moved to now, and what follows is behind it", () => {
+  const lab = new Followed(["pend00"], { turns: { pend00: [turn(-9, "healthy")] }, runs: [ran(-100, -5)] });
+  lab.follow();
+  for (const [pass, sending] of [[10_000, 0], [90_000, "silent"], [50_000, 0]] as const) {
+    lab.nowMs += pass;
+    lab.jump(["pend00"]);
+    lab.relay({ "pend00-st-data": sending });
+    lab.follow();
+  }
+  lab.set(-100);
+  assert.deepEqual(lab.timeline.turnsOf("pend00").map(({ atMs }) => second(atMs)), [-9, 0, 10, 50]);
+  assert.deepEqual(lab.timeline.runs(lab.nowMs).map(runText), ["-100 to -5", "0 to 50"]);
+  assert.deepEqual(lab.follow(), ["back to 50", "ran 0 to 50"]);
+  lab.nowMs += 5_000;
+  lab.relay({ "pend00-st-data": "silent" });
+  assert.deepEqual(lab.follow(), ["pend00 55 unhealthy A", "ran 0 to 55"]);
+});
+
+Deno.test("a clock that was ahead at the start and is put right leaves no run and no turn in what is to come", () => {
+  const lab = new Followed(["pend00"], {
+    turns: { pend00: [turn(-86_400, "healthy")] },
+    runs: [ran(-86_500, -86_350)],
+  });
+  lab.follow();
+  lab.nowMs += 10_000;
+  lab.well("pend00");
+  lab.follow();
+  lab.set(-86_300);
+  assert.deepEqual(lab.timeline.runs(lab.nowMs).map(runText), ["-86500 to -86350", "-86290 to -86290"]);
+  assert.deepEqual(lab.timeline.turnsOf("pend00").map(({ atMs }) => second(atMs)), [-86_400, -86_290]);
+  assert.deepEqual(lab.follow(), ["back to -86290", "ran -86290 to -86290"]);
+});
+
+Deno.test("what is still to come by a clock that is behind is shown when that is put right, and nothing of it is rewritten", () => {
+  const earlier = [turn(-9, "starting"), turn(3_600, "healthy")];
+  const lab = new Followed(["pend00", "spin31"], {
+    turns: { pend00: earlier, spin31: [turn(3_601, "unhealthy", false)], gone01: [turn(3_600, "healthy")] },
+    runs: [ran(-100, -50), ran(3_590, 3_700)],
+  });
+  lab.nowMs += 5_000;
+  lab.well("pend00", "spin31");
+  lab.bookSays("r-pend00", true);
+  assert.deepEqual(lab.follow(), ["pend00 0 healthy A", "spin31 0 healthy U", "ran 0 to 5"]);
+  lab.set(7_200);
+  assert.deepEqual(lab.timeline.runs(lab.nowMs).map(runText), ["-100 to -50", "0 to 5"], "it is only just waking up");
+  assert.deepEqual(lab.follow(), [
+    "gone01 7205 not_watched U",
+    "ran 0 to 5",
+    "spin31 7205 healthy U",
+    "ran 7205 to 7205",
+  ]);
+  assert.deepEqual(lab.timeline.runs(lab.nowMs).map(runText), [
+    "-100 to -50",
+    "0 to 5",
+    "3590 to 3700",
+    "7205 to 7205",
+  ]);
+  assert.deepEqual(lab.timeline.turnsOf("pend00"), [turn(-9, "starting"), turn(0, "healthy"), turn(3_600, "healthy")]);
+  assert.deepEqual(lab.timeline.turnsOf("gone01"), []);
+});
+
+Deno.test("what is shown is hidden again when the clock is put back to before it, and not moved", () => {
+  const lab = new Followed(["pend00"], { turns: { pend00: [turn(-50, "healthy")] }, runs: [ran(-100, -40)] });
+  lab.follow();
+  lab.set(-60);
+  assert.deepEqual(lab.timeline.turnsOf("pend00"), [turn(-60, "starting")]);
+  lab.set(60);
+  assert.deepEqual(lab.timeline.turnsOf("pend00"), [turn(-60, "starting"), turn(-50, "healthy")]);
+  assert.deepEqual(lab.turned(), ["back to -60", "pend00 0 starting A"]);
+});
+
+Deno.test("while the program was stopped nothing of the history is moved", () => {
+  const lab = new Followed(["pend00"]);
+  lab.well("pend00");
+  lab.follow();
+  const turns = lab.timeline.turnsOf("pend00");
+  const shift = { byMs: 60_000, setMs: 0, startedMs: startMs, nowMs: lab.nowMs += 60_000 };
+  lab.timeline.shift(shift, lab.lab.experiments);
+  assert.equal(lab.timeline.turnsOf("pend00"), turns);
+  lab.well("pend00");
+  assert.deepEqual(lab.follow(), ["ran 0 to 60"]);
 });
 
 Deno.test("what an earlier run took for the past and is still to come, by a clock that was put back, is let go", () => {

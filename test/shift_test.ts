@@ -1,0 +1,130 @@
+/** That what is known means the same after the clock was set, or the program was stopped: no rule gives another verdict. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { judge, nextLimitMs } from "../src/judgement.ts";
+import { type Shift, shiftedAlert, shiftedLab, shiftedSources } from "../src/shift.ts";
+import { newSources } from "../src/sources.ts";
+import { Bench, resource, startMs } from "./fixtures/bench.ts";
+import { alert } from "./fixtures/letters.ts";
+
+const dayMs = 86_400_000;
+
+/** The clock of a bench is set by `setMs`, and the program stopped for `stoppedMs`. */
+function move(bench: Bench, { setMs = 0, stoppedMs = 0 }: { setMs?: number; stoppedMs?: number }): Shift {
+  bench.nowMs += setMs + stoppedMs;
+  const shift = { byMs: setMs + stoppedMs, setMs, startedMs: bench.lab.startedMs, nowMs: bench.nowMs };
+  bench.lab = shiftedLab(bench.lab, shift);
+  return shift;
+}
+
+function well(bench: Bench): string[] {
+  return [...bench.jump(["pend00"]), ...bench.relay({ "pend00-st-data": 0, "pend00-st-extra": 0 })];
+}
+
+const moves: Record<string, { setMs?: number; stoppedMs?: number }> = {
+  "put forward by a day": { setMs: dayMs },
+  "put back by a day": { setMs: -dayMs },
+  "stopped for a day": { stoppedMs: dayMs },
+  "stopped for a minute and put back by an hour": { setMs: -3_600_000, stoppedMs: 60_000 },
+};
+
+for (const [name, deed] of Object.entries(moves)) {
+  Deno.test(`${name}: nothing is late, lost, missing, forgotten or begun by it, and all is in its time after`, () => {
+    const bench = new Bench([resource("pend00", ["st-data"])], { startupMs: 60_000 });
+    well(bench);
+    bench.relay({ "pend00-st-data": 0 }); // the extra one has left the reports
+    bench.pass(5_000);
+    move(bench, deed);
+    assert.deepEqual(bench.judge(), []);
+    assert.deepEqual(bench.forget(3_600_000), []);
+    assert.equal(bench.lab.experiments.get("pend00")?.isStarting, true, "its start-up time was over");
+    bench.pass(3_000);
+    bench.jump(["pend00"]);
+    bench.relay({ "pend00-st-data": 0 });
+    assert.equal(bench.lab.relay.verdicts.get("pend00-st-extra"), "ok", "it was missed too soon");
+    bench.pass(2_001);
+    assert.equal(bench.lab.relay.verdicts.get("pend00-st-extra"), "missing", "it was not missed in time");
+  });
+
+  Deno.test(`${name}: how long something has lasted does not count it, where it was told before`, () => {
+    const bench = new Bench([resource("pend00", ["st-data"])]);
+    well(bench);
+    bench.pass(4_000);
+    move(bench, deed);
+    bench.jump(["pend00"]);
+    const events = bench.relay({ "pend00-st-data": "silent", "pend00-st-extra": 0 });
+    assert.equal(events.length, 1);
+    const all = bench.lab.experiments.get("pend00")?.events ?? [];
+    // While it was stopped it stayed what it was, for all that is known.
+    assert.equal(all.at(-1)?.lastedMs, 4_000 + (deed.stoppedMs ?? 0));
+    const times = all.map(({ atMs }) => atMs);
+    assert.deepEqual(times, times.toSorted((a, b) => a - b));
+  });
+}
+
+Deno.test("what is due next is as far off as it was, whatever is done to the clock", () => {
+  fc.assert(fc.property(
+    fc.integer({ min: -10 * dayMs, max: 10 * dayMs }),
+    fc.integer({ min: 0, max: dayMs }),
+    fc.integer({ min: 0, max: 15_000 }),
+    (setMs, stoppedMs, passMs) => {
+      const bench = new Bench([resource("pend00", ["st-data"])], { startupMs: 20_000 });
+      well(bench);
+      bench.relay({ "pend00-st-data": 0 });
+      bench.pass(passMs);
+      const before = (nextLimitMs(bench.lab, bench.rules, bench.nowMs) ?? 0) - bench.nowMs;
+      move(bench, { setMs, stoppedMs });
+      assert.equal((nextLimitMs(bench.lab, bench.rules, bench.nowMs) ?? 0) - bench.nowMs, before);
+      const { events, lab } = judge(bench.lab, bench.rules, bench.nowMs);
+      assert.deepEqual(events, []);
+      assert.equal(lab.relay.verdicts, bench.lab.relay.verdicts);
+    },
+  ));
+});
+
+Deno.test("what an earlier run told keeps its date, though by the clock of now it is still to come", () => {
+  const bench = new Bench([resource("pend00", ["st-data"])]);
+  well(bench);
+  const known = bench.lab.experiments.get("pend00") ?? assert.fail();
+  const sinceMs = startMs + dayMs; // this run's clock was a day behind
+  const judged = { kind: "judged", issues: [], sinceMs } as const;
+  bench.lab = { ...bench.lab, experiments: new Map([["pend00", { ...known, judged }]]) };
+  move(bench, { setMs: dayMs });
+  assert.deepEqual(bench.lab.experiments.get("pend00")?.judged, judged);
+  const events = bench.relay({ "pend00-st-data": "silent", "pend00-st-extra": 0 });
+  assert.equal(events.length, 1);
+});
+
+Deno.test("events of this run are no later than now when the clock was put back; those of earlier runs when something happens", () => {
+  const bench = new Bench([resource("pend00", ["st-data"])]);
+  well(bench);
+  const known = bench.lab.experiments.get("pend00") ?? assert.fail();
+  const [own = assert.fail()] = known.events;
+  const earlier = { ...own, atMs: startMs - 60_000 }, toCome = { ...own, atMs: startMs + 10 * dayMs };
+  const experiment = { ...known, events: [earlier, toCome, own] };
+  bench.lab = { ...bench.lab, experiments: new Map([["pend00", experiment]]) };
+  bench.pass(5_000);
+  const times = () => bench.lab.experiments.get("pend00")?.events.map(({ atMs }) => (atMs - startMs) / 1_000);
+  move(bench, { setMs: -3_000 });
+  assert.deepEqual(times(), [-60, 864_000, 0], "2 s after the start there is nothing to come of this run");
+  move(bench, { setMs: -10_000 });
+  assert.deepEqual(times(), [-60, 864_000, -8]);
+  bench.relay({ "pend00-st-data": "silent", "pend00-st-extra": 0 });
+  assert.deepEqual(times(), [-60, -8, -8, -8]);
+});
+
+Deno.test("sources keep the age of their last word, and since when they are so goes with the clock", () => {
+  const sources = newSources(startMs);
+  const told = { ...sources.relay, sinceMs: startMs + 1_000, lastReportMs: startMs + 4_000, tokenExpiresMs: dayMs };
+  const book = { ...sources.book, sinceMs: startMs - 5_000, goneMs: startMs + 2_000, lastSuccessMs: startMs + 3_000 };
+  const shift = { byMs: 70_000, setMs: 10_000, startedMs: startMs, nowMs: startMs + 75_000 };
+  const shifted = shiftedSources({ ...sources, relay: told, book }, shift);
+  assert.deepEqual(shifted.relay, { ...told, sinceMs: startMs + 11_000, lastReportMs: startMs + 74_000 });
+  assert.deepEqual(shifted.book, {
+    ...book,
+    sinceMs: startMs - 5_000,
+    goneMs: startMs + 72_000,
+    lastSuccessMs: startMs + 73_000,
+  });
+  assert.equal(shiftedAlert(alert("relay-lost", { atMs: startMs + 1 }), shift).atMs, startMs + 10_001);
+});
