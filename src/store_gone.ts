@@ -4,7 +4,7 @@
  * written anew under its name. What somebody else has put there is renamed, never deleted.
  */
 import { dirname } from "node:path";
-import type { DatabaseSync } from "node:sqlite";
+import { backup, type DatabaseSync } from "node:sqlite";
 import { exists, moveAside } from "./store_damage.ts";
 import { lockFile } from "./store_lock.ts";
 
@@ -43,14 +43,17 @@ export function isGone(path: string, was: Identity): boolean {
 
 /**
  * Writes all that `db` holds to a new file called `file`. `log`: what SQLite's own log beside it was. Returns what the file
- * that had the name was renamed to, null if there was none. Throws what the system or SQLite says, and then nothing has
- * changed under that name.
+ * that had the name was renamed to, null if there was none. Rejects with what the system or SQLite says, and then nothing
+ * has changed under that name.
  */
-export function writeAnew(db: DatabaseSync, { file, log }: { file: string; log: Identity }): string | null {
+export async function writeAnew(
+  db: DatabaseSync,
+  { file, log }: { file: string; log: Identity },
+): Promise<string | null> {
   const fresh = `${file}.new`;
   Deno.mkdirSync(dirname(file), { recursive: true });
   if (exists(fresh)) Deno.removeSync(fresh); // of an attempt that failed
-  db.prepare("VACUUM INTO ?").run(fresh);
+  await backup(db, fresh); // VACUUM INTO would be simpler, but needs all permissions there are
   flush(fresh);
   // Its own log stays behind when a file is deleted by name: a new file must not find it.
   if (log !== null && identityOf(`${file}-wal`) === log) removeLog(file);

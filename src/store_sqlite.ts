@@ -7,7 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers/promises";
 import { type Change, type Store, StoreFailed, StoreLocked } from "./store.ts";
 import { checkIntegrity, isDamage, setAside, trusting } from "./store_damage.ts";
-import { filesOf, type Identity, isGone, writeAnew } from "./store_gone.ts";
+import { filesOf, isGone, writeAnew } from "./store_gone.ts";
 import { lockFile, lockStore, type StoreLock } from "./store_lock.ts";
 import { createReader, type Reader } from "./store_read.ts";
 import { migrate, migrations, versionOf } from "./store_tables.ts";
@@ -53,13 +53,15 @@ function sqliteStore(file: string, opened: Opened, held: { lock: StoreLock; nowM
   let files = filesOf(file);
 
   /** Throws StoreFailed where the file was gone, mended or not: people are to know. The next attempt finds it mended. */
-  function findFile(): void {
+  async function findFile(): Promise<void> {
     // The lock first: without it another monitor may have begun a store of its own here.
     if (isGone(lockFile(file), files.lock)) lock = lockedAnew(file, lock, held.nowMs);
     if (!isGone(file, files.store)) return;
     const gone = `The store ${file} was deleted or replaced while in use`;
     try {
-      const { opened: anew, found } = openedAnew(file, opened.db, files.log);
+      const found = await writeAnew(opened.db, { file, log: files.log });
+      if (!isOpen) throw new Error("it is closed");
+      const anew = openedAnew(file);
       closed(opened.db);
       opened = anew;
       files = filesOf(file);
@@ -71,15 +73,13 @@ function sqliteStore(file: string, opened: Opened, held: { lock: StoreLock; nowM
     }
   }
 
-  function attempt<T>(tried: string, work: () => T): Promise<T> {
-    return Promise.try(() => {
-      try {
-        if (!isOpen) throw new Error("it is closed");
-        return work();
-      } catch (error) {
-        throw failed(`${tried} the store ${file}`, error);
-      }
-    });
+  async function attempt<T>(tried: string, work: () => T | Promise<T>): Promise<T> {
+    try {
+      if (!isOpen) throw new Error("it is closed");
+      return await work();
+    } catch (error) {
+      throw failed(`${tried} the store ${file}`, error);
+    }
   }
 
   return {
@@ -87,8 +87,8 @@ function sqliteStore(file: string, opened: Opened, held: { lock: StoreLock; nowM
     load: (max) => attempt("read", () => opened.reader.read(max)),
     turns: (experiment, range) => attempt("read", () => opened.reader.turns(experiment, range)),
     record: (changes) =>
-      attempt("write", () => {
-        findFile();
+      attempt("write", async () => {
+        await findFile();
         record(checked(changes), opened);
       }),
     async prune(beforeMs) {
@@ -112,15 +112,10 @@ function lockedAnew(file: string, lock: StoreLock, nowMs: number): StoreLock {
   return next;
 }
 
-function openedAnew(
-  file: string,
-  gone: DatabaseSync,
-  log: Identity,
-): { opened: Opened; found: string | null } {
-  const found = writeAnew(gone, { file, log });
+function openedAnew(file: string): Opened {
   const db = new DatabaseSync(file);
   try {
-    return { opened: readied(db), found };
+    return readied(db);
   } catch (error) {
     closed(db);
     Deno.removeSync(file); // the next attempt makes another
