@@ -99,7 +99,7 @@ export class KillLab {
   /** A stream that sends stops, another sends again; the next report tells of it. */
   flip(topic: string): void {
     const stream = this.world.stream(topic);
-    if (this.#now(`stream ${topic}`) === "ok") stream.stall(5_000);
+    if (this.#now(`stream ${topic}`) === "ok") stream.stall(60_000);
     else stream.appear();
     this.#note();
   }

@@ -7,6 +7,8 @@ import { forgotten, historyFaults, knownOf, type StatusSaid, unrest } from "./ki
 import type { KillStage } from "./kill_stage.ts";
 import { storeContents } from "./kill_store.ts";
 
+const restMsMax = 120_000;
+
 export class Settler {
   readonly #stage: KillStage;
   /** What the program knew of when it was last at rest. */
@@ -24,12 +26,11 @@ export class Settler {
     await stage.listening();
     let left: string[] = [];
     const isQuiet = async () => (left = await this.#unrest()).length === 0;
-    await stage.until(isQuiet, "rest").catch((error) => {
+    // On a busy machine a feed may be late, and that be told of. What is wrong by a report shows up in the next few.
+    const staysQuiet = async () => await isQuiet() && (await stage.reports(5), await isQuiet());
+    await stage.until(staysQuiet, "rest", restMsMax).catch((error) => {
       throw new Error(`it does not come to rest:\n  ${left.join("\n  ")}`, { cause: error });
     });
-    await stage.reports(5); // what is wrong by a report may show up then
-    left = await this.#unrest();
-    if (left.length > 0) throw new Error(`it was at rest, and is not any more:\n  ${left.join("\n  ")}`);
     await this.#compare();
   }
 

@@ -37,7 +37,14 @@ export class KillStage implements Watcher, AsyncDisposable {
   onStep: (step: Step) => void = () => {};
   #aim: { moment: Moment & { on: "step" }; pauseMs: number } | null = null;
 
-  private constructor(world: World, folder: string, taps: { book: Tap; mail: Tap; hook: Tap }) {
+  private constructor(
+    { world, folder, taps, env }: {
+      world: World;
+      folder: string;
+      taps: { book: Tap; mail: Tap; hook: Tap };
+      env: Readonly<Record<string, string>>;
+    },
+  ) {
     this.world = world;
     this.folder = folder;
     this.#taps = Object.values(taps);
@@ -56,6 +63,7 @@ export class KillStage implements Watcher, AsyncDisposable {
       STATUS_STORE_FILE: this.storeFile,
       STATUS_LOG_FILE: "stdout",
       STATUS_LOG_LEVEL: "info",
+      ...env,
     };
     world.board.listen((happening) => {
       this.tell(`${happening.part}: ${happening.text}`);
@@ -65,7 +73,8 @@ export class KillStage implements Watcher, AsyncDisposable {
     this.book = new BookAudit(world.book);
   }
 
-  static async open(): Promise<KillStage> {
+  /** `env`: settings that are others than the loop's. */
+  static async open(env: Readonly<Record<string, string>> = {}): Promise<KillStage> {
     // The wires are there before the world, whose settings name them.
     const taps = { book: new Tap(httpTalk), mail: new Tap(smtpTalk), hook: new Tap(httpTalk) };
     const world = await startWorld({
@@ -73,7 +82,7 @@ export class KillStage implements Watcher, AsyncDisposable {
       hook: true,
       proxies: { book: `127.0.0.1:${taps.book.port}` },
     });
-    const stage = new KillStage(world, await Deno.makeTempDir({ prefix: "kill" }), taps);
+    const stage = new KillStage({ world, folder: await Deno.makeTempDir({ prefix: "kill" }), taps, env });
     await Deno.mkdir(`${stage.folder}/store`);
     return stage;
   }
