@@ -95,7 +95,7 @@ class Process {
     const { clock } = world;
     const log = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, always() {} };
     const store: Store = { ...createMemoryStore(), record: (changes) => this.#effect(() => this.#keep(changes)) };
-    const recorder = createRecorder(store, { clock, random: () => 0, changed() {} });
+    const recorder = createRecorder(store, { clock, random: () => 0, changed() {}, turned() {} });
     const saved = { ...world.kept, letters: [...world.kept.letters.values()].map((each) => structuredClone(each)) };
     const outboxOf = (channel: Channel): Outbox =>
       createOutbox(
