@@ -39,7 +39,7 @@ export class LetterPile {
   add(news: News, begin: () => Beginning): Letter {
     const last = this.#letters.at(-1);
     const canJoin = last?.frozen === null && !this.#inHand.includes(last);
-    const letter = canJoin ? joined(last, news) : newLetter(begin(), news);
+    const letter = canJoin ? joined(last, news) : newLetter(begunAfter(last, begin()), news);
     this.put(letter);
     return letter;
   }
@@ -83,4 +83,9 @@ export class LetterPile {
     this.#letters = this.#letters.filter((each) => !isDone(each));
     return ids;
   }
+}
+
+/** The store gives letters back by their age: one that is begun after the clock was put back is not older for that. */
+function begunAfter(last: Letter | undefined, beginning: Beginning): Beginning {
+  return { ...beginning, createdMs: Math.max(beginning.createdMs, last?.createdMs ?? -Infinity) };
 }

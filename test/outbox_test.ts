@@ -154,6 +154,17 @@ Deno.test("news that come after a mail has failed stand behind those that came w
   assert.deepEqual(desk.got, ["m1: a", "m1: a b c"]);
 });
 
+Deno.test("what came after the clock was put back is no older than what waits, so that a restart keeps their order", async () => {
+  const before = new MailDesk({}, new FakeClock(Date.UTC(2026, 10, 22, 13)));
+  before.owes("a");
+  const after = new MailDesk({}, new FakeClock(Date.UTC(2026, 10, 22, 12)), before.left());
+  after.answers = ["hang"];
+  await after.run();
+  await after.news("b");
+  const [first, second] = after.left().letters.values();
+  assert.deepEqual([first?.events.length, second?.events.length, second?.createdMs], [1, 1, first?.createdMs]);
+});
+
 Deno.test("a mail in doubt is repeated as it is, and what is new follows in another", async () => {
   const desk = await MailDesk.open();
   desk.answers = [inDoubt, inDoubt];
