@@ -11,7 +11,7 @@ import type { Clock } from "./wait.ts";
 export type Sign =
   /** A loop that turns every `turnMsMax` at least. */
   | { readonly kind: "turned"; readonly atMs: number }
-  /** Work in hand, and since when none of it was done; null where none is in hand. */
+  /** What is being done, and since when; null where nothing is. */
   | { readonly kind: "working"; readonly sinceMs: number | null }
   /** What must not end before the program is asked to. */
   | { readonly kind: "running"; readonly hasEnded: boolean };
@@ -80,22 +80,17 @@ export class Vigil {
     hasEnded = !signal.aborted;
   }
 
-  /** The store, of which it is seen when it does not come back from a record. */
+  /** The store, of which it is seen when it does not come back from a record. There is one at a time: see `recorder`. */
   store(store: Store): Store {
-    let inHand = 0;
-    let movedMs = 0;
-    this.#signs.set("the store", () => ({ kind: "working", sinceMs: inHand > 0 ? movedMs : null }));
-    const moved = (by: 1 | -1) => {
-      if (by === -1 || inHand === 0) movedMs = this.#clock.steadyMs();
-      inHand += by;
-    };
+    let sinceMs: number | null = null;
+    this.#signs.set("the store", () => ({ kind: "working", sinceMs }));
     return {
       kind: store.kind,
       load: (max) => store.load(max),
       turns: (experiment, range) => store.turns(experiment, range),
-      async record(changes) {
-        moved(1);
-        await store.record(changes).finally(() => moved(-1));
+      record: async (changes) => {
+        sinceMs = this.#clock.steadyMs();
+        await store.record(changes).finally(() => sinceMs = null);
       },
       prune: (beforeMs) => store.prune(beforeMs),
       close: () => store.close(),

@@ -149,3 +149,20 @@ Deno.test("a service manager that is not there is told to the log, and the progr
   await using station = await Station.watching({ env: { NOTIFY_SOCKET: "/nowhere/notify", WATCHDOG_USEC: "400000" } });
   assert.match(station.log, /Cannot tell the service manager how the program is: No such file/);
 });
+
+Deno.test("a program whose loop has ended says so to whoever asks, to systemd, and to the dead man's switch by silence", async () => {
+  await using manager = new ServiceManager();
+  await using lifeline = new DeadMansSwitch();
+  await using station = await Station.with({
+    by: [Deno.execPath(), "run", "--allow-all", "test/fixtures/lame_program.ts"],
+    env: { ...lifeline.env, NOTIFY_SOCKET: manager.path, WATCHDOG_USEC: "400000" },
+  });
+  await station.start();
+
+  const answer = await fetch(`http://127.0.0.1:${station.port}/healthz`);
+  assert.deepEqual([answer.status, await answer.json()], [503, { code: "503", message: "judging has ended" }]);
+  assert.equal((await station.run({ STATUS_PORT_SERVE: String(station.port) }, "healthcheck")).code, 1);
+  await station.until(() => manager.told.includes("STATUS=judging has ended"), "systemd to be told");
+  await station.until(async () => (await heartbeat(station)).state === "withheld", "the switch to be withheld");
+  assert.deepEqual([manager.count("WATCHDOG=1"), lifeline.paths], [0, []]);
+});

@@ -34,3 +34,9 @@ Deno.test("healthcheck: it needs no other settings, and has their defaults", () 
 Deno.test("healthcheck: a place that can't be is not alive", async () => {
   assert.equal(await healthcheck(placeIn({ STATUS_PORT_SERVE: "no port" })), 1);
 });
+
+Deno.test("healthcheck: a monitor that hangs takes the connection and never answers: it is given up", async () => {
+  const hung = Deno.listen({ hostname: "127.0.0.1", port: 0 }); // nobody accepts: the system does
+  assert.equal(await healthcheck({ HOST_SERVE: "localhost", PORT_SERVE: hung.addr.port }), 1);
+  hung.close();
+});
