@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
-import type { WebhookJson } from "../src/webhook_schema.ts";
+import { type WebhookJson, webhookSchema } from "../src/webhook_schema.ts";
 import type { Board } from "./world_board.ts";
 import { type Certificates, modeWords } from "./world_fault.ts";
 import { type Answer, type Asked, HttpServer, json } from "./world_http.ts";
@@ -20,7 +20,7 @@ export interface Posted {
   readonly key: string;
   /** Whether the signature is right. */
   readonly signed: boolean;
-  /** What the body holds; null where it is no JSON. */
+  /** What the body says; null where it is no message. */
   readonly message: WebhookJson | null;
   /** Whether it was taken, told so or not. */
   readonly taken: boolean;
@@ -143,7 +143,7 @@ export class Hook {
     const message = parsed(body);
     this.posts.push({ atMs: this.#board.clock.nowMs(), body, headers, key, signed, message, ...fate });
     if (this.posts.length > postsMax) this.posts.shift();
-    const what = message === null ? "no JSON" : `${message.events.length} events, ${message.alerts.length} alerts`;
+    const what = message === null ? "no message" : `${message.events.length} events, ${message.alerts.length} alerts`;
     const became = fate.taken ? "" : fate.status === null ? ", and gets no answer" : `, and gets ${fate.status}`;
     this.#board.happened("hook", `a message arrives: ${what}${signed ? "" : ", wrongly signed"}${became}`);
   }
@@ -162,7 +162,7 @@ function isSigned(body: string, given: string, secret: string): boolean {
 
 function parsed(body: string): WebhookJson | null {
   try {
-    return JSON.parse(body) as WebhookJson; // what the schema says of it is for tests
+    return webhookSchema.parse(JSON.parse(body));
   } catch {
     return null;
   }

@@ -6,12 +6,13 @@ import type { World } from "../scripts/world.ts";
 import { startControl } from "../scripts/world_control.ts";
 import { alone, withWorld } from "./fixtures/world_client.ts";
 
-const body = '{"events":[],"alerts":[]}';
+const body = '{"no":"message of a monitor"}';
 
 Deno.test("a message is kept as it came, and its signature is looked at", async () => {
   await withWorld({ hook: true }, async (world) => {
     assert.equal(await post(world), 204);
     assert.equal(await post(world, "another secret"), 204);
+    assert.deepEqual(world.hook.posts.map(({ message }) => message), [null, null]);
     assert.deepEqual(world.hook.posts.map((each) => [each.body, each.key, each.signed, each.taken]), [
       [body, "k1", true, true],
       [body, "k1", false, true],
