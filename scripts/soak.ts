@@ -155,8 +155,9 @@ export function randomOf(seed: number): () => number {
 }
 
 /** A day in half an hour: what takes long in a laboratory is set shorter by as much as can be. */
-export const dayEnv = {
-  STATUS_HEALTH_LAST: "2s",
+const dayEnv = {
+  STATUS_HEALTH_LAST_CHECKED: "2s",
+  STATUS_HEALTH_LAST_ACTIVE: "6s",
   STATUS_HEALTH_STARTUP: "1s",
   STATUS_HEALTH_FORGET: "20s",
   STATUS_HEALTH_LOG_EVERY: "72s",
@@ -166,11 +167,13 @@ export const dayEnv = {
   STATUS_RECONNECT_RELAY_EVERY: "20s",
   STATUS_EMAIL_REMIND_EVERY: "30s",
   STATUS_STORE_KEEP: "3m",
+  STATUS_PROBE_STREAMS: "always",
   STATUS_LOG_LEVEL: "info",
 };
 
 /** Real hours: the defaults, but for what would not happen once in them. */
 const hoursEnv = {
+  STATUS_HEALTH_LAST_ACTIVE: "20s",
   STATUS_HEALTH_FORGET: "5m",
   STATUS_HEALTH_LOG_EVERY: "10m",
   STATUS_QUERY_BOOK_EVERY: "5m",
@@ -178,6 +181,7 @@ const hoursEnv = {
   STATUS_RECONNECT_RELAY_EVERY: "5m",
   STATUS_EMAIL_REMIND_EVERY: "30m",
   STATUS_STORE_KEEP: "15m",
+  STATUS_PROBE_STREAMS: "always",
   STATUS_LOG_LEVEL: "info",
 };
 

@@ -2,7 +2,7 @@
  * Who is told by webhook, and asked as the dead man's switch, during a soak. Some messages are not taken: they are answered
  * with an error, or not at all until the sender gives up. What a receiver makes of a message is for `world_hook`.
  */
-import { aborted } from "../src/wait.ts";
+import { systemClock as clock } from "../src/wait.ts";
 
 export interface Receiver extends AsyncDisposable {
   /** The settings that point a monitor at it. */
@@ -12,6 +12,8 @@ export interface Receiver extends AsyncDisposable {
 }
 
 const [refusedShare, hangingShare] = [0.1, 0.02];
+// Longer than anybody waits.
+const hangsMs = 60_000;
 
 export function startReceiver(heartbeatEvery: string, random: () => number): Receiver {
   const stop = new AbortController();
@@ -20,7 +22,7 @@ export function startReceiver(heartbeatEvery: string, random: () => number): Rec
     asked++;
     await request.arrayBuffer();
     const chance = random();
-    if (chance < hangingShare) await Promise.race([aborted(request.signal), aborted(stop.signal)]);
+    if (chance < hangingShare) await clock.wait(hangsMs, stop.signal).catch(() => {}); // the end of the soak
     return new Response(null, { status: chance < refusedShare ? 503 : 204 });
   });
   const address = `http://127.0.0.1:${server.addr.port}`;
