@@ -1,6 +1,7 @@
 /** That what is known means the same after the clock was set, or the program was stopped: no rule gives another verdict. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { Alarms } from "../src/alarms.ts";
 import { judge, nextLimitMs } from "../src/judgement.ts";
 import { type Shift, shiftedAlert, shiftedLab, shiftedSources } from "../src/shift.ts";
 import { newSources } from "../src/sources.ts";
@@ -127,4 +128,43 @@ Deno.test("sources keep the age of their last word, and since when they are so g
     lastSuccessMs: startMs + 73_000,
   });
   assert.equal(shiftedAlert(alert("relay-lost", { atMs: startMs + 1 }), shift).atMs, startMs + 10_001);
+});
+
+Deno.test("every moment by which something ages goes with the clock, and with the time in which nothing ran", () => {
+  const connections = new Map();
+  const left = new Map([["pend00-st-extra", { seenMs: 3, namedMs: 4, connection: null }]]);
+  const newest = { kind: "report", atMs: 5, connections } as const;
+  const { lab } = new Bench([resource("pend00", ["st-data"])]);
+  const jump = { ...lab.jump, startedMs: 1, backMs: 2, newest, left };
+  const known = lab.experiments.get("pend00") ?? assert.fail();
+  const starting = { ...known, firstSeenMs: 6, namedBeforeMs: 7, foundInManifestMs: 8, isStarting: true };
+  const aged = { ...lab, startedMs: 0, jump, experiments: new Map([["pend00", starting]]) };
+
+  const shifted = shiftedLab(aged, { byMs: 100, setMs: 0, startedMs: 0, nowMs: 200 });
+
+  const experiment = { ...starting, firstSeenMs: 106, namedBeforeMs: 107, foundInManifestMs: 108 };
+  assert.deepEqual(shifted.experiments.get("pend00"), experiment);
+  assert.deepEqual(shifted.jump, {
+    ...jump,
+    startedMs: 101,
+    backMs: 102,
+    newest: { ...newest, atMs: 105 },
+    left: new Map([["pend00-st-extra", { seenMs: 103, namedMs: 104, connection: null }]]),
+  });
+  assert.equal(shifted.startedMs, 0, "when it was started is no age");
+});
+
+Deno.test("when this run was started, and an experiment first seen, goes with a clock that is set", () => {
+  const bench = new Bench([resource("pend00", ["st-data"])]);
+  well(bench);
+  bench.pass(1_000);
+  move(bench, { setMs: dayMs });
+  assert.equal(bench.lab.startedMs, startMs + dayMs);
+  assert.equal(bench.lab.experiments.get("pend00")?.firstSeenMs, startMs + dayMs);
+});
+
+Deno.test("alerts that hold go with the clock, and are told of no more for it", () => {
+  const alarms = new Alarms(new Map([["relay-lost", alert("relay-lost", { atMs: startMs })]]), []);
+  alarms.shift({ byMs: -dayMs, setMs: -dayMs, startedMs: startMs, nowMs: startMs - dayMs + 5 });
+  assert.deepEqual([...alarms.known.values()], [alert("relay-lost", { atMs: startMs - dayMs })]);
 });
