@@ -21,7 +21,11 @@ const layout: Readonly<Record<string, { streams: readonly string[]; required?: r
 // How late an event may be: the limit for a missing entry is 2 s, and the machine may be busy.
 const lateMs = 15_000;
 
-const stall: Change = ({ world }, dice) => dice.pick(talking(world)).stall(dice.pick([0, 5_000]));
+// Only one that sends: another would look as if it had only just fallen silent.
+const stall: Change = ({ world }, dice) => {
+  const sending = talking(world);
+  if (sending.length > 0) dice.pick(sending).stall(dice.pick([0, 5_000]));
+};
 const vanish: Change = ({ world }, dice) => dice.pick(streams(world)).vanish();
 const mend: Change = ({ world }, dice) => dice.pick(streams(world)).appear();
 const pull: Change = ({ world }, dice) => dice.pick(hosts(world)).pull();
@@ -90,8 +94,7 @@ export class KillLab {
 
   /** Something happens of which both an event and a change in book follow, unless it is held. */
   stir(dice: Dice): void {
-    if (!dice.chance(0.5)) mend(this, dice);
-    else if (talking(this.world).length > 0) stall(this, dice);
+    (dice.chance(0.5) ? mend : stall)(this, dice);
     (dice.chance(0.5) ? pull : plug)(this, dice);
     this.#note();
   }
@@ -217,8 +220,7 @@ function streams(world: World) {
 }
 
 function talking(world: World) {
-  const all = streams(world).filter(({ senders }) => senders.some(({ speech }) => speech.kind === "talking"));
-  return all.length > 0 ? all : streams(world);
+  return streams(world).filter(({ senders }) => senders.some(({ speech }) => speech.kind === "talking"));
 }
 
 function hosts(world: World) {
