@@ -44,7 +44,8 @@ const wants: Record<string, RegExp> = {
   "load an addon of Node's": /^NotCapable: Requires ffi access/,
   "import from the network": /^TypeError: Requires import access/,
   "import from the network in a Worker": /^TypeError: refused there/,
-  "import from a host that Deno allows otherwise": /^TypeError: Requires import access to "deno\.land:443"/,
+  "import from a host that Deno allows otherwise":
+    /^TypeError: Requires import access to "raw\.githubusercontent\.com:443"/,
   "read its own environment from the system": /^NotCapable: Requires all access/,
   "read another's environment from the system": /^NotCapable: Requires all access/,
   "read the memory of the system": /^NotCapable: Requires all access/,
