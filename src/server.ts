@@ -54,6 +54,7 @@ export function createApp(ports: ServerPorts, options: ServerOptions): Hono {
   const app = new Hono();
   const page = pages(ports);
   app.use(guard, compress(), async (c, next) => {
+    if (!hasHost(c)) return problem(c, 400, "the host that is asked for is none");
     if (c.req.method === "GET" || c.req.method === "HEAD") return await next();
     c.header("Allow", "GET, HEAD");
     return problem(c, 405, `${c.req.method} is not allowed: nothing can be changed here`);
@@ -72,6 +73,11 @@ export function createApp(ports: ServerPorts, options: ServerOptions): Hono {
     return problem(c, 500, "something went wrong here: the log has more");
   });
   return app;
+}
+
+/** The runtime takes any: one with a slash in it would be taken for a part of the path, and many are none to `new URL`. */
+function hasHost(c: Context): boolean {
+  return /^[\w.\-:[\]]*$/.test(c.req.header("Host") ?? "") && URL.canParse(c.req.url);
 }
 
 /** An answer to everything that is promised: a path without one does not compile. */

@@ -102,7 +102,7 @@ function parse(
   if (error === undefined) return { kind: "value", value: data, warning: kind.warning(data, text) };
   // Only the words of our own kinds are for people; zod's are for programmers.
   const [issue] = error.issues;
-  const help = issue?.code === "custom" && issue.message !== notAllowed ? `: ${issue.message}` : "";
+  const help = issue?.code === "custom" && issue.message !== notAllowed ? `: ${excerpt(issue.message)}` : "";
   if (isFile) return fault(`${fileVariable(name, kind.source)} must name a file that holds ${kind.allowed}${help}`);
   if (kind.isDiscreet(text)) return fault(`STATUS_${name} must be ${kind.allowed}${help}; what it holds is not shown`);
   return fault(`STATUS_${name} is ${JSON.stringify(excerpt(text))}, and must be ${kind.allowed}${help}`);

@@ -4,6 +4,7 @@
  */
 import type { Otherwise } from "./setting.ts";
 import { allSettings, type SettingName, type Values } from "./settings_list.ts";
+import { excerpt } from "./trouble.ts";
 
 /** The table of the README: Markdown, a row for each variable. */
 export function settingsTable(): string {
@@ -32,7 +33,7 @@ export function unknownNames(env: Readonly<Record<string, string | undefined>>):
   return Object.keys(env)
     .filter((name) => name.startsWith("STATUS_") && !known.includes(name))
     .sort()
-    .map((name) => `${name} is not a setting: is ${nearest(name, known)} meant?`);
+    .map((name) => `${excerpt(name)} is not a setting: is ${nearest(name, known)} meant?`);
 }
 
 function defaultWords(otherwise: Otherwise<unknown>): string {

@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { decodeJump } from "../src/jump.ts";
 import { decodeRelay } from "../src/relay.ts";
+import { readSettings } from "../src/settings.ts";
 import { Bench, resource } from "./fixtures/bench.ts";
+import { leastEnvironment } from "./fixtures/environment.ts";
 import { checkExits, checkMetrics, type Exits } from "./fixtures/exits.ts";
-import { hostileTexts, megabyteOf } from "./fixtures/hostile.ts";
+import { hostileTexts, megabyteOf, unsafe } from "./fixtures/hostile.ts";
 import { alert, event, letter, unhealthy } from "./fixtures/letters.ts";
 import { promtoolTest } from "./fixtures/metrics.ts";
 import { snapshot } from "./fixtures/snapshot.ts";
@@ -73,6 +75,23 @@ Deno.test("whatever a connection says of itself, its entry is read or left out, 
           assert.ok(topic.length <= 256);
         }
       }
+    }
+  }
+});
+
+Deno.test("what is said about settings that hold such texts moves no terminal, begins no line and is not long", () => {
+  for (const text of Object.values(hostileTexts)) {
+    const environment = {
+      [`STATUS_${text}`]: "x",
+      STATUS_EMAIL_HOST: text,
+      STATUS_EMAIL_TO: text,
+      STATUS_HOST_BOOK: text,
+    };
+    const { warnings, ...read } = readSettings({ ...leastEnvironment, ...environment }, () => "");
+    for (const words of [...warnings, ...(read.kind === "faulty" ? read.faults : [])]) {
+      assert.doesNotMatch(words, unsafe);
+      assert.doesNotMatch(words, /\n/);
+      assert.ok(words.length < 1_000);
     }
   }
 });

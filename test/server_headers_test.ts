@@ -126,6 +126,9 @@ const raw: Record<string, [request: string, status: RegExp]> = {
   "a null byte": ["GET /api/v1/experiments/events/%00 HTTP/1.1", /^404 .*"code":"404"/s],
   "a path up and out": ["GET /api/../../etc/passwd HTTP/1.1", /^404 .*"code":"404"/s],
   "a whole address": ["GET http://elsewhere/api/v1/status HTTP/1.1", /^200 .*"counts"/s],
+  "a host that is none": ["GET /api/ HTTP/1.1\r\nHost: la%s%n\r\n\r\n", /^400 .*"code":"400"/s],
+  "a host with a path in it": ["GET /api/ HTTP/1.1\r\nHost: lab/metrics?\r\n\r\n", /^400 .*"code":"400"/s],
+  "a whole address of a host that is none": ["GET http://a%zz/api/ HTTP/1.1", /^400 /s],
   "a query of 50 kB": [`GET /api/?q=${"x".repeat(50_000)} HTTP/1.1`, /^200 /],
   "TRACE": ["TRACE /api/v1/status HTTP/1.1", /^405 .*allow: GET, HEAD/is],
   "OPTIONS of everything": ["OPTIONS * HTTP/1.1", /^405 .*allow: GET, HEAD/is],
@@ -144,7 +147,8 @@ for (const [name, [request, expected]] of Object.entries(raw)) {
 async function ask(port: number, request: string): Promise<string> {
   const connection = await Deno.connect({ port, hostname: "127.0.0.1" });
   const [line, ...rest] = request.split("\r\n");
-  const text = [line, "Host: status", "Connection: close", ...(rest.length > 0 ? rest : ["", ""])].join("\r\n");
+  const host = /\r\nHost:/.test(request) ? [] : ["Host: status"];
+  const text = [line, ...host, "Connection: close", ...(rest.length > 0 ? rest : ["", ""])].join("\r\n");
   const writer = connection.writable.getWriter();
   await writer.write(new TextEncoder().encode(text));
   return await new Response(connection.readable).text();

@@ -1,0 +1,117 @@
+/** Frames of any kind: reading them never throws, and whatever is read can be judged, kept, shown, mailed and measured. */
+import { decodeJump } from "../src/jump.ts";
+import { splitFrame } from "../src/frame.ts";
+import { decodeRelay } from "../src/relay.ts";
+import type { Decoded } from "../src/entry.ts";
+import { observe } from "../src/experiment.ts";
+import { judge } from "../src/judgement.ts";
+import { Bench, resource } from "../test/fixtures/bench.ts";
+import { checkExits } from "../test/fixtures/exits.ts";
+import { letter } from "../test/fixtures/letters.ts";
+import { snapshot } from "../test/fixtures/snapshot.ts";
+import type { FuzzTarget } from "./fuzz_target.ts";
+import { hope } from "./fuzz_target.ts";
+
+const relayEntry =
+  '{"canRead":true,"canWrite":true,"connected":"2026-11-22T07:00:00.123456789Z","expiresAt":"2027-11-22T07:00:00Z",' +
+  '"remoteAddr":"192.0.2.7","scopes":["read","write","expt"],"stats":{"tx":{"last":"35.123456ms","size":1200,"fps":24.9},' +
+  '"rx":{"last":"Never","size":0,"fps":0}},"topic":"pend00-st-video","userAgent":"Go-http-client/1.1"}';
+const jumpEntry =
+  '{"can_read":true,"can_write":true,"connected_at":"2026-11-22T07:00:00Z","expires_at":"2027-11-22T07:00:00Z",' +
+  '"remote_address":"192.0.2.7, 10.0.0.1","scopes":["host","read","write"],"statistcs":{"last":"1h2m3.456s"},' +
+  '"topic":"pend00","user_agent":"Go-http-client/1.1"}';
+
+// All go through the same Lab, as over a run of the program; it is begun anew before it becomes too large to go through.
+const framesMax = 300;
+const exitsEvery = 50;
+
+export const frames: FuzzTarget = {
+  samples: [
+    `[${relayEntry}]`,
+    `[${relayEntry},${relayEntry}][${relayEntry}]`,
+    `[${jumpEntry}]`,
+    `{"cmd":"update"}[${jumpEntry}]null[]`,
+    `[{"topic":"spin31-st-data","scopes":["expt"],"connected":"2026-11-22T07:00:00Z"}]`,
+  ],
+  grammar: {
+    words: [
+      "expt",
+      "host",
+      "stats",
+      "topic",
+      "scopes",
+      "last",
+      "tx",
+      "-st-",
+      "pend00-st-data",
+      "Never",
+      "1h2m3.5s",
+      "µs",
+      "[",
+      "]",
+      "{",
+      "}",
+    ],
+    isJson: true,
+  },
+  begin() {
+    let bench = newBench();
+    let count = 0;
+    const seen = new Set<string>();
+    return {
+      async run(text) {
+        const frame = splitFrame(text);
+        if (frame.kind === "bad") return `bad ${frame.why.replaceAll(/\d+|".*"|'.*'|Unexpected token .*/g, "")}`;
+        if (++count % framesMax === 0) bench = newBench();
+        const decoded = { jump: decodeJump(frame.documents), relay: decodeRelay(frame.documents) };
+        for (const feed of ["jump", "relay"] as const) if (decoded[feed]) report(bench, feed, decoded[feed]);
+        bench.pass(700);
+        const outcome = `${frame.documents.length > 1} ${shapeOf(decoded.jump)} ${shapeOf(decoded.relay)}`;
+        if (!seen.has(outcome) || count % exitsEvery === 0) {
+          await checkExits({ snapshot: snapshot(bench), letter: letterOf(bench) });
+        }
+        seen.add(outcome);
+        return outcome;
+      },
+      end: async () => void (await checkExits({ snapshot: snapshot(bench), letter: letterOf(bench) })),
+    };
+  },
+};
+
+function newBench(): Bench {
+  return new Bench([resource("pend00", ["st-data", "st-video"]), resource("spin31", ["st-data"])]);
+}
+
+function report(bench: Bench, feed: "jump" | "relay", decoded: Decoded): void {
+  hope(decoded.connections.size + decoded.skipped <= decoded.entries, "no more is read and left out than there was");
+  for (const [topic, each] of decoded.connections) {
+    const numbers = each.stats === null ? [] : [each.stats.tx, each.stats.rx].flatMap(({ idle, size, fps }) => [
+      size,
+      fps,
+      idle.kind === "for" ? idle.ms : 0,
+    ]);
+    const texts = [each.connected, each.expiresAt, each.remoteAddr, each.userAgent, ...each.scopes];
+    hope(each.topic === topic && topic.length > 0 && topic.length <= 256, "a topic is one");
+    hope(numbers.every(Number.isFinite), "a number is one");
+    hope(texts.every((text) => typeof text === "string" && text.length <= 500 && text.isWellFormed()), "a text is one");
+    hope(typeof each.canRead === "boolean" && typeof each.canWrite === "boolean", "yes is yes");
+  }
+  const heard = { feed, atMs: bench.nowMs, ...decoded, intervalMs: 1_000 };
+  bench.lab = observe(bench.lab, heard, bench.rules);
+  bench.judge();
+  const again = judge(bench.lab, bench.rules, bench.nowMs);
+  hope(again.lab === bench.lab && again.events.length === 0, "judging twice changes nothing");
+}
+
+function letterOf(bench: Bench) {
+  return letter({ events: [...bench.lab.experiments.values()].flatMap(({ events }) => events.slice(-2)) });
+}
+
+function shapeOf(decoded: Decoded | null): string {
+  if (decoded === null) return "none";
+  const idle = [...decoded.connections.values()].map(({ stats }) => stats?.tx.idle ?? null);
+  const longest = Math.max(0, ...idle.map((each) => each?.kind === "for" ? each.ms : 0));
+  const kinds = [...new Set(idle.map((each) => each?.kind ?? "unmeasured"))].sort();
+  const counts = [decoded.connections.size, decoded.skipped].map((count) => Math.min(count, 3));
+  return `${counts.join("/")} ${decoded.generation} ${kinds.join()} ${Math.ceil(Math.log10(longest + 1))}`;
+}
