@@ -24,6 +24,18 @@ export interface Telling {
   readonly relay: FeedSource;
 }
 
+/** `probeTargets`, made anew only when what it is made of has changed: it is asked for at every turn of everything. */
+export function rememberedTargets(mode: ProbeMode): (telling: Telling) => ProbeTargets {
+  let was: readonly unknown[] = [], targets: ProbeTargets = { kind: "away" };
+  return (telling) => {
+    const now = [telling.lab.relay.newest, telling.lab.resources, telling.conditions.relay, telling.relay];
+    if (now.some((each, at) => each !== was[at])) targets = probeTargets(telling, mode);
+    was = now;
+    return targets;
+  };
+}
+
+/** All that is to be listened to, by what is known now. */
 export function probeTargets({ lab, conditions, relay }: Telling, mode: ProbeMode): ProbeTargets {
   const { newest } = lab.relay;
   if (newest.kind === "none" || conditions.relay !== "live" || relay.trouble !== null) return { kind: "away" };

@@ -87,6 +87,7 @@ class Listening implements Prober {
 
   look(): void {
     const was = this.#targets, now = this.#targets = this.#ports.targets();
+    if (now === was) return;
     if (now.kind === "streams") {
       if (was.kind !== "streams" || was.reports !== now.reports) this.#reportedMs = this.#ports.clock.steadyMs();
       if (was.kind === "streams" && isSame(was.streams, now.streams)) return;

@@ -3,7 +3,7 @@ import type { AccessRequest } from "./access.ts";
 import type { Monitor } from "./monitor.ts";
 import { feedRequest } from "./parts.ts";
 import { probeStream } from "./probe.ts";
-import { probeTargets } from "./probe_target.ts";
+import { rememberedTargets } from "./probe_target.ts";
 import { createProber, noProber, type Prober, type ProberPorts } from "./prober.ts";
 import { serviceUrls, type Settings } from "./settings.ts";
 import { SocketPool, startSocketWorker } from "./socket_pool.ts";
@@ -22,9 +22,10 @@ export function createStreamWatch(
   if (mode === "off") return noProber;
   // A pool of its own: sockets that would not close must not cost the feeds theirs. Nothing is started before it is used.
   const sockets = new SocketPool(ports.clock, startSocketWorker);
+  const targetsOf = rememberedTargets(mode);
   const prober = createProber(listenMs, {
     ...ports,
-    targets: () => probeTargets(monitor().telling, mode),
+    targets: () => targetsOf(monitor().telling),
     probe: (topic, signal) =>
       probeStream(streamRequest(topic, settings), listenMs, { clock: ports.clock, fetch, sockets }, signal),
     found: (topic, finding) => monitor().probed(topic, finding),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { withManifest } from "../src/experiment.ts";
 import { conditionsOf } from "../src/health.ts";
-import { type ProbeTargets, probeTargets } from "../src/probe_target.ts";
+import { type ProbeTargets, probeTargets, rememberedTargets } from "../src/probe_target.ts";
 import { canBeAskedFor } from "../src/probe.ts";
 import { afterNews, afterReport, newSources } from "../src/sources.ts";
 import { Bench, resource, rules, type Sending, startMs } from "./fixtures/bench.ts";
@@ -92,3 +93,22 @@ for (const [name, want] of Object.entries(names)) {
     assert.equal(canBeAskedFor(name), want);
   });
 }
+
+Deno.test("what to listen to is made anew when relay reports, book lists, or relay's state turns, and only then", () => {
+  const bench = new Bench([resource("pend00", ["st-data"])]);
+  bench.relay(unmeasured);
+  const { relay } = newSources(startMs);
+  const telling = (conditions = conditionsOf(bench.lab, rules, bench.nowMs)) => ({ lab: bench.lab, conditions, relay });
+  const targetsOf = rememberedTargets("always");
+  const first = targetsOf(telling());
+  assert.equal(first.kind, "streams");
+
+  bench.listened("pend00-st-data", true);
+  assert.equal(targetsOf(telling()), first);
+  bench.relay(unmeasured);
+  assert.notEqual(targetsOf(telling()), first);
+  assert.equal(targetsOf(telling({ jump: "live", relay: "late" })).kind, "away");
+  assert.equal(targetsOf({ ...telling(), relay: afterNews(relay, { kind: "trouble", trouble }) }).kind, "away");
+  bench.lab = withManifest(bench.lab, [], bench.nowMs);
+  assert.equal(targetsOf(telling()).kind, "none");
+});
