@@ -120,6 +120,8 @@ const something: Record<string, Step> = {
     const video = resource("pend00", ["st-data", "st-video"]);
     bench.lab = withManifest(bench.lab, [video, ...resources.slice(1)], startMs);
   }),
+  "a stream is listened to, and heard": onBench((bench) => bench.listened("pend00-st-data", true)),
+  "a stream is listened to in vain": onBench((bench) => bench.listened("pend00-st-data", false)),
   "a feed is late": ({ known }) => ({ ...known, conditions: { ...known.conditions, jump: "late" } }),
   "a feed is lost": ({ known }) => ({ ...known, conditions: { ...known.conditions, relay: "lost" } }),
   "a feed has trouble": inRelay((feed) => sources.afterNews(feed, { kind: "trouble", trouble })),
@@ -158,6 +160,15 @@ for (const [what, next] of Object.entries(something)) {
     assert.equal(revision.of(then), before + 1);
   });
 }
+
+Deno.test("the revision stays when a stream is found again as it was, and grows when otherwise", () => {
+  const revision = new Revision(), { bench, known } = wellKnown();
+  const found = (heard: boolean) =>
+    revision.of(played(known, bench, (bench) => bench.listened("pend00-st-data", heard)));
+  const before = found(true);
+  bench.nowMs += 10_000;
+  assert.deepEqual([found(true), found(false), found(false)], [before, before + 1, before + 1]);
+});
 
 Deno.test("the first revision of a run is 1, even of an empty laboratory", () => {
   const { known } = wellKnown();

@@ -47,6 +47,16 @@ for (const [name, deed] of Object.entries(moves)) {
     assert.equal(bench.lab.relay.verdicts.get("pend00-st-extra"), "missing", "it was not missed in time");
   });
 
+  Deno.test(`${name}: what listening found is as old as it was`, () => {
+    const bench = new Bench([resource("pend00", ["st-data"])]);
+    well(bench);
+    bench.listened("pend00-st-data", false);
+    bench.nowMs += 3_000;
+    move(bench, deed);
+    const [finding] = bench.lab.relay.findings.values();
+    assert.deepEqual([bench.nowMs - (finding?.atMs ?? 0), bench.nowMs - (finding?.sinceMs ?? 0)], [3_000, 13_000]);
+  });
+
   Deno.test(`${name}: how long something has lasted does not count it, where it was told before`, () => {
     const bench = new Bench([resource("pend00", ["st-data"])]);
     well(bench);
