@@ -85,7 +85,10 @@ export class LetterPile {
   }
 }
 
-/** The store gives letters back by their age: one that is begun after the clock was put back is not older for that. */
+/**
+ * The store gives letters back by their age: one that is begun after the clock was put back is not older for that, and none
+ * is as old as another, since one that is given a new id is put behind those of its age.
+ */
 function begunAfter(last: Letter | undefined, beginning: Beginning): Beginning {
-  return { ...beginning, createdMs: Math.max(beginning.createdMs, last?.createdMs ?? -Infinity) };
+  return { ...beginning, createdMs: Math.max(beginning.createdMs, (last?.createdMs ?? -Infinity) + 1) };
 }

@@ -96,7 +96,7 @@ class Process {
     const log = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, always() {} };
     const store: Store = { ...createMemoryStore(), record: (changes) => this.#effect(() => this.#keep(changes)) };
     const recorder = createRecorder(store, { clock, random: () => 0, changed() {}, turned() {} });
-    const saved = { ...world.kept, letters: [...world.kept.letters.values()].map((each) => structuredClone(each)) };
+    const saved = structuredClone(world.kept.saved);
     const outboxOf = (channel: Channel): Outbox =>
       createOutbox(
         { channel, everyMs: 0, remindEveryMs: 0, owesUnposted: true },
