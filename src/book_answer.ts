@@ -5,6 +5,7 @@
 import { z } from "zod";
 import type { Availability, BookList, Resource } from "./book.ts";
 import { type Attempt, BookGarbled } from "./book_error.ts";
+import { topicCharsMax } from "./entry.ts";
 import { tooIntricate } from "./json_shape.ts";
 import { answerWords } from "./trouble.ts";
 
@@ -56,7 +57,7 @@ export function readAvailability(answer: Answer): Availability {
 }
 
 // Half surrogates can't be written in an address or a database.
-const topicPart = z.string().min(1).max(256).regex(/^[^\p{Cc}\p{Cs}]*$/u);
+const topicPart = z.string().min(1).max(topicCharsMax).regex(/^[^\p{Cc}\p{Cs}]*$/u);
 const resourceSchema = z.object({ topic_stub: topicPart, streams: z.array(topicPart).max(streamsMax).nullish() });
 const availabilitySchema = z.object({ available: z.boolean(), reason: z.string().nullish() });
 
@@ -64,7 +65,9 @@ function readResource(name: string, wire: unknown): Resource | null {
   const parsed = resourceSchema.safeParse(wire);
   if (!parsed.success || !isAddressable(name)) return null;
   const { topic_stub: stub, streams } = parsed.data;
-  return { name, stub, required: [...new Set(streams?.map((stream) => `${stub}-${stream}`))].sort() };
+  const required = [...new Set(streams?.map((stream) => `${stub}-${stream}`))].sort();
+  // A topic that is too long to be taken from a report would be missing for good, whatever is done about it.
+  return required.every((topic) => topic.length <= topicCharsMax) ? { name, stub, required } : null;
 }
 
 function parseJson(answer: Answer): unknown {

@@ -27,7 +27,7 @@ export type EntryReader = (entry: Entry) => Connection | "other" | "unreadable";
 
 // Ten times the largest laboratory that is thought of. What is beyond is counted as skipped.
 const connectionsMax = 50_000;
-const topicCharsMax = 256;
+export const topicCharsMax = 256;
 // User agents and chains of proxies are for people to read; nobody reads more.
 const textCharsMax = 500;
 // The services know a dozen; what decides is looked for among all that an entry has.

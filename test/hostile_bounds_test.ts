@@ -87,6 +87,7 @@ Deno.test("of a manifest of 30,000 resources 20,000 are used and the others coun
 const resources: Record<string, [name: string, wire: object]> = {
   "whose name is too long": ["r".repeat(257), { topic_stub: "a", streams: [] }],
   "with too many streams": ["r", { topic_stub: "a", streams: Array.from({ length: 101 }, (_, at) => `st-${at}`) }],
+  "with a topic that no report can hold": ["r", { topic_stub: "a".repeat(250), streams: ["st-data"] }],
   "with a stub of a megabyte": ["r", { topic_stub: megabyteOf("a"), streams: [] }],
 };
 for (const [what, [name, wire]] of Object.entries(resources)) {
