@@ -33,12 +33,11 @@ export interface Prober {
   view(): ProbesView;
 }
 
-/** PROBE_STREAMS=off. */
-export const noProber: Prober = {
-  run: aborted,
-  look() {},
-  view: () => ({ state: "off", sinceMs: 0, lastSuccessMs: null, lastError: null, ...noCounts, streams: 0 }),
-};
+/** PROBE_STREAMS=off, since `sinceMs`. */
+export function noProber(sinceMs: number): Prober {
+  const view = { state: "off", sinceMs, lastSuccessMs: null, lastError: null, streams: 0, ...noCounts } as const;
+  return { run: aborted, look() {}, view: () => view };
+}
 
 /** `periodMs`: HEALTH_LAST_ACTIVE. */
 export function createProber(periodMs: number, ports: ProberPorts): Prober {

@@ -19,7 +19,7 @@ export function createStreamWatch(
   ports: Pick<ProberPorts, "clock" | "random" | "log">,
 ): Prober {
   const { PROBE_STREAMS: mode, HEALTH_LAST_ACTIVE: listenMs } = settings;
-  if (mode === "off") return noProber;
+  if (mode === "off") return noProber(ports.clock.nowMs());
   // A pool of its own: sockets that would not close must not cost the feeds theirs. Nothing is started before it is used.
   const sockets = new SocketPool(ports.clock, startSocketWorker);
   const targetsOf = rememberedTargets(mode);

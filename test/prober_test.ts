@@ -228,10 +228,12 @@ Deno.test("a stop ends what is under way at once", async () => {
 Deno.test("with PROBE_STREAMS=off it is off, and runs until it is stopped", async () => {
   const stop = new AbortController();
   let hasEnded = false;
-  const running = noProber.run(stop.signal).then(() => hasEnded = true);
-  noProber.look();
+  const prober = noProber(1_000);
+  const running = prober.run(stop.signal).then(() => hasEnded = true);
+  prober.look();
   await Promise.resolve();
-  assert.deepEqual([noProber.view().state, hasEnded], ["off", false]);
+  const { state, sinceMs } = prober.view();
+  assert.deepEqual([state, sinceMs, hasEnded], ["off", 1_000, false]);
   stop.abort();
   await running;
 });
