@@ -91,15 +91,20 @@ export class Turns<Job> {
     this.#pausedUntilMs = -Infinity;
   }
 
-  failed({ job, round }: Turn<Job>, nowMs: number): void {
+  /** False for one of several that failed together: that is one failure. */
+  failed({ job, round }: Turn<Job>, nowMs: number): boolean {
     this.#taken--;
     const alone = this.#failing.get(job)?.alone ?? 0;
-    if (alone > 0 && this.#failuresInARow === 0) return this.#waitAlone(job, alone + 1, nowMs);
+    if (alone > 0 && this.#failuresInARow === 0) {
+      this.#waitAlone(job, alone + 1, nowMs);
+      return true;
+    }
     this.#failing.set(job, { alone, lastMs: nowMs, untilMs: "all" });
-    if (round !== this.#round && this.#failuresInARow > 0) return;
+    if (round !== this.#round && this.#failuresInARow > 0) return false;
     this.#round++;
     this.#failuresInARow++;
     this.#pausedUntilMs = nowMs + backoffMs(this.#failuresInARow, this.#random(), serviceBackoff);
+    return true;
   }
 
   #waitAlone(job: Job, alone: number, lastMs: number): void {

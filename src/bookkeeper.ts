@@ -32,7 +32,7 @@ export interface BookListener {
   state(resource: string, state: ResourceState): void;
   /** A change was made, and book was seen to hold it. */
   written(resource: string, what: Availability & { readonly atMs: number }): void;
-  /** `failuresInARow`: of everything; 1 for what fails while others succeed. 0: book answers, and refused this for good. */
+  /** `failuresInARow`: of everything, those together as one; 1 for what fails by itself. 0: book refused this for good. */
   trouble(trouble: Trouble, failuresInARow: number): void;
   /** Something succeeded after everything had failed (one resource may go on failing), or nothing is failing. */
   answers(): void;
@@ -226,7 +226,7 @@ class Keeper implements Bookkeeper {
       this.#listener.trouble(bookTrouble(error), 0);
       return true;
     }
-    this.#turns.failed(turn, this.#ports.clock.steadyMs());
+    if (!this.#turns.failed(turn, this.#ports.clock.steadyMs())) return false;
     const { failuresInARow } = this.#turns;
     // One resource, or all of book? If the manifest can be read before book counts as lost, it is not all of it.
     if (failuresInARow === outageFailures - 1) this.#listSoon(0);
