@@ -99,8 +99,14 @@ export async function converse<T>(
  */
 function dial(options: SmtpOptions): net.Socket {
   const place = { host: bareHost(options.host), port: options.port, autoSelectFamily: true };
-  if (!isImplicit(options)) return net.connect(place);
-  return tls.connect({ ...place, ...tlsOptions(options), ...(net.isIP(place.host) ? {} : { servername: place.host }) });
+  const servername = net.isIP(place.host) ? {} : { servername: place.host };
+  const socket = isImplicit(options)
+    ? tls.connect({ ...place, ...tlsOptions(options), ...servername })
+    : net.connect(place);
+  // Nodemailer sets it a turn after the socket was connected. Of one that the server has closed by then Deno 2.6 throws, where
+  // nobody can catch it: the program would end. Without it an answer may take 40 ms more.
+  socket.setNoDelay = () => socket;
+  return socket;
 }
 
 function connectionOptions({ options, timeouts, domain }: Call): SMTPConnection.Options {
