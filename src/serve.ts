@@ -12,7 +12,8 @@ import type { Hands } from "./consequence.ts";
 import { watchFeed } from "./feed.ts";
 import { createLive, type Live } from "./live.ts";
 import { listen, type Listening } from "./listening.ts";
-import { type Log, logger } from "./log.ts";
+import { logger } from "./log.ts";
+import { fault } from "./log_fault.ts";
 import { createMetrics, type Metrics, processFigures } from "./metrics.ts";
 import { measuredBook, measuredFeed, measuredStore, type TapPorts } from "./metrics_taps.ts";
 import { Monitor } from "./monitor.ts";
@@ -89,7 +90,7 @@ export async function serve(settings: Settings, warnings: readonly string[], pro
   log.always(`status ${program.version} is listening on http://${settings.HOST_SERVE}:${server.port}`);
 
   const release = onSignals(() => stop.abort(), () => opened.log.reopen());
-  await Promise.race([aborted(signal), fault(opened.log)]);
+  await Promise.race([aborted(signal), fault(opened.log, log)]);
   log.always("status was asked to stop");
   const enough = AbortSignal.timeout(stopMsMax);
   await Promise.race([Promise.all([server.stop(enough), ...ends, monitor.settled()]), aborted(enough)]);
@@ -206,16 +207,4 @@ function onSignals(stop: () => void, reopen: () => void): () => void {
     : [["SIGINT", stop], ["SIGTERM", stop], ["SIGHUP", reopen]];
   for (const [name, act] of acts) Deno.addSignalListener(name, act);
   return () => acts.forEach(([name, act]) => Deno.removeSignalListener(name, act));
-}
-
-/** Rejects with what nobody caught: better to be started afresh than to go on half alive. */
-function fault(opened: Log): Promise<never> {
-  return new Promise((_, reject) => {
-    globalThis.addEventListener("unhandledrejection", (event) => {
-      event.preventDefault();
-      const error = event.reason instanceof Error ? event.reason : new Error(String(event.reason));
-      log.error(`a fault of the program ends it: ${error.message}`, { stack: error.stack });
-      opened.close().finally(() => reject(error)); // or its last words may be lost
-    });
-  });
 }
