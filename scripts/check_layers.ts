@@ -11,7 +11,10 @@ const layers: readonly (readonly [layer: string, files: string])[] = [
     "leaves",
     "clock_watch duration go_duration json_shape log log_* loopback mail_address measures network_words secret setting setting_* settings settings_* skew trouble wait",
   ],
-  ["services", "access book book_answer book_error connection entry feed feed_* frame jump link probe pulse relay socket_* token"],
+  [
+    "services",
+    "access book book_answer book_error connection entry feed feed_* frame jump link probe pulse relay socket_* token",
+  ],
   [
     "core",
     "alert availability experiment health history judgement probe_plan probe_target revision roster shift part_view sighting snapshot sources standing trial",
@@ -56,6 +59,13 @@ const bans: readonly Ban[] = [
     where: notTests,
     but: ["src/wait.ts"],
     instead: "wait with a Clock's wait(), which a signal ends and a test holds",
+  },
+  {
+    banned: /\bAbortSignal\.any\b/, // on Deno 2.6 each leaves something in the signal that lives longest
+    in: "code",
+    where: program,
+    but: ["src/check_place.ts", "src/profile.ts"], // where it is seldom
+    instead: "use abortedWith() of src/wait.ts, and abort it in the end",
   },
   {
     banned: /\bDeno\.env\b/,

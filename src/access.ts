@@ -8,7 +8,7 @@ import type { Secret } from "./secret.ts";
 import { skewWords } from "./skew.ts";
 import { signToken, type TokenClaims } from "./token.ts";
 import { answerWords, type Trouble } from "./trouble.ts";
-import type { Clock } from "./wait.ts";
+import { abortedWith, type Clock } from "./wait.ts";
 
 export interface AccessRequest {
   readonly name: FeedName;
@@ -81,17 +81,16 @@ interface Answer {
 }
 
 async function post(url: URL, token: string, ports: AccessPorts, signal: AbortSignal): Promise<Answer> {
-  const limit = new AbortController();
-  const either = AbortSignal.any([signal, limit.signal]);
+  const limit = abortedWith(signal);
   // Called off means that the answer is there, or that nobody wants it.
-  ports.clock.wait(answerMsMax, either).then(
+  ports.clock.wait(answerMsMax, limit.signal).then(
     () => limit.abort(new Error(`no answer within ${answerMsMax / 1000} s`)),
     () => {},
   );
   try {
     // A redirected POST would arrive as a GET without its token: better to say what was answered.
-    const init: RequestInit = { method: "POST", headers: { Authorization: token }, redirect: "manual", signal: either };
-    const response = await ports.fetch(url, init);
+    const init: RequestInit = { method: "POST", headers: { Authorization: token }, redirect: "manual" };
+    const response = await ports.fetch(url, { ...init, signal: limit.signal });
     const redirect = redirectWords(response, url), date = response.headers.get("date");
     return { status: response.status, body: await bodyOf(response), redirect, date };
   } finally {

@@ -8,7 +8,7 @@ import type { Logger } from "./log.ts";
 import { networkWords } from "./network_words.ts";
 import type { FeedView, HeartbeatView } from "./part_view.ts";
 import type { Secret } from "./secret.ts";
-import { backoffMs, type Clock, serviceBackoff } from "./wait.ts";
+import { abortedWith, backoffMs, type Clock, serviceBackoff } from "./wait.ts";
 
 export interface HeartbeatOptions {
   /** Its path or query is a key. */
@@ -59,9 +59,8 @@ export function heartbeatHost(url: Secret): string {
 
 /** Asks once; redirects are followed, as such services move. Rejects with the signal's reason only. */
 export async function askHeartbeat(url: Secret, { clock, fetch }: AskPorts, signal: AbortSignal): Promise<Asked> {
-  const done = new AbortController();
-  const limit = new AbortController();
-  clock.wait(answerMsMax, done.signal).then(
+  const limit = abortedWith(signal);
+  clock.wait(answerMsMax, limit.signal).then(
     () => limit.abort(new Error(`no answer within ${answerMsMax / 1_000} s`)),
     () => {}, // it was answered
   );
@@ -69,7 +68,7 @@ export async function askHeartbeat(url: Secret, { clock, fetch }: AskPorts, sign
     return { kind: "failed", why: `Cannot ask the dead man's switch at ${heartbeatHost(url)}: ${what}` };
   };
   try {
-    const answer = await fetch(new URL(url.reveal()), { signal: AbortSignal.any([signal, limit.signal]) });
+    const answer = await fetch(new URL(url.reveal()), { signal: limit.signal });
     // Nothing in it matters, and it may be of any size.
     await answer.body?.cancel();
     return answer.ok ? { kind: "ok" } : failed(`it answered ${answer.status}`);
@@ -77,7 +76,7 @@ export async function askHeartbeat(url: Secret, { clock, fetch }: AskPorts, sign
     signal.throwIfAborted();
     return failed(networkWords(error));
   } finally {
-    done.abort();
+    limit.abort();
   }
 }
 

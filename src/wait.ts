@@ -63,14 +63,27 @@ export function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
+/**
+ * One that is aborted with `signal`, too. Whoever has it aborts it in the end: then nothing of it is left in `signal`, which
+ * may live for months. (Of `AbortSignal.any` something stays there, in Deno 2.6.)
+ */
+export function abortedWith(signal: AbortSignal): AbortController {
+  const own = new AbortController();
+  const follow = () => own.abort(signal.reason);
+  signal.addEventListener("abort", follow, { once: true });
+  own.signal.addEventListener("abort", () => signal.removeEventListener("abort", follow), { once: true });
+  if (signal.aborted) follow();
+  return own;
+}
+
 /** Resolves after `ms` steady ones, or as soon as `woken` or `signal` says. Never rejects. */
 export async function waitUnless(
   woken: Promise<void>,
   { clock, ms }: { clock: Clock; ms: number },
   signal: AbortSignal,
 ): Promise<void> {
-  const timer = new AbortController();
-  const passed = clock.wait(ms, AbortSignal.any([signal, timer.signal])).catch(() => {}); // as was said above
+  const timer = abortedWith(signal);
+  const passed = clock.wait(ms, timer.signal).catch(() => {}); // as was said above
   await Promise.race([passed, woken]);
   timer.abort();
 }

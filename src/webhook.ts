@@ -9,7 +9,7 @@ import type { Delivery, Failure } from "./delivery.ts";
 import { networkWords } from "./network_words.ts";
 import type { Secret } from "./secret.ts";
 import { answerWords, type Trouble } from "./trouble.ts";
-import { aborted, type Clock } from "./wait.ts";
+import { aborted, abortedWith, type Clock } from "./wait.ts";
 import { withoutAddress } from "./webhook_address.ts";
 
 export interface WebhookOptions {
@@ -105,11 +105,10 @@ export function keyOf(message: string): string | null {
 }
 
 async function post(url: URL, init: RequestInit, ports: WebhookPorts, signal: AbortSignal): Promise<Delivery> {
-  const limit = new AbortController();
-  const either = AbortSignal.any([signal, limit.signal]);
-  ports.clock.wait(requestMsMax, either).then(() => limit.abort(), () => {}); // called off: it has been answered
+  const limit = abortedWith(signal);
+  ports.clock.wait(requestMsMax, limit.signal).then(() => limit.abort(), () => {}); // called off: it has been answered
   try {
-    const response = await ports.fetch(url, { ...init, signal: either });
+    const response = await ports.fetch(url, { ...init, signal: limit.signal });
     return await answered(url, response, ports.clock.nowMs());
   } catch (error) {
     if (signal.aborted) return inDoubt(url, "this program stopped before it answered");

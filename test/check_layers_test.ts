@@ -140,6 +140,10 @@ const e = new Date( );
     { "src/wait.ts": "Date.now();\nsetTimeout(f, 1);\n" },
     [],
   ],
+  "signals are tied together so that they can be untied": [
+    { "src/feed.ts": "AbortSignal.any([signal, own]);\n", "src/profile.ts": "AbortSignal.any([signal, own]);\n" },
+    ["src/feed.ts:1: `AbortSignal.any` is banned here: use abortedWith() of src/wait.ts, and abort it in the end"],
+  ],
   "what comes from the environment is a setting, and main.ts hands it in": [
     { "main.ts": "Deno.env.toObject();\n", "src/mail.ts": 'Deno.env.get("HOME");\n' },
     [

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { backoffMs, createClock, serviceBackoff, systemClock } from "../src/wait.ts";
+import { abortedWith, backoffMs, createClock, serviceBackoff, systemClock, waitUnless } from "../src/wait.ts";
 
 const delays: Record<string, [failures: number, random: number, wantMs: number]> = {
   "the first retry comes within a second": [1, 0.999, 999.5],
@@ -106,4 +106,51 @@ Deno.test("a clock that nobody attends counts all that passes", async () => {
   const startMs = clock.steadyMs();
   await stop(3_600_000);
   assert.equal(clock.steadyMs() - startMs, 3_600_000);
+});
+
+/** A signal that counts who listens to it. */
+function watchedSignal() {
+  const owner = new AbortController();
+  const listeners = new Set<unknown>();
+  const { signal } = owner;
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    listeners.add(args[1]);
+    addEventListener.apply(signal, args);
+  };
+  signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+    listeners.delete(args[1]);
+    removeEventListener.apply(signal, args);
+  };
+  return { owner, signal, listeners };
+}
+
+Deno.test("what is aborted with a signal leaves nothing in it when it has been aborted itself", () => {
+  const { signal, listeners } = watchedSignal();
+  const own = abortedWith(signal);
+  assert.equal(listeners.size, 1);
+
+  own.abort();
+
+  assert.deepEqual([own.signal.aborted, signal.aborted, listeners.size], [true, false, 0]);
+});
+
+Deno.test("what is aborted with a signal is so with its reason, also if it was before", () => {
+  const { owner, signal } = watchedSignal();
+  const before = abortedWith(signal);
+  owner.abort(new Error("the program stops"));
+  const after = abortedWith(signal);
+
+  assert.deepEqual([before, after].map((each) => each.signal.reason.message), [
+    "the program stops",
+    "the program stops",
+  ]);
+});
+
+Deno.test("a wait that something wakes leaves nothing in the signal of the program", async () => {
+  const { signal, listeners } = watchedSignal();
+
+  await waitUnless(Promise.resolve(), { clock: systemClock, ms: 86_400_000 }, signal);
+
+  assert.equal(listeners.size, 0);
 });
