@@ -3,7 +3,7 @@
  * recorded with. It is empty after a restart until the manifest is loaded again.
  */
 import { badToken, noSuchMethod, noSuchPath, refused } from "./world_access.ts";
-import type { Board } from "./world_board.ts";
+import { type Board, sleepUntil } from "./world_board.ts";
 import { type Certificates, type HttpFault, modeWords } from "./world_fault.ts";
 import { notProxied, withoutBase } from "./world_proxy.ts";
 import { type Answer, type Asked, HttpServer, json } from "./world_http.ts";
@@ -44,6 +44,8 @@ export class Book {
   /** The operator's manifest, by the resource's name: what the next `loadManifest` loads. */
   readonly manifest = new Map<string, ManifestResource>();
   readonly requests: BookRequest[] = [];
+  /** How long each answer takes, as of a book with much to do. */
+  delayMs = 0;
   readonly #rules: () => TokenRules;
   readonly #basePath: string;
   readonly #board: Board;
@@ -52,6 +54,7 @@ export class Book {
   readonly #loaded = new Map<string, ManifestResource>();
   readonly #availability = new Map<string, Availability>();
   #port = 0;
+  #stopped = new AbortController();
   #mode: BookMode = { kind: "down" };
 
   /** With `certificates` it speaks TLS. */
@@ -79,7 +82,9 @@ export class Book {
   /** Listens, on `port` at first and then on the one it had. What it holds stays: it was out of reach, or had hung. */
   async start(port = this.#port): Promise<void> {
     if (this.#mode.kind === "up") return;
+    this.#stopped.abort();
     await this.#http.stop();
+    this.#stopped = new AbortController();
     this.#http.fault = null;
     this.#port = this.#http.listen(port, this.#certificates?.good);
     this.#become({ kind: "up" }, "book runs");
@@ -87,6 +92,7 @@ export class Book {
 
   /** Connections are refused. */
   async stop(): Promise<void> {
+    this.#stopped.abort();
     await this.#http.stop();
     this.#become({ kind: "down" }, "book is stopped");
   }
@@ -167,6 +173,7 @@ export class Book {
   }
 
   async #log(asked: Asked): Promise<Answer> {
+    await sleepUntil(this.#board.clock.nowMs() + this.delayMs, this.#board.clock, this.#stopped.signal);
     const answer = await spoilt(this.#http.fault, asked, () => this.#answer(asked));
     const status = answer.kind === "answer" ? answer.status : null;
     this.requests.push({ atMs: this.#board.clock.nowMs(), method: asked.method, path: asked.target, status });
