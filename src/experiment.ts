@@ -33,6 +33,8 @@ export interface Lab {
   readonly watched: ReadonlySet<string>;
   /** Experiments and streams beyond the limit, which are not watched. */
   readonly refused: ReadonlySet<string>;
+  /** When there last were any; null for never in this run. */
+  readonly refusedMs: number | null;
 }
 
 export interface Experiment {
@@ -66,6 +68,7 @@ export function emptyLab(startedMs: number): Lab {
     experiments: new Map(),
     watched: new Set(),
     refused: new Set(),
+    refusedMs: null,
   };
 }
 

@@ -23,7 +23,8 @@ export function indexed(lab: Lab, nowMs: number, manifestMs?: number): Lab {
   }));
   const jump = keeping(lab.jump, (name) => names.has(name));
   const relay = keeping(lab.relay, (topic) => watched.has(topic));
-  return { ...lab, jump, relay, experiments, watched, refused };
+  const refusedMs = refused.size > 0 ? nowMs : lab.refusedMs;
+  return { ...lab, jump, relay, experiments, watched, refused, refusedMs };
 }
 
 /** What is watched: first what book lists, then what was known (so that a flood cannot push it out), then what is new. */

@@ -32,6 +32,7 @@ export function shiftedLab(lab: Lab, shift: Shift): Lab {
     startedMs: told(lab.startedMs, shift),
     jump: shiftedFeed(lab.jump, shift),
     relay: shiftedFeed(lab.relay, shift),
+    refusedMs: lab.refusedMs === null ? null : lab.refusedMs + shift.byMs,
     experiments: new Map([...lab.experiments].map(([name, each]) => [name, shiftedExperiment(each, shift)])),
   };
 }

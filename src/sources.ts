@@ -187,6 +187,14 @@ export type Alerting = Sources & {
   readonly probes: ProbesView;
 };
 
+// Names that somebody makes up come and go, report by report: each time a mail would be a flood of its own.
+const roomMs = 3_600_000;
+
+/** Whether there was no room for all a short while ago; a run that has just begun does not know. */
+function hadRefused({ refusedMs, startedMs }: Lab, nowMs: number): boolean {
+  return nowMs - (refusedMs ?? startedMs) < roomMs;
+}
+
 /** What is to be told of the sources now, given what people have been told (`known`). Empty while nothing has changed. */
 export function alertTurns(
   now: Alerting,
@@ -211,7 +219,11 @@ export function alertTurns(
       probes.state === "failing" || (isUntried(now) && known.has("probes-failing")),
       probes.lastError ?? "",
     ],
-    ["too-many", lab.refused.size > 0, `${lab.refused.size} left out`],
+    [
+      "too-many",
+      lab.refused.size > 0 || (hadRefused(lab, nowMs) && known.has("too-many")),
+      `${lab.refused.size} left out`,
+    ],
   ];
   return active.flatMap(([code, isActive, detail]) => {
     const turn = turnOf(code, { known: known.has(code), active: isActive });

@@ -7,6 +7,8 @@ import { tooIntricate } from "../src/json_shape.ts";
 import { decodeRelay } from "../src/relay.ts";
 import { answerWords, excerpt } from "../src/trouble.ts";
 import { AnsweringBook } from "./fixtures/answering_book.ts";
+import { setUp } from "./fixtures/monitor.ts";
+import { connection, resource } from "./fixtures/bench.ts";
 import { hostileList, megabyteOf, unsafe } from "./fixtures/hostile.ts";
 
 const never = new AbortController().signal;
@@ -82,6 +84,26 @@ Deno.test("of a manifest of 30,000 resources 20,000 are used and the others coun
 
   const { resources, skipped } = await server.book.resources(never);
   assert.deepEqual([resources.length, skipped], [20_000, 10_000]);
+});
+
+Deno.test("sixty thousand made-up streams that come and go are one alert, and what was watched goes on being watched", async () => {
+  const { clock, monitor, done, report, end } = setUp();
+  monitor.manifest({ resources: [resource("pend00", ["st-data"])], skipped: 0, atMs: clock.nowMs() });
+  for (let flood = 0; flood < 3; flood++) {
+    const made = Array.from({ length: 20_000 }, (_, at) => connection(`made-up-${flood}-${at}-st-data`, 5));
+    report("relay", connection("pend00-st-data", 5), ...made);
+    await clock.advance(65_000);
+    report("relay", connection("pend00-st-data", 5));
+    await clock.advance(65_000);
+  }
+  report("relay", connection("pend00-st-data", "silent"));
+  await clock.advance(0);
+
+  assert.ok(monitor.snapshot().experiments.length <= 20_001);
+  const told = done.flatMap((words) => words.match(/there are more|are watched again/g) ?? []);
+  assert.deepEqual(told, ["there are more"]);
+  assert.match(done.filter((words) => words.startsWith("owed")).at(-1)!, /pend00: unhealthy pend00-st-data/);
+  await end();
 });
 
 const resources: Record<string, [name: string, wire: object]> = {

@@ -124,6 +124,20 @@ const cases: Record<string, [lines: string[], want: string[]]> = {
     told({ lab: { ...emptyLab(t0), refused: new Set(["a", "b"]) } }),
     ["there are more experiments and streams than the limit so some are not watched: 2 left out"],
   ],
+  "no more than the limit for almost an hour": [
+    told({ lab: { ...emptyLab(t0 - 1e9), refusedMs: t0 - 3_599_999 } }, ["too-many"]),
+    [],
+  ],
+  "no more than the limit for an hour": [
+    told({ lab: { ...emptyLab(t0 - 1e9), refusedMs: t0 - 3_600_000 } }, ["too-many"]),
+    ["all experiments and streams are watched again"],
+  ],
+  "more than the limit in the run before this one, which has just begun": [told({}, ["too-many"]), []],
+  "more than the limit in the run before this one, which has gone on for an hour": [
+    told({ lab: emptyLab(t0 - 3_600_000) }, ["too-many"]),
+    ["all experiments and streams are watched again"],
+  ],
+  "no more than the limit, and nobody was told of more": [told({ lab: { ...emptyLab(t0), refusedMs: t0 } }), []],
   "several at once": [
     told({ conditions: { jump: "lost", relay: "lost" }, jump: { ...start.jump, trouble: refused } }).map((line) =>
       line.slice(0, 30)
