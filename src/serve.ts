@@ -45,16 +45,37 @@ export interface Program {
   readonly manager: ManagerRequest | null;
 }
 
+/** What has to end before the program may, and what ends it. */
+interface Life {
+  readonly signal: AbortSignal;
+  readonly ends: Promise<void>[];
+}
+
 /** Runs the monitor until SIGTERM or SIGINT. Throws where it can't start: no port, no store, no log. */
 export async function serve(settings: Settings, warnings: readonly string[], program: Program): Promise<void> {
   const opened = await open(settings, clock);
   for (const warning of [...warnings, ...opened.warnings]) log.warn(warning);
   const stop = new AbortController();
   const { signal } = stop;
-  const ends: Promise<void>[] = [];
-  if (settings.PROFILE) ends.push((await profiling(settings, signal)).done);
+  const life: Life = { signal, ends: [] };
+  if (settings.PROFILE) life.ends.push((await profiling(settings, signal)).done);
+  const parts = made(settings, program, opened, life);
+  start(settings, parts, opened, life);
+  log.always(`status ${program.version} is listening on http://${settings.HOST_SERVE}:${parts.server.port}`);
 
-  // What is made first calls the monitor only later: all of it is made in one go.
+  const release = onSignals(() => stop.abort(), () => opened.log.reopen());
+  await Promise.race([aborted(signal), fault(opened.log, log)]);
+  log.always("status was asked to stop");
+  const enough = AbortSignal.timeout(stopMsMax);
+  const ended = Promise.all([parts.server.stop(enough), ...life.ends, parts.monitor.settled()]);
+  await Promise.race([ended, aborted(enough)]);
+  release();
+  await opened.store.close();
+  await opened.log.close();
+}
+
+/** What is made first calls the monitor only later: all of it is made in one go. Throws ListenFailed. */
+function made(settings: Settings, { version, manager }: Program, opened: Opened, life: Life) {
   const metrics = createMetrics({ process: processFigures, live: () => live });
   const taps = { measures: metrics.measures, steadyMs: clock.steadyMs };
   const vigil = new Vigil(clock);
@@ -65,38 +86,32 @@ export async function serve(settings: Settings, warnings: readonly string[], pro
   const told = { snapshot, clock, failed: (error: unknown) => failed("GET", "/api/v1/live", error) };
   const live = createLive(told, { addresses: settings.API_ADDRESSES });
   const server = listening(settings, { snapshot, store, live, metrics, vigil });
-  const watch = createWatch(settings, program.manager, { clock, random, log, vigil, snapshot, changed });
+  const watch = createWatch(settings, manager, { clock, random, log, vigil, snapshot, changed });
   const prober = createStreamWatch(settings, () => monitor, { clock, random, log });
   const views = () => ({ probes: prober.view(), heartbeat: watch.heartbeat.view() });
   const monitor = new Monitor(
-    monitorOptions(settings, program.version),
+    monitorOptions(settings, version),
     { clock, log, recorder, views, changed: () => (live.changed(), prober.look()), turned: vigil.loop("the monitor") },
     opened,
-    (monitor) => hands(settings, { monitor, recorder, opened, taps, version: program.version }, { signal, ends }),
+    (monitor) => hands(settings, { monitor, recorder, opened, taps, version }, life),
   );
-  const { outbox, webhook } = monitor.hands;
+  return { monitor, prober, recorder, live, watch, server, vigil, taps };
+}
+
+function start(settings: Settings, parts: ReturnType<typeof made>, { saved }: Opened, { signal, ends }: Life): void {
+  const { monitor, prober, recorder, live, watch, vigil } = parts;
   const must = (name: string, run: Promise<void>) => ends.push(vigil.running(name, run, signal));
-  must("watching the feeds", watchFeeds(settings, { monitor, taps }, signal));
+  must("watching the feeds", watchFeeds(settings, parts, signal));
   must("listening to streams", prober.run(signal));
   must("judging", monitor.run(signal));
-  must("sending mail", outbox.run(signal));
-  must("calling the webhook", webhook.run(signal));
+  must("sending mail", monitor.hands.outbox.run(signal));
+  must("calling the webhook", monitor.hands.webhook.run(signal));
   must("recording", recorder.run(signal));
   ends.push(live.run(signal), watch.run(signal), clock.attend(signal));
-  const retention = new Retention(clock, opened.saved.runs);
+  const retention = new Retention(clock, saved.runs);
   const prune = () => recorder.prune(retention.nowMs() - settings.STORE_KEEP);
   ends.push(prune(), every(pruneEveryMs(settings.STORE_KEEP), signal, prune));
   ends.push(every(settings.HEALTH_LOG_EVERY, signal, () => logState(monitor)));
-  log.always(`status ${program.version} is listening on http://${settings.HOST_SERVE}:${server.port}`);
-
-  const release = onSignals(() => stop.abort(), () => opened.log.reopen());
-  await Promise.race([aborted(signal), fault(opened.log, log)]);
-  log.always("status was asked to stop");
-  const enough = AbortSignal.timeout(stopMsMax);
-  await Promise.race([Promise.all([server.stop(enough), ...ends, monitor.settled()]), aborted(enough)]);
-  release();
-  await opened.store.close();
-  await opened.log.close();
 }
 
 /** All that is shown to people and machines, each when it is asked for. Throws ListenFailed. */
@@ -145,7 +160,7 @@ function hands(
     taps: TapPorts;
     version: string;
   },
-  { signal, ends }: { signal: AbortSignal; ends: Promise<void>[] },
+  { signal, ends }: Life,
 ): Hands {
   const book = measuredBook(createBook(bookSource(settings), { clock, fetch }), taps);
   const options = { queryEveryMs: settings.QUERY_BOOK_EVERY, rules: availabilityRules(settings) };
