@@ -30,7 +30,7 @@ export function startLane(): Promise<Station> {
       DENO_CERT: authority,
       STATUS_EMAIL_CA_FILE: authority,
       STATUS_TIMEOUT_BOOK: "2s",
-      STATUS_HEALTH_EVENTS: "100000", // they are counted, and a lane plays hundreds of faults
+      STATUS_HEALTH_EVENTS: "10000", // they are counted, and a lane plays hundreds of faults
     },
   });
 }
