@@ -12,7 +12,7 @@ import type { Delivery } from "./delivery.ts";
 import type { MailText } from "./mail.ts";
 import type { MailAddress } from "./mail_address.ts";
 import { bareHost, called, converse, type SmtpOptions, type SmtpTimeouts, smtpTimeouts } from "./smtp_conversation.ts";
-import { deliveryAfter, quoted, troubleAfter } from "./smtp_failure.ts";
+import { deliveryAfter, quoted, troubleAfter, withoutSecrets } from "./smtp_failure.ts";
 import { excerpt, type Trouble } from "./trouble.ts";
 
 export type { SmtpOptions } from "./smtp_conversation.ts";
@@ -57,8 +57,8 @@ export function createPostOffice(options: SmtpOptions, timeouts: SmtpTimeouts = 
         source.once("end", () => connection._socket && connection._socket.setTimeout(timeouts.answerMs));
         return called<SMTPConnection.SentMessageInfo>((done) => connection.send(envelope, source, done));
       });
-      const rejected = info.rejectedErrors ?? [];
-      return { kind: "taken", answer: excerpt(info.response), rejected: rejected.map(rejection) };
+      const rejected = (info.rejectedErrors ?? []).map((error) => withoutSecrets(rejection(error), login));
+      return { kind: "taken", answer: excerpt(withoutSecrets(info.response, login)), rejected };
     } catch (error) {
       return deliveryAfter(error, { ...talk, handedOver, stopped: signal.aborted });
     } finally {

@@ -110,7 +110,7 @@ function fieldsOf(error: unknown): NodemailerError {
 }
 
 /** Servers repeat commands that they don't know, base64 and all, and cut them short. */
-function withoutSecrets(text: string, login: Conversation["login"]): string {
+export function withoutSecrets(text: string, login: Conversation["login"]): string {
   if (login === null) return text;
   const encoded = [`\u0000${login.user}\u0000${login.password}`, login.password].map(base64);
   const plain = text.replaceAll(login.password, "(secret)");

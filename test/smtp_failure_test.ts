@@ -144,6 +144,21 @@ for (const [name, [script, want]] of Object.entries(logins)) {
   Deno.test(`deliver: ${name}`, async () => assert.deepEqual(await deliver(script, { auth: login }), want));
 }
 
+Deno.test("deliver: what a server says as it takes a mail, or does not take a recipient, does not make the password known", async () => {
+  const script: Script = {
+    auth: "235 welcome",
+    rcpt: { "beta@b.org": `550 ${password} is no such user` as const },
+    message: `250 queued for ${password}` as const,
+  };
+  const delivery = await deliver(script, { auth: login, to: [alpha, beta] });
+
+  assert.deepEqual(delivery, {
+    kind: "taken",
+    answer: "250 queued for (secret)",
+    rejected: ['beta@b.org: 550 "(secret) is no such user"'],
+  });
+});
+
 Deno.test("deliver: the password is not made known at the second step of a login either", async () => {
   const script: Script = {
     auth: (line) => line.startsWith("AUTH") || line === btoa("monitor") ? "334 Pz8=" : `535 ${line} is wrong`,
