@@ -41,15 +41,19 @@ export async function playDay(stage: Stage, pace: Pace, signal: AbortSignal): Pr
   const counts: Record<string, number> = {};
   const taken = new Set<string>();
   const underWay = new Set<Promise<void>>();
+  const count = (what: string) => counts[what] = (counts[what] ?? 0) + 1;
+  // Two troubles can be in each other's way: nobody can take off a resource of a book that has just lost its manifest.
+  const act = (verb: Verb) =>
+    stage.post(...verb).catch(() => void count(`could not be done: ${verb[0].split("/").at(-1)}`));
   const strike = async (trouble: Trouble) => {
     const place = trouble.place(stage);
     if (taken.has(place)) return;
     taken.add(place);
-    counts[trouble.what] = (counts[trouble.what] ?? 0) + 1;
-    for (const verb of trouble.begins(place, stage)) await stage.post(...verb);
+    count(trouble.what);
+    for (const verb of trouble.begins(place, stage)) await act(verb);
     const lastsMs = Math.max(trouble.seconds * (0.2 + 1.6 * stage.random()) / pace.speed * 1_000, shortestMs);
     await pace.clock.wait(lastsMs, signal).catch(() => {}); // the end of the day mends everything
-    for (const verb of trouble.ends(place)) await stage.post(...verb);
+    for (const verb of trouble.ends(place)) await act(verb);
     taken.delete(place);
   };
   await Promise.all(troubles.map(async (trouble) => {

@@ -54,7 +54,8 @@ export interface Finding {
   readonly verdict: Verdict;
 }
 
-const blocks = 30;
+/** So many that each has samples just after a collection, and enough for a slope. */
+export const blocks = 15;
 const million = 1_000_000;
 
 /** `dayMs`: how long a day of the laboratory takes here. */

@@ -1,5 +1,5 @@
 /** What a soak found, for people and for machines. What is measured, and what it means, is for `soak_figures`. */
-import { figures, type Finding, findingsOf, percentiles, type Sample, seriesOf } from "./soak_figures.ts";
+import { blocks, figures, type Finding, findingsOf, percentiles, type Sample, seriesOf } from "./soak_figures.ts";
 
 export interface Soak {
   readonly title: string;
@@ -65,7 +65,7 @@ export function markdown(soak: Soak): string {
     "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
     ...findingsOf(samples, dayMs).map((finding) => row(finding, soak)),
     "",
-    "Slope: least squares over the lowest point of each of 30 parts of the second half, ± its standard error, and the 95 % interval.",
+    `Slope: least squares over the lowest point of each of ${blocks} parts of the second half, ± its standard error, and the 95 % interval.`,
     "",
     `/healthz: median ${ms(latency.p50)}, 99 % ${ms(latency.p99)}, most ${ms(latency.max)}, unanswered ${unanswered}.`,
     "",
