@@ -87,6 +87,15 @@ Deno.test("the machine's certificate authorities are trusted in the unit, the en
   }
 });
 
+Deno.test("the zones that nginx counts by in one file are those that it limits by in the other", () => {
+  const named = (path: string, pattern: RegExp) => [...read(path).matchAll(pattern)].map(([, name]) => name).sort();
+
+  assert.deepEqual(
+    named("deploy/nginx.conf", /limit_conn (\w+) \d/g),
+    named("deploy/nginx_limits.conf", /^limit_conn_zone .* zone=(\w+):/gm),
+  );
+});
+
 Deno.test("nginx passes on the API alone, to the port that it is served at by default", () => {
   const passed = [...read("deploy/nginx.conf").matchAll(/^\s*(?:location|proxy_pass) (\S+)/gm)].map(([, to]) => to);
 
