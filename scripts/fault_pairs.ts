@@ -5,7 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import type { Station } from "../test/fixtures/station.ts";
-import { playOne, playPair, startLane } from "./fault_play.ts";
+import { figuresOf, grown, playOne, playPair, startLane } from "./fault_play.ts";
 import { nameOf, type Row, rows } from "./fault_rows.ts";
 import { systemClock } from "../src/wait.ts";
 
@@ -37,6 +37,7 @@ export async function runLanes(
   const lane = async () => {
     while (waiting.length > 0) {
       await using station = await startLane();
+      const before = await figuresOf(station);
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
         const why = await wrong(station, next);
         said(
@@ -46,6 +47,8 @@ export async function runLanes(
         broken.push(why);
         break;
       }
+      const more = await grown(station, before);
+      if (more !== null) broken.push(more);
     }
   };
   await Promise.all(Array.from({ length: count }, lane));

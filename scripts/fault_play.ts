@@ -35,6 +35,27 @@ export function startLane(): Promise<Station> {
   });
 }
 
+/** What a program may have more than at its start, after whatever it went through: a pool keeps eight sockets that don't close. */
+const descriptorsMoreMax = 20;
+const residentMoreMax = 150 * 1024 * 1024;
+
+/** How many descriptors and how much memory a program has; null where the system does not tell. */
+export async function figuresOf({ pid }: Station): Promise<{ descriptors: number; resident: number } | null> {
+  if (Deno.build.os !== "linux") return null;
+  const status = await Deno.readTextFile(`/proc/${pid}/status`);
+  const descriptors = [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
+  return { descriptors, resident: Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024 };
+}
+
+/** What has grown too much since `before`; null where nothing has. */
+export async function grown(station: Station, before: Awaited<ReturnType<typeof figuresOf>>): Promise<string | null> {
+  const now = await figuresOf(station);
+  if (now === null || before === null) return null;
+  const isBounded = now.descriptors <= before.descriptors + descriptorsMoreMax &&
+    now.resident <= before.resident + residentMoreMax;
+  return isBounded ? null : `grown from ${JSON.stringify(before)} to ${JSON.stringify(now)}`;
+}
+
 /** One fault, from a laboratory that is well to one that is well again. */
 export async function playOne(station: Station, row: Row): Promise<void> {
   await told(nameOf(row), async () => {
