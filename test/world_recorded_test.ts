@@ -181,6 +181,8 @@ function shape(entry: Record<string, unknown>): string {
     .replace(/"last":"[^N"]+"/g, '"last":"AGO"')
     .replace(/("(?:rx|tx)":\{"last":)"(?:AGO|Never)"(,"size":)[\d.]+(,"fps":)[\d.]+/g, "$1LAST$2N$3N")
     .replace(/"fps":[\d.]+/g, '"fps":N').replace(/"size":[\d.]+/g, '"size":N')
+    // What a user's client calls itself is its own word: the recordings were made with Go's, the world's are all different.
+    .replace(/("user_?[aA]gent":)"Mozilla\/5\.0 \(visitor \d+\)"/, '$1"Go-http-client/1.1"')
     .replace(/"user_?[aA]gent":"(monitor|Deno[^"]*)"/, '"agent":"WATCHER"')
     .replace(
       /"user_?[aA]gent":"Go-http-client\/1.1"(?=\}$)/,
