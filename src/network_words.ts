@@ -13,10 +13,10 @@ export function networkWords(error: unknown): string {
   return words.includes("UnknownIssuer") ? `${excerpt(words)}${trustHint}` : excerpt(words);
 }
 
-/** That an answer is a redirect, and to whose address; null where it is none. No token of ours follows one. */
+/** That an answer is a redirect, and to whose address; null where it is none, or names no place. No token of ours follows one. */
 export function redirectWords({ status, headers }: Response, asked: URL): string | null {
-  const location = headers.get("location");
-  if (status < 300 || status > 399 || location === null || !URL.canParse(location, asked)) return null;
+  const location = headers.get("location") ?? ""; // read against `asked`, an empty one would be `asked` itself
+  if (status < 300 || status > 399 || location === "" || !URL.canParse(location, asked)) return null;
   return `and points to ${excerpt(new URL(location, asked).host)}, which is not followed`;
 }
 

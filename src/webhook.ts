@@ -6,7 +6,7 @@
 import { createHmac } from "node:crypto";
 import { z } from "zod";
 import type { Delivery, Failure } from "./delivery.ts";
-import { networkWords } from "./network_words.ts";
+import { networkWords, redirectWords } from "./network_words.ts";
 import type { Secret } from "./secret.ts";
 import { answerWords, type Trouble } from "./trouble.ts";
 import { aborted, abortedWith, type Clock } from "./wait.ts";
@@ -134,11 +134,10 @@ async function answered(url: URL, response: Response, nowMs: number): Promise<De
 
 /** What the answer says, to follow its status. */
 async function answerOf(url: URL, response: Response): Promise<string> {
-  const location = response.headers.get("location");
-  const isRedirect = response.status >= 300 && response.status <= 399;
-  if (isRedirect && location !== null && URL.canParse(location, url)) {
+  const redirect = redirectWords(response, url);
+  if (redirect !== null) {
     await response.body?.cancel();
-    return ` and points to ${new URL(location, url).host}, which is not followed`;
+    return ` ${redirect}`;
   }
   const words = answerWords(withoutAddress(await beginningOf(response), url));
   return words === "" ? "" : ` "${words}"`;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { networkWords } from "../src/network_words.ts";
+import { networkWords, redirectWords } from "../src/network_words.ts";
 
 const fetchFailed = (why: string) => new TypeError("fetch failed", { cause: new Error(why) });
 const trust = " (to trust its issuer set DENO_TLS_CA_STORE=mozilla,system or DENO_CERT to its PEM file)";
@@ -41,4 +41,24 @@ const cases: Record<string, [unknown, string]> = {
 };
 for (const [name, [error, want]] of Object.entries(cases)) {
   Deno.test(`networkWords: an error ${name}`, () => assert.equal(networkWords(error), want));
+}
+
+const asked = new URL("https://book.example.org/t/book/api?code=1");
+const redirects: Record<string, [status: number, location: string | null, want: string | null]> = {
+  "elsewhere": [
+    307,
+    "https://login.example.org:8443/in?code=7",
+    "and points to login.example.org:8443, which is not followed",
+  ],
+  "to another page of its own": [308, "/in", "and points to book.example.org, which is not followed"],
+  "without a place": [302, null, null],
+  "with an empty place, which would be itself": [302, "", null],
+  "to what is no address": [302, "http://[", null],
+  "that is none": [201, "/made", null],
+};
+for (const [name, [status, location, want]] of Object.entries(redirects)) {
+  Deno.test(`redirectWords: a redirect ${name}`, () => {
+    const response = new Response(null, { status, headers: location === null ? {} : { location } });
+    assert.equal(redirectWords(response, asked), want);
+  });
 }

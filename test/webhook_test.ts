@@ -113,6 +113,10 @@ const answers: Record<string, [answer: () => Response, delivery: Delivery]> = {
     () => new Response(null, { status: 302 }),
     { kind: "refused", why: "Cannot tell the webhook at h.example.org:8443: it answered 302" },
   ],
+  "a redirect to an empty place": [
+    () => new Response(null, { status: 302, headers: { location: "" } }),
+    { kind: "refused", why: "Cannot tell the webhook at h.example.org:8443: it answered 302" },
+  ],
   "what a receiver repeats of the address is left out": [
     () => new Response("Cannot POST /hook/T0-key-of-mine?token=abcdef0123", { status: 405 }),
     { kind: "refused", why: 'Cannot tell the webhook at h.example.org:8443: it answered 405 "Cannot POST (address)"' },
