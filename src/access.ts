@@ -6,7 +6,7 @@ import type { FeedName } from "./connection.ts";
 import { networkWords, redirectWords } from "./network_words.ts";
 import type { Secret } from "./secret.ts";
 import { skewWords } from "./skew.ts";
-import { signToken, type TokenClaims } from "./token.ts";
+import { backdatedMs, signToken, type TokenClaims } from "./token.ts";
 import { answerWords, type Trouble } from "./trouble.ts";
 import { abortedWith, type Clock } from "./wait.ts";
 
@@ -49,12 +49,13 @@ export async function askAccess(
     return { kind: "trouble", trouble: { kind, message } } as const;
   };
   try {
-    const token = await signToken(request.claims, request.secret, { nowMs: signedMs, lifeMs: tokenLifeMs });
-    const { status, body, redirect, date } = await post(request.accessUrl, token, ports, signal);
+    const signed = await signToken(request.claims, request.secret, { nowMs: signedMs, lifeMs: tokenLifeMs });
+    const { status, body, redirect, date } = await post(request.accessUrl, signed, ports, signal);
     const words = withoutQueries(answerWords(body));
     const answered = `${name} answered ${status}${redirect ? ` ${redirect}` : words && ` "${words}"`}`;
     if (status < 200 || status > 299) {
-      const skew = skewWords(name, { words, date, nowMs: clock.nowMs() });
+      const token = { backdatedMs, lifeMs: tokenLifeMs };
+      const skew = skewWords(name, { words, date, nowMs: clock.nowMs(), token });
       return trouble("refused", skew === null ? answered : `${answered}: ${skew}`);
     }
     const socketUrl = socketUrlOf(body);

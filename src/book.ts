@@ -15,7 +15,7 @@ import {
 import { networkWords, redirectWords } from "./network_words.ts";
 import type { Secret } from "./secret.ts";
 import { skewWords } from "./skew.ts";
-import { bookClaims, signToken } from "./token.ts";
+import { backdatedMs, bookClaims, signToken } from "./token.ts";
 import { answerWords } from "./trouble.ts";
 import type { Clock } from "./wait.ts";
 
@@ -138,7 +138,8 @@ async function refusal(response: Response, call: Call, nowMs: number): Promise<B
   if (status === 404 && call.resource !== undefined) {
     return new BookUnknownResource(call, `book answered 404 ${quoted(words)}`);
   }
-  const skew = skewWords("book", { words, date: response.headers.get("date"), nowMs });
+  const token = { backdatedMs, lifeMs: tokenLifeMs }, date = response.headers.get("date");
+  const skew = skewWords("book", { words, date, nowMs, token });
   return new BookRefused(call, status, skew === null ? quoted(words) : `${quoted(words)}: ${skew}`);
 }
 

@@ -4,15 +4,14 @@
  */
 import { durationWords } from "./duration.ts";
 
-/** What the service answered, its `Date` header, and the time here when it did. */
+/** What the service answered, its `Date` header, the time here when it did, and when the token it was of is valid. */
 export interface Refusal {
   readonly words: string;
   readonly date: string | null;
   readonly nowMs: number;
+  /** From `backdatedMs` before it was signed until `lifeMs` after: clocks that differ by less are no reason to refuse it. */
+  readonly token: { readonly backdatedMs: number; readonly lifeMs: number };
 }
-
-// A header is a second coarse, and an answer takes its time; tokens are dated back by more.
-const skewMsMin = 5_000;
 
 const ofTheFuture = /used before issued|not valid yet|"(?:nbf|iat)" claim/i;
 const ofThePast = /token (?:is|has) expired|"exp" claim/i;
@@ -20,12 +19,19 @@ const ofThePast = /token (?:is|has) expired|"exp" claim/i;
 const unsaid = /^token invalid$/i;
 
 /** What a person can do about the refusal by `service`; null where it is not the clocks'. */
-export function skewWords(service: string, { words, date, nowMs }: Refusal): string | null {
-  const theirsMs = date === null ? NaN : Date.parse(date);
-  const aheadMs = Math.abs(nowMs - theirsMs) >= skewMsMin ? nowMs - theirsMs : null; // null for NaN, too
-  if (unsaid.test(words)) return aheadMs === null ? null : sentence(service, aheadMs > 0, aheadMs);
+export function skewWords(service: string, refusal: Refusal): string | null {
+  const { words } = refusal, aheadMs = aheadMsOf(refusal);
+  if (unsaid.test(words)) {
+    return aheadMs === null ? null : `${sentence(service, aheadMs > 0, aheadMs)}, or the secret is wrong`;
+  }
   if (ofTheFuture.test(words)) return sentence(service, true, aheadMs);
   return ofThePast.test(words) ? sentence(service, false, aheadMs) : null;
+}
+
+/** By how much the clock here is ahead, or behind where it is negative; null where a token is valid by both, or nobody knows. */
+function aheadMsOf({ date, nowMs, token }: Refusal): number | null {
+  const aheadMs = date === null ? NaN : nowMs - Date.parse(date);
+  return aheadMs > token.backdatedMs || -aheadMs > token.lifeMs ? aheadMs : null; // null for NaN, too
 }
 
 function sentence(service: string, isAhead: boolean, aheadMs: number | null): string {

@@ -34,7 +34,7 @@ export function streamClaims(audience: string, topic: string): TokenClaims {
 }
 
 // The services refuse a token of their future by their own clock, so it is dated back against skew.
-const backdatedSeconds = 10;
+export const backdatedMs = 10_000;
 
 /** A JWT (HS256) that is valid from 10 s before `nowMs` until `lifeMs` after it. Rejects if the secret is empty. */
 export function signToken(
@@ -42,7 +42,7 @@ export function signToken(
   secret: Secret,
   times: { readonly nowMs: number; readonly lifeMs: number },
 ): Promise<string> {
-  const issued = Math.floor(times.nowMs / 1000) - backdatedSeconds;
+  const issued = Math.floor((times.nowMs - backdatedMs) / 1000);
   const expires = Math.ceil((times.nowMs + times.lifeMs) / 1000);
   return new SignJWT({ ...claims, aud: [...claims.aud], iat: issued, nbf: issued, exp: expires })
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })

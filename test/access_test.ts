@@ -52,7 +52,7 @@ const troubles: Record<string, [answer: () => Response | Promise<Response>, kind
       return new Response('{"code":500,"message":"token invalid"}', { status: 500, headers });
     },
     "refused",
-    "relay answered 500 \"token invalid\": this machine's clock is 1 h ahead of relay's, so one of them has to be set right",
+    "relay answered 500 \"token invalid\": this machine's clock is 1 h ahead of relay's, so one of them has to be set right, or the secret is wrong",
   ],
   "a refusal that is a bare JSON string": [
     () => new Response('"missing scope"', { status: 401 }),
