@@ -7,6 +7,7 @@ import { type AccessPorts, type AccessRequest, askAccess, placeOf } from "./acce
 import { networkWords } from "./network_words.ts";
 import type { Ears } from "./socket_pool.ts";
 import type { Trouble } from "./trouble.ts";
+import { waitUnless } from "./wait.ts";
 
 export interface ProbePorts extends AccessPorts {
   readonly sockets: Ears;
@@ -20,6 +21,8 @@ export type Probed =
 
 // Relay keeps a code for 30 s at least. A late one is not refused: its socket is open and silent, as a dead camera's is.
 const codeMsMax = 20_000;
+// A relay that is well answers a close at once; one that does not must not hold up all others for long.
+const goneMsMax = 1_000;
 
 /**
  * Whether relay can be asked for `topic` such that its answer is about that stream: it reads topics from a path by letters,
@@ -44,7 +47,7 @@ export async function probeStream(
   return await listen(access.socketUrl, { listenMs, codeUntilMs: askedMs + codeMsMax }, ports, signal);
 }
 
-/** Settles when it is known, or `signal` aborted. The socket is closed then, and read on until it has. */
+/** Settles when it is known, or `signal` aborted, and the socket has been closed; it is read on until it has. */
 async function listen(
   socketUrl: string,
   { listenMs, codeUntilMs }: { listenMs: number; codeUntilMs: number },
@@ -74,6 +77,8 @@ async function listen(
     signal.removeEventListener("abort", stop);
     done.abort();
     socket.close();
+    // Until then it counts as one of the few at a time: relay has it still.
+    await waitUnless(socket.gone, { clock, ms: goneMsMax }, new AbortController().signal);
   }
 }
 

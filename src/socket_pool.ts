@@ -15,7 +15,12 @@ export interface Sockets {
 
 export interface Ears {
   /** The same for a socket of which nothing matters but that something comes. */
-  listen(url: string, ear: Ear): Socket;
+  listen(url: string, ear: Ear): Listened;
+}
+
+export interface Listened extends Socket {
+  /** Resolves when it has ended; when it was closed and the server takes its time, at the end of our patience. */
+  readonly gone: Promise<void>;
 }
 
 export interface Socket {
@@ -63,6 +68,7 @@ interface Held {
   readonly listener: Pick<SocketListener, "open" | "closed"> & Partial<SocketListener & Ear>;
   /** Ends the wait for what should happen next. */
   patience: AbortController;
+  gone(): void;
 }
 
 interface Holder {
@@ -88,21 +94,22 @@ export class SocketPool implements Sockets, Ears {
     return this.#dial(url, dialect, listener);
   }
 
-  listen(url: string, ear: Ear): Socket {
+  listen(url: string, ear: Ear): Listened {
     return this.#dial(url, "any", ear);
   }
 
-  #dial(url: string, dialect: Dialect, listener: Held["listener"]): Socket {
+  #dial(url: string, dialect: Dialect, listener: Held["listener"]): Listened {
     const holder = this.#current ??= this.#start();
     const id = ++this.#dialled;
-    const held: Held = { state: "opening", listener, patience: new AbortController() };
+    const gone = Promise.withResolvers<void>();
+    const held: Held = { state: "opening", listener, patience: new AbortController(), gone: gone.resolve };
     holder.sockets.set(id, held);
     holder.worker.postMessage({ kind: "dial", id, url, dialect });
     this.#after(openMsMax, held.patience.signal, () => {
       this.#close(holder, id);
       listener.closed(`not open within ${openMsMax / 1000} s`);
     });
-    return { close: () => this.#close(holder, id) };
+    return { close: () => this.#close(holder, id), gone: gone.promise };
   }
 
   /** Ends all of it at once; who still has a live socket is told that it is closed. */
@@ -145,6 +152,7 @@ export class SocketPool implements Sockets, Ears {
 
   #forget(holder: Holder, id: number, held: Held): void {
     held.patience.abort();
+    held.gone();
     holder.sockets.delete(id);
     this.#endIfDone(holder);
   }
@@ -158,6 +166,7 @@ export class SocketPool implements Sockets, Ears {
     holder.worker.postMessage({ kind: "close", id });
     this.#after(closeMsMax, held.patience.signal, () => {
       held.state = "stuck";
+      held.gone();
       if (count(holder, (each) => each.state === "stuck") > stuckMax) this.#retire(holder);
     });
     this.#endIfDone(holder);
@@ -180,7 +189,7 @@ export class SocketPool implements Sockets, Ears {
     if (holder.ended.signal.aborted) return;
     const live = [...holder.sockets.values()].filter(isLive);
     holder.ended.abort();
-    for (const held of holder.sockets.values()) held.patience.abort();
+    for (const held of holder.sockets.values()) held.patience.abort(), held.gone();
     holder.sockets.clear();
     holder.worker.onmessage = null;
     holder.worker.terminate();

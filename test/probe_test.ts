@@ -26,14 +26,15 @@ interface Relay {
 }
 
 /** A probe that has been given access, and whose socket the test plays. */
-async function dialled(answer = () => Response.json({ uri: socketUrl })): Promise<Relay> {
+async function dialled(answer = () => Response.json({ uri: socketUrl }), isDeaf = false): Promise<Relay> {
+  const gone = Promise.withResolvers<void>();
   const clock = new FakeClock(), said: string[] = [], stop = new AbortController();
   let ear: Ear | null = null;
   const sockets: Ears = {
     listen(url, given) {
       said.push(`dialled ${url}`);
       ear = given;
-      return { close: () => void said.push("closed") };
+      return { close: () => (said.push("closed"), isDeaf || gone.resolve()), gone: gone.promise };
     },
   };
   const fetch = (url: URL, { method, headers }: RequestInit) => {
@@ -139,6 +140,17 @@ Deno.test("a program that is stopped while it listens does not count that time a
   assert.equal(await outcome(), "listening");
   ear.message();
   assert.deepEqual(await outcome(), { kind: "heard" });
+});
+
+Deno.test("until the relay has closed the socket it is listened to still; one that never does is not waited for long", async () => {
+  const { ear, outcome, clock } = await dialled(undefined, true);
+  ear.open();
+  ear.message();
+  await clock.advance(999);
+  assert.equal(await outcome(), "listening");
+  await clock.advance(1);
+  assert.deepEqual(await outcome(), { kind: "heard" });
+  assert.equal(clock.waiting, 0);
 });
 
 Deno.test("what is called off rejects with why, and its socket is closed", async () => {

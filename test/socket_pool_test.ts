@@ -193,3 +193,32 @@ Deno.test("closing the pool ends every worker and every wait", async () => {
   assert.deepEqual([all.workers.ended, all.clock.waiting], [[0], 0]);
   assert.deepEqual(all.told, ["live closed: the program is stopping"]);
 });
+
+const ends: Record<string, (all: ReturnType<typeof bench>, socket: Socket) => unknown> = {
+  "the server has answered the close": ({ workers }, socket) => {
+    socket.close();
+    workers.tell(0, { id: 1, kind: "closed", why: "" });
+  },
+  "the server ends it": ({ workers }) => workers.tell(0, { id: 1, kind: "closed", why: "closed with code 1006" }),
+  "the server does not answer the close in time": async ({ clock }, socket) => {
+    socket.close();
+    await clock.advance(5_000);
+  },
+  "the pool is closed": ({ pool }) => pool.close(),
+  "what held it breaks": ({ workers }) => workers.breakDown(0, "out of memory"),
+};
+for (const [name, end] of Object.entries(ends)) {
+  Deno.test(`a socket that is listened to is gone when ${name}, and not before`, async () => {
+    const all = bench();
+    let isGone = false;
+    const socket = all.pool.listen("ws://a", { open() {}, message: () => void all.told.push("message"), closed() {} });
+    socket.gone.then(() => isGone = true);
+    all.workers.tell(0, { id: 1, kind: "open" });
+    all.workers.tell(0, { id: 1, kind: "message" });
+    await all.clock.advance(4_999);
+    assert.deepEqual([all.told, isGone], [["message"], false]);
+    await end(all, socket);
+    await all.clock.advance(0);
+    assert.equal(isGone, true);
+  });
+}
