@@ -19,8 +19,11 @@ toolTest("prlimit", prlimit, "clients who take every descriptor end neither the 
     crowd.push(client);
   }
   try {
-    await station.until(() => /no request can be answered for now/.test(station.log), "the port to be out of order");
+    const isOut = () => /no request can be answered for now/.test(station.log);
+    const isFull = async () => await countDescriptors(station.pid) >= limit;
+    await station.until(async () => isOut() || await isFull(), "the program to have no descriptor left");
     if (Deno.env.get("PROGRAM") !== undefined) leave(crowd);
+    await station.until(isOut, "the port to be out of order");
     await station.until(() => /requests are answered again/.test(station.log), "the port to be in order again");
 
     assert.deepEqual(await station.json("/healthz"), { status: "alive" });
