@@ -63,7 +63,7 @@ export class Settler {
       const path = `/api/v1/experiments/${name}/history?window=1h`;
       faults.push(...historyFaults(await stage.json<HistoryJson>(path), said, stage.gaps));
       const events = await stage.json<{ when: string; issues: string[] }[]>(`/api/v1/experiments/events/${name}`);
-      const shown = events.map(({ when, issues }) => `${when} ${issues}`).join("; ");
+      const shown = events.map(({ when, issues }) => `${new Date(when).toISOString()} ${issues}`).join("; "); // as whole ms
       const kept = stored.events.filter(({ experiment }) => experiment === name)
         .map(({ atMs, issues }) => `${new Date(atMs).toISOString()} ${issues}`).join("; ");
       if (shown !== kept) faults.push(`${name}: the API has the events ${shown}\n  and the store ${kept}`);
