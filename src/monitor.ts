@@ -88,14 +88,15 @@ export class Monitor implements BookListener {
 
   /** What listening to a stream found: it counts from the next report on. */
   probed(topic: string, finding: Finding): void {
+    this.#followClock();
     this.#lab = { ...this.#lab, relay: withFinding(this.#lab.relay, topic, finding) };
     this.readersChanged();
   }
 
   manifest(list: { resources: readonly Resource[]; skipped: number; atMs: number }): void {
     this.#followClock();
-    const { resources, atMs } = list, hadResources = this.#lab.resources.length > 0;
-    this.#setBook(sources.afterList(this.#sources.book, { isEmpty: resources.length === 0, hadResources, atMs }));
+    const { resources, atMs } = list, isEmpty = resources.length === 0, hadResources = this.#lab.resources.length > 0;
+    this.#setBook(sources.afterList(this.#sources.book, { isEmpty, hadResources, atMs }));
     if (list.skipped > 0) this.#ports.log.warn(`book: ${list.skipped} resources cannot be read and are left out`);
     if (resources.length > 0) this.#useManifest(resources, atMs);
     this.judge();
@@ -123,8 +124,7 @@ export class Monitor implements BookListener {
   answers(): void {
     const isToldOf = this.#alarms.known.has("book-lost") || this.#alarms.known.has("book-stuck");
     this.#setBook(sources.afterAnswer(this.#sources.book, this.#now()));
-    if (isToldOf) this.judge();
-    else this.readersChanged();
+    isToldOf ? this.judge() : this.readersChanged();
   }
 
   /** Judges at every limit that passes without a report. Resolves when `signal` is aborted and all is recorded. */

@@ -1,6 +1,7 @@
 /**
  * The clock was set, or nothing of the program ran for a while: what is known, by the clock as it is now. Pure.
- * What ages keeps its age, so that no limit passes by it. What people were told stays as they were told it, but for what this
+ * What ages keeps its age, so that no limit passes by it. What is only shown is told with the time at which it was, by the
+ * clock as it is now: while nothing ran, time passed. What people were told stays as they were told it, but for what this
  * run has told by a clock that was then set: that goes with the clock, so that how long it has lasted stays true.
  */
 import type { SystemAlert } from "./alert.ts";
@@ -55,12 +56,12 @@ function told(atMs: number, { setMs, startedMs, nowMs }: Shift): number {
   return isOfThisRun ? atMs + setMs : atMs;
 }
 
-function shiftedFeed(feed: Feed, { byMs }: Shift): Feed {
+function shiftedFeed(feed: Feed, { byMs, setMs }: Shift): Feed {
   const { newest, backMs, left, findings, startedMs } = feed;
   const shiftedLeft = ({ seenMs, namedMs, connection }: Left) => {
     return { seenMs: seenMs + byMs, namedMs: namedMs + byMs, connection };
   };
-  const shiftedFinding = (each: Finding) => ({ ...each, atMs: each.atMs + byMs, sinceMs: each.sinceMs + byMs });
+  const shiftedFinding = (each: Finding) => ({ ...each, atMs: each.atMs + setMs, sinceMs: each.sinceMs + setMs });
   return {
     ...feed,
     startedMs: startedMs + byMs,
@@ -72,13 +73,14 @@ function shiftedFeed(feed: Feed, { byMs }: Shift): Feed {
 }
 
 function shiftedExperiment(experiment: Experiment, shift: Shift): Experiment {
-  const { byMs } = shift;
+  const { byMs, setMs } = shift;
   const { firstSeenMs, isStarting, namedBeforeMs, foundInManifestMs } = experiment;
   return {
     ...experiment,
     firstSeenMs: isStarting ? firstSeenMs + byMs : told(firstSeenMs, shift),
-    namedBeforeMs: namedBeforeMs + byMs,
-    foundInManifestMs: foundInManifestMs === null ? null : foundInManifestMs + byMs,
+    // That it was listed is shown, and makes it be kept for a while: the age is kept by what is not shown.
+    namedBeforeMs: Math.max(namedBeforeMs, foundInManifestMs ?? 0) + byMs,
+    foundInManifestMs: foundInManifestMs === null ? null : foundInManifestMs + setMs,
     judged: shiftedJudged(experiment.judged, shift),
     events: eventsUntil(experiment.events, shift),
   };
@@ -100,7 +102,7 @@ function shiftedFeedSource(source: FeedSource, shift: Shift): FeedSource {
   return {
     ...source,
     sinceMs: told(sinceMs, shift),
-    lastReportMs: lastReportMs === null ? null : lastReportMs + shift.byMs,
+    lastReportMs: lastReportMs === null ? null : lastReportMs + shift.setMs,
   };
 }
 
@@ -110,6 +112,6 @@ function shiftedBook(source: BookSource, shift: Shift): BookSource {
     ...source,
     sinceMs: told(sinceMs, shift),
     goneMs: goneMs === null ? null : goneMs + shift.byMs,
-    lastSuccessMs: lastSuccessMs === null ? null : lastSuccessMs + shift.byMs,
+    lastSuccessMs: lastSuccessMs === null ? null : lastSuccessMs + shift.setMs,
   };
 }

@@ -162,10 +162,10 @@ function experimentView(experiment: Experiment, known: Known): ExperimentView {
     turns: timeline.turnsOf(name),
     firstSeenMs: experiment.firstSeenMs,
     foundInManifestMs: experiment.foundInManifestMs,
-    host: seenView(name, lab.jump),
+    host: seenView(name, lab.jump, known.sources.jump),
     streams: experiment.streams.map((stream) => ({
       ...stream,
-      ...seenView(stream.topic, lab.relay),
+      ...seenView(stream.topic, lab.relay, known.sources.relay),
       probe: lab.relay.findings.get(stream.topic) ?? null,
     })),
   };
@@ -192,11 +192,13 @@ export function agedMs(seenMs: number, { lastSuccessMs }: FeedView): number {
   return Math.max((lastSuccessMs ?? seenMs) - seenMs, 0);
 }
 
-function seenView(topic: string, feed: Feed): SeenView {
+function seenView(topic: string, feed: Feed, { lastReportMs }: FeedSource): SeenView {
   const seen = lastSeen(feed, topic);
+  // While nothing of the program ran nothing got older (`shift`), but what is told is when it was.
+  const { newest } = feed, missedMs = newest.kind === "none" || lastReportMs === null ? 0 : newest.atMs - lastReportMs;
   return {
     verdict: feed.verdicts.get(topic) ?? null,
-    seenMs: seen?.seenMs ?? null,
+    seenMs: seen === null ? null : seen.seenMs - missedMs,
     connection: seen?.connection ?? null,
   };
 }

@@ -1,5 +1,6 @@
 /** What the monitor tells, and what it keeps, when the clock is set under it, or it is stopped. */
 import assert from "node:assert/strict";
+import { agedMs } from "../src/snapshot.ts";
 import { connection } from "./fixtures/bench.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 import { manifest, setUp } from "./fixtures/monitor.ts";
@@ -96,6 +97,32 @@ Deno.test("since when something is so goes with the clock, in the store too", as
   await lab.end();
   assert.equal(lab.monitor.snapshot().experiments[0]?.sinceMs, lab.clock.nowMs() - 5_000);
   assert.equal((await lab.store.load(all)).experiments[0]?.sinceMs, lab.clock.nowMs() - 5_000);
+});
+
+Deno.test("what listening found right after the clock was set has the time at which it was found", async () => {
+  const lab = await watching();
+  lab.clock.step(dayMs / 24);
+  const atMs = lab.clock.nowMs(), { connected } = connection("pend00-st-data");
+  lab.monitor.probed("pend00-st-data", { connected, heard: false, atMs, sinceMs: atMs - 10_000 });
+  const probe = lab.monitor.snapshot().experiments[0]?.streams[0]?.probe;
+  assert.deepEqual([probe?.atMs, probe?.sinceMs], [atMs, atMs - 10_000]);
+  await lab.end();
+});
+
+Deno.test("after it was stopped for a day, what was last heard of all is told with the time at which it was", async () => {
+  const lab = await watching();
+  const saidMs = lab.clock.nowMs();
+  await lab.clock.advance(2_000);
+  lab.report("relay"); // its stream has left
+  lab.clock.stopped(dayMs);
+  await lab.clock.advance(1_000);
+  const { feeds, book, experiments: [pend00] } = lab.monitor.snapshot();
+  assert.deepEqual([feeds.jump.lastSuccessMs, feeds.relay.lastSuccessMs], [saidMs, saidMs + 2_000]);
+  assert.deepEqual([book.lastSuccessMs, pend00?.foundInManifestMs], [saidMs, saidMs]);
+  const stream = pend00?.streams[0] ?? assert.fail();
+  assert.deepEqual([pend00?.host.seenMs, stream.seenMs], [saidMs, saidMs]);
+  assert.equal(agedMs(saidMs, feeds.relay), 2_000, "it is no longer gone than it was");
+  await lab.end();
 });
 
 Deno.test("after a restart with a clock that was put back by a day, what has vanished meanwhile is missed in time", async () => {
