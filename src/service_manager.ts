@@ -5,7 +5,7 @@
  */
 import type { Logger } from "./log.ts";
 import { excerpt } from "./trouble.ts";
-import { aborted, type Clock } from "./wait.ts";
+import type { Clock } from "./wait.ts";
 
 /** What the service manager asks of this process. */
 export interface ManagerRequest {
@@ -60,31 +60,64 @@ export async function runServiceManager(
 ): Promise<void> {
   if (request === null) return;
   const { clock, log, hanging, words } = ports;
-  let channel: Channel | null = null;
-  try {
-    channel = ports.open(request.socket);
-    await channel.send("READY=1");
-    const everyMs = Math.min(request.watchdogMs === null ? Infinity : request.watchdogMs / 2, tellEveryMsMax);
-    let said = "";
-    let hung: string | null = null;
-    while (!signal.aborted) {
-      const hangs = hanging();
-      if (hangs === null && request.watchdogMs !== null) await channel.send("WATCHDOG=1");
-      if (hangs !== null && hung === null) {
-        log.error(`the service manager is not told that the program is alive: ${hangs}`);
-      }
-      hung = hangs;
-      const line = `STATUS=${hangs ?? words()}`;
-      if (line !== said) await channel.send(said = line);
-      await clock.wait(everyMs, signal).catch(() => {}); // the stop ends the loop
+  const teller = new Teller(request.socket, ports);
+  const everyMs = Math.min(request.watchdogMs === null ? Infinity : request.watchdogMs / 2, tellEveryMsMax);
+  let hung: string | null = null;
+  while (!signal.aborted) {
+    const hangs = hanging();
+    if (hangs !== null && hung === null) {
+      log.error(`the service manager is not told that the program is alive: ${hangs}`);
     }
-    await channel.send("STOPPING=1");
-  } catch (error) {
-    const why = excerpt(error instanceof Error ? error.message : String(error));
-    log.error(`Cannot tell the service manager how the program is: ${why}`);
-    await aborted(signal);
-  } finally {
-    channel?.close();
+    hung = hangs;
+    await teller.tell({ isAlive: hangs === null && request.watchdogMs !== null, words: hangs ?? words() });
+    await clock.wait(everyMs, signal).catch(() => {}); // the stop ends the loop
+  }
+  await teller.stop();
+}
+
+/** What the manager knows, and the way to it: what one turn could not tell, the next does. */
+class Teller {
+  readonly #socket: string;
+  readonly #ports: Pick<ManagerPorts, "open" | "log">;
+  #channel: Channel | null = null;
+  #isReady = false;
+  #words = "";
+  #isFailing = false;
+
+  constructor(socket: string, ports: Pick<ManagerPorts, "open" | "log">) {
+    this.#socket = socket;
+    this.#ports = ports;
+  }
+
+  /** `isAlive`: what the watchdog wants to hear. `words` are told only where they are others than before. */
+  tell({ isAlive, words }: { isAlive: boolean; words: string }): Promise<void> {
+    return this.#try(async (channel) => {
+      if (!this.#isReady) await channel.send("READY=1");
+      this.#isReady = true;
+      if (isAlive) await channel.send("WATCHDOG=1");
+      if (words !== this.#words) await channel.send(`STATUS=${words}`);
+      this.#words = words;
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.#try((channel) => channel.send("STOPPING=1"));
+    this.#channel?.close();
+  }
+
+  /** A run of failures is logged once. After one the next try has a channel of its own. */
+  async #try(send: (channel: Channel) => Promise<void>): Promise<void> {
+    try {
+      await send(this.#channel ??= this.#ports.open(this.#socket));
+      this.#isFailing = false;
+    } catch (error) {
+      this.#channel?.close();
+      this.#channel = null;
+      if (this.#isFailing) return;
+      this.#isFailing = true;
+      const why = excerpt(error instanceof Error ? error.message : String(error));
+      this.#ports.log.error(`Cannot tell the service manager how the program is: ${why}`);
+    }
   }
 }
 

@@ -28,10 +28,16 @@ for (const [name, [env, want]] of Object.entries(requests)) {
 }
 
 /** The service manager is told until the test ends it; `told` has each message with the second of its coming. */
-function setUp(request: ManagerRequest | null, changes: { open?: () => never } = {}) {
+function setUp(request: ManagerRequest | null, changes: { open?: () => never; isDeaf?: boolean } = {}) {
   const clock = new FakeClock();
   const beganMs = clock.steadyMs();
-  const world = { told: [] as string[], logged: [] as string[], hanging: null as string | null, words: "all is well" };
+  const world = {
+    told: [] as string[],
+    logged: [] as string[],
+    hanging: null as string | null,
+    words: "all is well",
+    isDeaf: changes.isDeaf ?? false,
+  };
   const note = (words: string) => world.logged.push(words);
   const stop = new AbortController();
   const running = runServiceManager(request, {
@@ -39,6 +45,7 @@ function setUp(request: ManagerRequest | null, changes: { open?: () => never } =
     log: { trace: note, debug: note, info: note, warn: note, error: note, always: note },
     open: () => ({
       send(text) {
+        if (world.isDeaf) return Promise.reject(new Error("Connection refused (os error 111)"));
         world.told.push(`${(clock.steadyMs() - beganMs) / 1_000} ${text}`);
         return Promise.resolve();
       },
@@ -46,7 +53,7 @@ function setUp(request: ManagerRequest | null, changes: { open?: () => never } =
     }),
     hanging: () => world.hanging,
     words: () => world.words,
-    ...changes,
+    ...(changes.open === undefined ? {} : { open: changes.open }),
   }, stop.signal);
   const end = async () => (stop.abort(), await running);
   return { clock, world, end };
@@ -123,6 +130,53 @@ Deno.test("a socket that can't be had is told to the log once, and the program g
   assert.deepEqual(world.logged, [
     "Cannot tell the service manager how the program is: No such file or directory (os error 2)",
   ]);
+});
+
+Deno.test("a manager that can't be told for a while is told by another channel as soon as it can", async () => {
+  const { clock, world, end } = setUp({ socket, watchdogMs: 8_000 });
+  await clock.advance(1_000);
+  world.isDeaf = true;
+  world.words = "relay is lost";
+  await clock.advance(8_000);
+  world.isDeaf = false;
+  await clock.advance(4_000);
+  const failure = "Cannot tell the service manager how the program is: Connection refused (os error 111)";
+  assert.deepEqual(world.logged, [failure]);
+
+  world.isDeaf = true;
+  await clock.advance(4_000);
+  world.isDeaf = false;
+  await end();
+  assert.deepEqual(world.told.slice(3), [
+    "closed",
+    "closed",
+    "12 WATCHDOG=1",
+    "12 STATUS=relay is lost",
+    "closed",
+    "17 STOPPING=1",
+    "closed",
+  ]);
+  assert.deepEqual(world.logged, [failure, failure]);
+});
+
+Deno.test("a manager that is deaf at the start hears later all the same that the program is ready", async () => {
+  const { clock, world, end } = setUp({ socket, watchdogMs: null }, { isDeaf: true });
+  await clock.advance(5_000);
+  world.isDeaf = false;
+  await clock.advance(10_000);
+  await end();
+
+  assert.deepEqual(world.told, ["closed", "10 READY=1", "10 STATUS=all is well", "15 STOPPING=1", "closed"]);
+});
+
+Deno.test("one that can't be told of the stop does not hinder it", async () => {
+  const { clock, world, end } = setUp({ socket, watchdogMs: 8_000 });
+  await clock.advance(1_000);
+  world.isDeaf = true;
+  await end();
+
+  assert.equal(world.told.at(-1), "closed");
+  assert.equal(world.logged.length, 1);
 });
 
 for (const kind of ["a file", "abstract"]) {
