@@ -86,7 +86,7 @@ function problemOf(view: ExperimentView): WebhookJson["problems"][number] {
     available: view.available,
     held: view.held,
     // While its source is lost a view is `unknown` since then, but its issues are as old as the event that told of them.
-    since: time(view.events.at(-1)?.atMs ?? view.sinceMs),
+    since: time(view.state === "unhealthy" ? view.sinceMs : view.events.at(-1)?.atMs ?? view.sinceMs),
   };
 }
 

@@ -40,7 +40,9 @@ const problemSchema = z.object({
   causes: causesSchema,
   available,
   held,
-  since: timeSchema.meta({ description: "Since when it has had these issues" }),
+  since: timeSchema.meta({
+    description: "Since when it has been unhealthy, as `since` of the API; in another state, since its newest event",
+  }),
 });
 
 export const webhookSchema = z.object({

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Letter } from "../src/alert.ts";
 import type { Snapshot } from "../src/snapshot.ts";
+import { experimentJson } from "../src/api.ts";
 import { messageBytesMax, webhookMessage, webhookTest } from "../src/webhook_body.ts";
 import { type WebhookJson, webhookSchema } from "../src/webhook_schema.ts";
 import {
@@ -26,7 +27,7 @@ Deno.test("a message says what is new, what book then holds, and all problems", 
   const lab = snapshot([
     view("turn04", [missingRequired("turn04-st-data")], {
       available: false,
-      events: [event("turn04", [], { atMs: agoMs(90) })],
+      sinceMs: agoMs(90),
     }),
     view("pend00", [missingJump], { held: "being mended" }),
     view("spin31"),
@@ -108,6 +109,23 @@ Deno.test("every event of an experiment is told, in order, not the newest alone"
     "b true",
     "a true",
   ]);
+});
+
+for (const [when, atMs] of Object.entries({ earlier: nowMs - 3_600_000, later: nowMs + 3_600_000 })) {
+  Deno.test(`since when a problem is one is told as the API tells it, though its event was told by a clock that was ${when}`, () => {
+    const unwell = view("pend00", [missingJump], {
+      sinceMs: nowMs - 5_000,
+      events: [event("pend00", [missingJump], { atMs })],
+    });
+    const [problem] = message({}, snapshot([unwell])).problems;
+    assert.equal(problem?.since, experimentJson(unwell, { addresses: false }).since);
+  });
+}
+
+Deno.test("while its source is lost a problem is as old as the event that told of it", () => {
+  const events = [event("pend00", [missingJump], { atMs: nowMs - 60_000 })];
+  const unknown = view("pend00", [missingJump], { state: "unknown", sinceMs: nowMs - 5_000, events });
+  assert.equal(message({}, snapshot([unknown])).problems[0]?.since, "2026-11-22T20:30:14.120Z");
 });
 
 Deno.test("an experiment that has not been judged is no problem", () => {
