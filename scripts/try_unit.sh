@@ -2,7 +2,8 @@
 # Does deploy/status.service do what it says under a real systemd? `scripts/try_unit.sh EXECUTABLE`, as root, on a Linux that
 # has systemd installed, be it running or not: one of its own runs as the first process of namespaces of its own, over a
 # copy of /etc that is gone afterwards. Tries readiness, what may be written, that a setting that is wrong is not tried again,
-# and that a program which hangs (SIGSTOP) is ended and started again. A line a step; a minute; exits 1 at the first that fails.
+# that a program which hangs (SIGSTOP) is ended and started again, and that `status check` is run as README and status.env
+# say, with a secret in a file of root's too. A line a step; three minutes; exits 1 at the first that fails.
 set -euo pipefail
 program=$(realpath "$1")
 unit=$(realpath "$(dirname "$0")/../deploy/status.service")
@@ -87,10 +88,30 @@ ok "it has no capability, gets none, and its system calls are filtered"
   fail "the process list shows no setting"
 ok "the process list shows no setting"
 within kill -STOP "$main"
-until_ok 60 "one that hangs is ended by the watchdog and started again" has_restarted
+until_ok 180 "one that hangs is ended by the watchdog and started again" has_restarted
 within journalctl --no-pager -o cat -u status | grep -q 'Watchdog timeout' || fail "it was the watchdog"
 [ -z "$(within find / -xdev -name 'core*' -newer /etc/status/status.env -size +100k 2>/dev/null)" ] || fail "no core is left"
 ok "no core is left, which would hold the secrets"
+# What fails in a check is that none of the services is there: 1. A setting that can't be had would be 2.
+check=(systemd-run --pipe --wait --quiet -p DynamicUser=yes -p User=status -p StateDirectory=status -p LogsDirectory=status
+  -p EnvironmentFile=/etc/status/status.env)
+handed=(--unit=status-check -p LoadCredential=book:/etc/status/book.secret
+  /usr/bin/env STATUS_SECRET_BOOK_FILE=/run/credentials/status-check.service/book)
+check_ends() {
+  local code=0
+  within "${check[@]}" "${@:2}" /usr/local/bin/status check >>"$scratch/log" 2>&1 || code=$?
+  [ "$code" = "$1" ]
+}
+check_ends 1 || fail "a check has the settings of the service"
+ok "a check has the settings of the service"
+within sh -ec 'umask 77; echo a >/etc/status/book.secret
+  sed -i "s|^STATUS_SECRET_BOOK=.*|STATUS_SECRET_BOOK_FILE=/run/credentials/status.service/book|" /etc/status/status.env
+  sed -i s/^#LoadCredential/LoadCredential/ /etc/systemd/system/status.service
+  systemctl daemon-reload && systemctl restart status' || fail "the unit hands over a secret in a file of root's"
+ok "the unit hands over a secret in a file of root's"
+check_ends 2 || fail "to a check it is not handed over by the unit"
+check_ends 1 "${handed[@]}" || fail "a check has such a secret as README and status.env say"
+ok "a check has such a secret as README and status.env say"
 within sh -c 'echo STATUS_HEALTH_LAST=ten >>/etc/status/status.env'
 within systemctl restart status 2>/dev/null && fail "a setting that is wrong is told of"
 sleep 7
