@@ -36,6 +36,32 @@ export class ClockWatch {
   }
 }
 
+/** What a part tells of its own times. */
+interface Told {
+  readonly sinceMs: number;
+  readonly lastSuccessMs: number | null;
+}
+
+/** Keeps the times that a part tells of itself by the clock as it is now. What an earlier run told stays as it was told. */
+export class ToldTimes {
+  readonly #watch: ClockWatch;
+  #startedMs: number;
+
+  constructor(clock: Clock) {
+    this.#watch = new ClockWatch(clock);
+    this.#startedMs = clock.nowMs();
+  }
+
+  /** To be asked before anything is dated anew. The same object where the clock was not set since it was asked last. */
+  byNow<Part extends Told>(told: Part): Part {
+    const steppedMs = this.#watch.look()?.steppedMs ?? 0;
+    if (steppedMs === 0) return told;
+    const { sinceMs, lastSuccessMs } = told, isOwn = lastSuccessMs !== null && lastSuccessMs >= this.#startedMs;
+    this.#startedMs += steppedMs;
+    return { ...told, sinceMs: sinceMs + steppedMs, lastSuccessMs: isOwn ? lastSuccessMs + steppedMs : lastSuccessMs };
+  }
+}
+
 interface Reading {
   /** How far the time of day is from that which has passed, seen by the program or not. */
   readonly aheadMs: number;

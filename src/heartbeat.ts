@@ -3,6 +3,7 @@
  * not any more, whatever the reason, and tells people. What has to be alive is said by the caller; that it is not, is no
  * failure of the switch.
  */
+import { ToldTimes } from "./clock_watch.ts";
 import type { FeedName } from "./connection.ts";
 import type { Logger } from "./log.ts";
 import { networkWords } from "./network_words.ts";
@@ -100,17 +101,19 @@ function isAlive({ state, lastSuccessMs }: Pick<FeedView, "state" | "lastSuccess
 class Switch implements Heartbeat {
   readonly #options: HeartbeatOptions | null;
   readonly #ports: HeartbeatPorts;
+  readonly #times: ToldTimes;
   #view: HeartbeatView;
 
   constructor(options: HeartbeatOptions | null, ports: HeartbeatPorts) {
     const state = options === null ? "off" : "waiting";
     this.#options = options;
     this.#ports = ports;
+    this.#times = new ToldTimes(ports.clock);
     this.#view = { state, sinceMs: ports.clock.nowMs(), lastSuccessMs: null, lastError: null, sent: 0, failed: 0 };
   }
 
   view(): HeartbeatView {
-    return this.#view;
+    return this.#view = this.#times.byNow(this.#view);
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -165,8 +168,8 @@ class Switch implements Heartbeat {
   }
 
   #become(state: HeartbeatView["state"], news: Partial<HeartbeatView>): void {
-    const sinceMs = state === this.#view.state ? this.#view.sinceMs : this.#ports.clock.nowMs();
-    this.#view = { ...this.#view, state, sinceMs, ...news };
+    const was = this.view(), sinceMs = state === was.state ? was.sinceMs : this.#ports.clock.nowMs();
+    this.#view = { ...was, state, sinceMs, ...news };
     this.#ports.changed();
   }
 }

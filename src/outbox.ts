@@ -9,6 +9,7 @@
  * `letter_pile`, one try for `delivery`, what a message says and where it goes for the `Post`.
  */
 import type { Channel, Letter } from "./alert.ts";
+import { ToldTimes } from "./clock_watch.ts";
 import { deliver, type Failure, make, type Post, type Taken } from "./delivery.ts";
 import { type Beginning, merged, newReminder, type News } from "./letter.ts";
 import { type FrozenLetter, LetterPile } from "./letter_pile.ts";
@@ -79,6 +80,7 @@ class LetterOutbox implements Outbox {
   readonly #gates = new Set<Promise<void>>();
   readonly #pace: Pace;
   #wake = () => {};
+  readonly #times: ToldTimes;
   #view: OutboxView;
 
   constructor(options: OutboxOptions, ports: OutboxPorts, restored: Restored, listener: OutboxListener) {
@@ -86,6 +88,7 @@ class LetterOutbox implements Outbox {
     this.#ports = ports;
     this.#listener = listener;
     this.#pile = new LetterPile(restored.letters.filter(({ channel }) => channel === options.channel));
+    this.#times = new ToldTimes(ports.clock);
     const nowMs = ports.clock.nowMs();
     const lastMs = options.channel === "mail" ? restored.lastMailMs : restored.lastWebhookMs;
     // A clock that has been put back since must not keep messages waiting.
@@ -120,7 +123,7 @@ class LetterOutbox implements Outbox {
   }
 
   view(): OutboxView {
-    return this.#view;
+    return this.#view = this.#times.byNow(this.#view);
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -236,8 +239,8 @@ class LetterOutbox implements Outbox {
 
   /** `news`: what is another in the view, besides what waits. */
   #tell(news: Partial<OutboxView>): void {
-    const view = this.#viewOf({ ...this.#view, ...news });
-    if (JSON.stringify(view) === JSON.stringify(this.#view)) return;
+    const was = this.view(), view = this.#viewOf({ ...was, ...news });
+    if (JSON.stringify(view) === JSON.stringify(was)) return;
     this.#view = view;
     this.#listener.changed();
   }

@@ -3,6 +3,7 @@
  * connection open is noticed by nothing else. When which is due is for `probe_plan`, how one is listened to for `probe`,
  * what it means for `health`.
  */
+import { ToldTimes } from "./clock_watch.ts";
 import type { Logger } from "./log.ts";
 import { networkWords } from "./network_words.ts";
 import type { ProbesView } from "./part_view.ts";
@@ -21,6 +22,8 @@ export interface ProberPorts {
   /** Listens once. Rejects when `signal` is aborted. */
   probe(topic: string, signal: AbortSignal): Promise<Probed>;
   found(topic: string, finding: Finding): void;
+  /** Nothing has to be listened to, so nothing that was found holds any longer. */
+  unfound(): void;
   /** The view is another. */
   changed(): void;
 }
@@ -33,10 +36,18 @@ export interface Prober {
   view(): ProbesView;
 }
 
-/** PROBE_STREAMS=off, since `sinceMs`. */
-export function noProber(sinceMs: number): Prober {
-  const view = { state: "off", sinceMs, lastSuccessMs: null, lastError: null, streams: 0, ...noCounts } as const;
-  return { run: aborted, look() {}, view: () => view };
+/** PROBE_STREAMS=off, since now. */
+export function noProber({ clock, unfound }: Pick<ProberPorts, "clock" | "unfound">): Prober {
+  const times = new ToldTimes(clock), never = { lastSuccessMs: null, lastError: null, streams: 0, ...noCounts };
+  let view: ProbesView = { state: "off", sinceMs: clock.nowMs(), ...never };
+  return {
+    run(signal) {
+      unfound(); // by an earlier run, that listened
+      return aborted(signal);
+    },
+    look() {},
+    view: () => view = times.byNow(view),
+  };
 }
 
 /** `periodMs`: HEALTH_LAST_ACTIVE. */
@@ -52,32 +63,38 @@ interface Running {
   readonly ended: Promise<void>;
 }
 
+/** A stream of which nothing came. */
+interface Silence {
+  readonly connected: string;
+  readonly openMs: number;
+}
+
 class Listening implements Prober {
   readonly #ports: ProberPorts;
   readonly #running = new Map<string, Running>();
+  /** What counts only if relay goes on reporting: it may have been relay, or the way there, that was silent. */
+  readonly #silences = new Map<string, Silence>();
   readonly #plan: ProbePlan;
   #targets: ProbeTargets = { kind: "away" };
-  /** When relay last reported, in steady time. */
-  #reportedMs = -Infinity;
   #nap = new AbortController();
   #state: "idle" | "probing" | "failing" = "idle";
-  #sinceMs: number;
+  readonly #times: ToldTimes;
+  #told: Pick<ProbesView, "sinceMs" | "lastSuccessMs">;
   #counts = noCounts;
-  #lastSuccessMs: number | null = null;
   #lastError: string | null = null;
 
   constructor(periodMs: number, ports: ProberPorts) {
     this.#ports = ports;
     this.#plan = new ProbePlan(periodMs);
-    this.#sinceMs = ports.clock.nowMs();
+    this.#times = new ToldTimes(ports.clock);
+    this.#told = { sinceMs: ports.clock.nowMs(), lastSuccessMs: null };
   }
 
   view(): ProbesView {
     this.look();
     return {
       state: this.#state,
-      sinceMs: this.#sinceMs,
-      lastSuccessMs: this.#lastSuccessMs,
+      ...this.#toldByNow(),
       lastError: this.#lastError,
       streams: this.#plan.size,
       ...this.#counts,
@@ -88,14 +105,21 @@ class Listening implements Prober {
     const was = this.#targets, now = this.#targets = this.#ports.targets();
     if (now === was) return;
     if (now.kind === "streams") {
-      if (was.kind !== "streams" || was.reports !== now.reports) this.#reportedMs = this.#ports.clock.steadyMs();
-      if (was.kind === "streams" && isSame(was.streams, now.streams)) return;
+      if (was.kind === "streams") {
+        // Between two connections to it relay may have been out of reach.
+        if (was.connects !== now.connects) this.#stopAll(() => true);
+        else if (was.reports !== now.reports) this.#believe(now.streams);
+        if (isSame(was.streams, now.streams)) return;
+      }
       this.#plan.set(now.streams.keys(), this.#ports.clock.steadyMs());
       this.#stopAll((topic, { connected }) => now.streams.get(topic) !== connected);
     } else {
       if (was.kind === now.kind) return;
       this.#stopAll(() => true);
-      if (now.kind === "none") this.#plan.clear(this.#ports.clock.steadyMs());
+      if (now.kind === "none") {
+        this.#plan.clear(this.#ports.clock.steadyMs());
+        this.#ports.unfound();
+      }
     }
     this.#become();
     this.#nap.abort();
@@ -144,14 +168,29 @@ class Listening implements Prober {
 
   #heard(topic: string, connected: string, probed: Probed): ProbeEnd {
     if (probed.kind === "failed") return this.#failed(probed.trouble.message);
-    // Relay itself may have been stuck, or out of reach: only a report that came meanwhile shows that it was not.
-    if (probed.kind === "silent" && this.#reportedMs <= probed.openMs) return "nothing";
-    const { clock } = this.#ports, atMs = clock.nowMs(), heard = probed.kind === "heard";
-    this.#counts = { ...this.#counts, [probed.kind]: this.#counts[probed.kind] + 1 };
-    if (heard) this.#lastSuccessMs = atMs;
-    const sinceMs = probed.kind === "heard" ? atMs : atMs - (clock.steadyMs() - probed.openMs);
-    this.#ports.found(topic, { connected, heard, atMs, sinceMs });
+    if (probed.kind === "silent") this.#silences.set(topic, { connected, openMs: probed.openMs });
+    else {
+      const atMs = this.#ports.clock.nowMs();
+      this.#told = { ...this.#toldByNow(), lastSuccessMs: atMs };
+      this.#tell(topic, { connected, heard: true, atMs, sinceMs: atMs });
+    }
     return "worked";
+  }
+
+  /** Relay has reported since they were silent, by the connection that it had: so it was they. */
+  #believe(streams: ReadonlyMap<string, string>): void {
+    const { clock } = this.#ports, atMs = clock.nowMs(), silences = [...this.#silences];
+    this.#silences.clear(); // before they are told of: that makes others look
+    for (const [topic, { connected, openMs }] of silences) {
+      if (streams.get(topic) !== connected) continue;
+      this.#tell(topic, { connected, heard: false, atMs, sinceMs: atMs - (clock.steadyMs() - openMs) });
+    }
+  }
+
+  #tell(topic: string, finding: Finding): void {
+    const result = finding.heard ? "heard" : "silent";
+    this.#counts = { ...this.#counts, [result]: this.#counts[result] + 1 };
+    this.#ports.found(topic, finding);
   }
 
   #failed(words: string): ProbeEnd {
@@ -168,11 +207,16 @@ class Listening implements Prober {
     const state = this.#targets.kind === "none" ? "idle" : this.#plan.isFailing ? "failing" : "probing";
     if (state === this.#state) return;
     this.#state = state;
-    this.#sinceMs = this.#ports.clock.nowMs();
+    this.#told = { ...this.#toldByNow(), sinceMs: this.#ports.clock.nowMs() };
   }
 
-  #stopAll(is: (topic: string, running: Running) => boolean): void {
+  #toldByNow(): Pick<ProbesView, "sinceMs" | "lastSuccessMs"> {
+    return this.#told = this.#times.byNow(this.#told);
+  }
+
+  #stopAll(is: (topic: string, of: { readonly connected: string }) => boolean): void {
     for (const [topic, running] of this.#running) if (is(topic, running)) running.stop.abort();
+    for (const [topic, silence] of this.#silences) if (is(topic, silence)) this.#silences.delete(topic);
   }
 }
 

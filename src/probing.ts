@@ -19,7 +19,8 @@ export function createStreamWatch(
   ports: Pick<ProberPorts, "clock" | "random" | "log">,
 ): Prober {
   const { PROBE_STREAMS: mode, HEALTH_LAST_ACTIVE: listenMs } = settings;
-  if (mode === "off") return noProber(ports.clock.nowMs());
+  const unfound = () => monitor().unprobed();
+  if (mode === "off") return noProber({ ...ports, unfound });
   // A pool of its own: sockets that would not close must not cost the feeds theirs. Nothing is started before it is used.
   const sockets = new SocketPool(ports.clock, startSocketWorker);
   const targetsOf = rememberedTargets(mode);
@@ -29,6 +30,7 @@ export function createStreamWatch(
     probe: (topic, signal) =>
       probeStream(streamRequest(topic, settings), listenMs, { clock: ports.clock, fetch, sockets }, signal),
     found: (topic, finding) => monitor().probed(topic, finding),
+    unfound,
     changed: () => monitor().readersChanged(),
   });
   return {

@@ -2,6 +2,7 @@
  * Writes changes to the store, in order, and keeps what could not be written until it can: a full disk delays the record,
  * never the alert. What waits is kept short, since of most things only the newest word counts.
  */
+import { ToldTimes } from "./clock_watch.ts";
 import type { StoreView } from "./part_view.ts";
 import type { Change, Store } from "./store.ts";
 import { aborted, type BackoffLimits, backoffMs, type Clock } from "./wait.ts";
@@ -37,9 +38,11 @@ export function createRecorder(store: Store, ports: RecorderPorts): Recorder {
   let last: Promise<void> = Promise.resolve();
   let failed = Promise.withResolvers<void>();
   const okState = store.kind === "memory" ? "memory" : "ok";
+  const times = new ToldTimes(clock);
   let view: StoreView = { state: okState, sinceMs: clock.nowMs(), lastSuccessMs: null, lastError: null, waiting: 0 };
 
   function saw(error: string | null) {
+    view = times.byNow(view);
     const nowMs = clock.nowMs();
     const state = error === null ? okState : "failing", hasTurned = state !== view.state;
     view = {
@@ -92,7 +95,7 @@ export function createRecorder(store: Store, ports: RecorderPorts): Recorder {
     await store.prune(beforeMs).catch((error) => saw(wordsOf(error)));
   }
 
-  return { record, prune, run, view: () => view };
+  return { record, prune, run, view: () => view = times.byNow(view) };
 }
 
 /** How often history is pruned: hourly, or, where it is kept for hours or less, so that a tenth more is there at most. */

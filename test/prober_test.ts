@@ -228,7 +228,7 @@ Deno.test("a stop ends what is under way at once", async () => {
 Deno.test("with PROBE_STREAMS=off it is off, and runs until it is stopped", async () => {
   const stop = new AbortController();
   let hasEnded = false;
-  const prober = noProber(1_000);
+  const prober = noProber(new FakeClock(1_000));
   const running = prober.run(stop.signal).then(() => hasEnded = true);
   prober.look();
   await Promise.resolve();
