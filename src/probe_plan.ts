@@ -65,7 +65,7 @@ export class ProbePlan {
   get dueMs(): number {
     const next = this.#next();
     if (next === null || this.#running.size >= (this.isFailing ? 1 : probesMax)) return Infinity;
-    const paceMs = paceShare * this.#periodMs / this.#turns.size;
+    const paceMs = Math.ceil(paceShare * this.#periodMs / this.#turns.size);
     return Math.max(this.#begunMs + paceMs, next.atMs + this.#periodMs, this.#pausedMs);
   }
 

@@ -56,6 +56,11 @@ Deno.test("each of three streams is begun with once in ten seconds, spread over 
   ]);
 });
 
+Deno.test("moments are whole milliseconds, so that none is rounded to a little less than a period", () => {
+  const begun = play(planOf(7), { untilMs: 40_000, takesMs: () => 0 });
+  assert.deepEqual(begun.filter(({ atMs }) => !Number.isInteger(atMs)), []);
+});
+
 Deno.test("streams that are new have their turn before those that were listened to", () => {
   const plan = planOf(2);
   play(plan, { untilMs: 9_000 });
