@@ -19,8 +19,7 @@ export function createStreamWatch(
   ports: Pick<ProberPorts, "clock" | "random" | "log">,
 ): Prober {
   const { PROBE_STREAMS: mode, HEALTH_LAST_ACTIVE: listenMs } = settings;
-  const unfound = () => monitor().unprobed();
-  if (mode === "off") return noProber({ ...ports, unfound });
+  if (mode === "off") return noProber(ports.clock);
   // A pool of its own: sockets that would not close must not cost the feeds theirs. Nothing is started before it is used.
   const sockets = new SocketPool(ports.clock, startSocketWorker);
   const targetsOf = rememberedTargets(mode);
@@ -30,7 +29,6 @@ export function createStreamWatch(
     probe: (topic, signal) =>
       probeStream(streamRequest(topic, settings), listenMs, { clock: ports.clock, fetch, sockets }, signal),
     found: (topic, finding) => monitor().probed(topic, finding),
-    unfound,
     changed: () => monitor().readersChanged(),
   });
   return {
