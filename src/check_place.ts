@@ -4,7 +4,7 @@
  */
 import { dirname, join, resolve } from "node:path";
 import type { Finding } from "./check.ts";
-import { healthUrl } from "./healthcheck.ts";
+import { askDirectly, healthUrl } from "./healthcheck.ts";
 import { StoreLocked } from "./store.ts";
 import { lockFile, lockStore } from "./store_lock.ts";
 import { openSqliteStore } from "./store_sqlite.ts";
@@ -93,8 +93,8 @@ async function tryPort(
 /** What answers there; empty where nothing does, or not with an object. */
 async function jsonAt(url: URL, signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(5_000)]) });
-    const answer: unknown = await response.json();
+    const { text } = await askDirectly(url, AbortSignal.any([signal, AbortSignal.timeout(5_000)]));
+    const answer: unknown = JSON.parse(text);
     return typeof answer === "object" && answer !== null ? { ...answer } : {};
   } catch {
     return {}; // it does not answer as we would

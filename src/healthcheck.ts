@@ -19,12 +19,27 @@ export function placeIn(env: Readonly<Record<string, string | undefined>>): Plac
 export async function healthcheck(place: Place | null): Promise<number> {
   if (place === null) return 1;
   try {
-    const answer = await fetch(healthUrl(place), { signal: AbortSignal.timeout(answerMsMax) });
-    await answer.body?.cancel();
-    return answer.ok ? 0 : 1;
+    const { ok } = await askDirectly(new URL(healthUrl(place)), AbortSignal.timeout(answerMsMax));
+    return ok ? 0 : 1;
   } catch {
     return 1; // nobody there, or nobody who answers: that is the answer
   }
+}
+
+/**
+ * GET from this machine itself, never through the proxy that `HTTP_PROXY` names: Docker sets that in containers, and no proxy
+ * knows our loopback address. Rejects where nobody answers to the end before `signal` is aborted.
+ */
+export async function askDirectly(
+  url: URL,
+  signal: AbortSignal,
+): Promise<{ readonly ok: boolean; readonly text: string }> {
+  const { hostname, port } = url;
+  // Without a proxy of its own a client takes that of the environment; this one is the place itself.
+  const proxy = { transport: "tcp", hostname, port: Number(port || 80) } as const;
+  using client = Deno.createHttpClient({ proxy });
+  const answer = await fetch(url, { client, signal });
+  return { ok: answer.ok, text: await answer.text() };
 }
 
 /** Where the monitor answers from this machine: one that listens on all addresses does so on the loopback one. */

@@ -97,6 +97,14 @@ Deno.test("healthcheck: 0 while it runs, 1 when it does not", async () => {
   assert.equal((await station.run(port, "healthcheck")).code, 1);
 });
 
+Deno.test("healthcheck and check ask the monitor itself, whatever proxy the environment names", async () => {
+  await using station = await Station.watching({ env: { STATUS_LOG_FILE: "stderr", NO_PROXY: "" } });
+  const nobody = "http://127.0.0.1:1"; // as Docker sets it from its configuration
+  const env = { STATUS_PORT_SERVE: String(station.port), HTTP_PROXY: nobody, http_proxy: nobody, ALL_PROXY: nobody };
+  assert.equal((await station.run(env, "healthcheck")).code, 0);
+  assert.match((await station.run(env, "check")).said, /^ok\s+port\s+a running status/m);
+});
+
 Deno.test("check tries each part and says what it found; a running monitor is no fault", async () => {
   await using station = await Station.watching({ env: { STATUS_LOG_FILE: "stderr" } });
   const { code, said } = await station.run({ STATUS_PORT_SERVE: String(station.port) }, "check");

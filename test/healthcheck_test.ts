@@ -40,3 +40,9 @@ Deno.test("healthcheck: a monitor that hangs takes the connection and never answ
   assert.equal(await healthcheck({ HOST_SERVE: "localhost", PORT_SERVE: hung.addr.port }), 1);
   hung.close();
 });
+
+Deno.test("healthcheck: a monitor at an address of IPv6 is asked there", async () => {
+  const server = Deno.serve({ hostname: "::1", port: 0, onListen: () => {} }, () => new Response("x"));
+  assert.equal(await healthcheck({ HOST_SERVE: "::1", PORT_SERVE: server.addr.port }), 0);
+  await server.shutdown();
+});
