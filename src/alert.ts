@@ -46,6 +46,7 @@ export const alertCodes = [
   "book-stuck",
   "book-empty",
   "store-damaged",
+  "store-gone",
   "store-failing",
   "too-many",
   "probes-failing",
@@ -67,6 +68,7 @@ const raisedText: Record<AlertCode, string> = {
   "book-stuck": "book does not take a change so availability may be out of date",
   "book-empty": "book lists no resources",
   "store-damaged": "the store was damaged and a new one has been begun",
+  "store-gone": "the store was deleted or replaced and has been written anew",
   "store-failing": "the store cannot be written so a restart may repeat or lose alerts",
   "too-many": "there are more experiments and streams than the limit so some are not watched",
   "probes-failing": "no stream can be listened to so a silent one may go unnoticed",
@@ -79,9 +81,10 @@ const clearedText: Record<AlertCode, string> = {
   "book-stuck": "book takes all changes again",
   "book-empty": "book lists resources again",
   "store-damaged": "", // never ends: it is said once
+  "store-gone": "",
   "store-failing": "the store can be written again",
   "too-many": "all experiments and streams are watched again",
-  "probes-failing": "streams can be listened to again",
+  "probes-failing": "streams can be listened to again, or need not be",
 };
 
 /** An alert without its cause, as in a mail's subject. */
@@ -94,6 +97,11 @@ export function alertText(alert: SystemAlert): string {
   return alert.detail === "" ? alertHeadline(alert) : `${alertHeadline(alert)}: ${alert.detail}`;
 }
 
+/** Whether it never ends, so that nothing has to be known of it once it has been told. */
+export function isSaidOnce(code: AlertCode): boolean {
+  return clearedText[code] === "";
+}
+
 /**
  * What is to be told of `code` now: `active` says whether it is so, `known` whether people have been told that it is.
  * Null where nothing has changed.
@@ -101,7 +109,7 @@ export function alertText(alert: SystemAlert): string {
 export function turnOf(code: AlertCode, was: { known: boolean; active: boolean }): SystemAlert["turn"] | null {
   if (was.active === was.known) return null;
   if (was.active) return "raised";
-  return clearedText[code] === "" ? null : "cleared";
+  return isSaidOnce(code) ? null : "cleared";
 }
 
 /** By what people and their programs are told. Each has letters of its own, since one may be down while the other is not. */

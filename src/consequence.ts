@@ -2,7 +2,7 @@
  * What follows from a judgement, in this order: it is recorded, book is wished true to it, and people are told. Nothing here
  * waits for book or mail: they go on in the background, in `bookkeeper` and `outbox`.
  */
-import { alertText, type HealthEvent, issueText, type SystemAlert } from "./alert.ts";
+import { alertText, type HealthEvent, isSaidOnce, issueText, type SystemAlert } from "./alert.ts";
 import type { Wish } from "./availability.ts";
 import type { Bookkeeper } from "./bookkeeper.ts";
 import type { Lab } from "./experiment.ts";
@@ -67,7 +67,7 @@ export class Consequences {
     const changes: Change[] = [...turns, ...events.map((event) => ({ kind: "event", event } as const))];
     const changed = new Set([...events.map(({ experiment }) => experiment), ...reshaped]);
     changes.push(...[...changed].flatMap((name) => experimentChange(name, lab, nowMs)));
-    for (const alert of alerts) if (alert.code !== "store-damaged") changes.push({ kind: "alert", alert });
+    for (const alert of alerts) if (!isSaidOnce(alert.code)) changes.push({ kind: "alert", alert });
     const owing = hasNews ? this.#owe({ events, alerts }, changes) : [];
     this.record(changes, () => {
       this.#wish(lab);

@@ -174,15 +174,15 @@ export class Monitor implements BookListener {
     return snapshotOf({ ...known, revision: this.#revision.of(known) });
   }
 
-  /** Judges everything as it is now: for what turns without a word to this, as the store does. */
-  judge(): void {
+  /** Judges everything as it is now: for what turns without a word to this, as the store does. `owed`: to be told besides. */
+  judge(owed: Start["alerts"] = []): void {
     const nowMs = this.#now();
     const { lab, events, conditions } = judge(this.#lab, this.#options.health, nowMs);
     this.#lab = lab;
     this.#conditions = conditions;
     this.#sources = sources.inConditions(this.#sources, conditions, nowMs);
     const { probes } = this.#ports.views(), store = this.#ports.recorder.view();
-    const alerts = this.#alarms.turns({ ...this.#sources, lab, conditions, probes, store }, nowMs);
+    const alerts = [...owed, ...this.#alarms.turns({ ...this.#sources, lab, conditions, probes, store }, nowMs)];
     this.#trials.follow(lab, this.#sources.book.states, nowMs);
     this.readersChanged();
     this.#woken.resolve();

@@ -2,9 +2,10 @@
  * Writes changes to the store, in order, and keeps what could not be written until it can: a full disk delays the record,
  * never the alert. What waits is kept short, since of most things only the newest word counts.
  */
+import type { SystemAlert } from "./alert.ts";
 import { ToldTimes } from "./clock_watch.ts";
 import type { StoreView } from "./part_view.ts";
-import type { Change, Store } from "./store.ts";
+import { type Change, type Store, StoreGone } from "./store.ts";
 import { aborted, type BackoffLimits, backoffMs, type Clock } from "./wait.ts";
 
 /** Events and turns that wait for a store that can't be written; older ones are let go, and counted. */
@@ -26,76 +27,103 @@ export interface RecorderPorts {
   random(): number;
   /** The view is another. */
   changed(): void;
-  /** It fails, or does no more: people are to know, though nothing else happens. */
-  turned(): void;
+  /** It fails, or does no more: people are to know, though nothing else happens. `alerts`: what they are to be told besides. */
+  turned(alerts: readonly SystemAlert[]): void;
 }
 
 export function createRecorder(store: Store, ports: RecorderPorts): Recorder {
-  const { clock } = ports;
-  let waiting: readonly Change[] = [];
-  let lost = 0;
-  let failures = 0;
-  let last: Promise<void> = Promise.resolve();
-  let failed = Promise.withResolvers<void>();
-  const okState = store.kind === "memory" ? "memory" : "ok";
-  const times = new ToldTimes(clock);
-  let view: StoreView = { state: okState, sinceMs: clock.nowMs(), lastSuccessMs: null, lastError: null, waiting: 0 };
+  return new StoreRecorder(store, ports);
+}
 
-  function saw(error: string | null) {
-    view = times.byNow(view);
-    const nowMs = clock.nowMs();
-    const state = error === null ? okState : "failing", hasTurned = state !== view.state;
-    view = {
-      state,
-      sinceMs: hasTurned ? nowMs : view.sinceMs,
-      lastSuccessMs: error === null ? nowMs : view.lastSuccessMs,
-      lastError: error === null ? view.lastError : lost > 0 ? `${error} (${lost} events could not be kept)` : error,
-      waiting: waiting.length,
-    };
-    ports.changed();
-    if (hasTurned) ports.turned();
+class StoreRecorder implements Recorder {
+  readonly #store: Store;
+  readonly #ports: RecorderPorts;
+  #waiting: readonly Change[] = [];
+  #lost = 0;
+  #failures = 0;
+  #last: Promise<void> = Promise.resolve();
+  #failed = Promise.withResolvers<void>();
+  readonly #times: ToldTimes;
+  #view: StoreView;
+
+  constructor(store: Store, ports: RecorderPorts) {
+    this.#store = store;
+    this.#ports = ports;
+    this.#times = new ToldTimes(ports.clock);
+    const sinceMs = ports.clock.nowMs();
+    this.#view = { state: this.#okState, sinceMs, lastSuccessMs: null, lastError: null, waiting: 0 };
   }
 
-  async function write(changes: readonly Change[]) {
-    const all = [...waiting, ...changes];
-    if (all.length === 0) return;
-    try {
-      await store.record(all);
-      waiting = [];
-      failures = 0;
-      saw(null);
-    } catch (error) {
-      failures++;
-      const kept = compacted(all);
-      lost += kept.lost;
-      waiting = kept.changes;
-      saw(wordsOf(error));
-      failed.resolve();
-    }
+  record(changes: readonly Change[]): Promise<void> {
+    return this.#last = this.#last.then(() => this.#write(changes));
   }
 
-  function record(changes: readonly Change[]): Promise<void> {
-    return last = last.then(() => write(changes));
+  async prune(beforeMs: number): Promise<void> {
+    await this.#store.prune(beforeMs).catch((error) => this.#saw(wordsOf(error)));
   }
 
-  async function run(signal: AbortSignal) {
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#ports;
     const stopped = aborted(signal);
     while (!signal.aborted) {
-      await Promise.race([failed.promise, stopped]);
-      while (waiting.length > 0 && !signal.aborted) {
-        await clock.wait(backoffMs(failures, ports.random(), storeBackoff), signal).catch(() => {}); // the stop is seen above
-        await record([]);
+      await Promise.race([this.#failed.promise, stopped]);
+      while (this.#waiting.length > 0 && !signal.aborted) {
+        await clock.wait(backoffMs(this.#failures, random(), storeBackoff), signal).catch(() => {}); // the stop is seen above
+        await this.record([]);
       }
-      failed = Promise.withResolvers();
+      this.#failed = Promise.withResolvers();
     }
-    await record([]);
+    await this.record([]);
   }
 
-  async function prune(beforeMs: number) {
-    await store.prune(beforeMs).catch((error) => saw(wordsOf(error)));
+  view(): StoreView {
+    return this.#view = this.#times.byNow(this.#view);
   }
 
-  return { record, prune, run, view: () => view = times.byNow(view) };
+  get #okState() {
+    return this.#store.kind === "memory" ? "memory" : "ok";
+  }
+
+  async #write(changes: readonly Change[]): Promise<void> {
+    const all = [...this.#waiting, ...changes];
+    if (all.length === 0) return;
+    try {
+      await this.#store.record(all).catch((error) => this.#writeAgain(all, error));
+      this.#waiting = [];
+      this.#failures = 0;
+      this.#saw(null);
+    } catch (error) {
+      this.#failures++;
+      const kept = compacted(all);
+      this.#lost += kept.lost;
+      this.#waiting = kept.changes;
+      this.#saw(wordsOf(error));
+      this.#failed.resolve();
+    }
+  }
+
+  /** The store was gone and is there again: people are to know, and nothing has failed. */
+  async #writeAgain(changes: readonly Change[], error: unknown): Promise<void> {
+    if (!(error instanceof StoreGone)) throw error;
+    const atMs = this.#ports.clock.nowMs();
+    this.#ports.turned([{ code: "store-gone", turn: "raised", atMs, detail: error.place }]);
+    await this.#store.record(changes);
+  }
+
+  #saw(error: string | null): void {
+    const was = this.view(), nowMs = this.#ports.clock.nowMs();
+    const state = error === null ? this.#okState : "failing", hasTurned = state !== was.state;
+    const lastError = error !== null && this.#lost > 0 ? `${error} (${this.#lost} events could not be kept)` : error;
+    this.#view = {
+      state,
+      sinceMs: hasTurned ? nowMs : was.sinceMs,
+      lastSuccessMs: error === null ? nowMs : was.lastSuccessMs,
+      lastError: lastError ?? was.lastError,
+      waiting: this.#waiting.length,
+    };
+    this.#ports.changed();
+    if (hasTurned) this.#ports.turned([]);
+  }
 }
 
 /** How often history is pruned: hourly, or, where it is kept for hours or less, so that a tenth more is there at most. */

@@ -81,7 +81,7 @@ function made(settings: Settings, { version, manager }: Program, opened: Opened,
   const vigil = new Vigil(clock);
   const store = vigil.store(measuredStore(opened.store, taps));
   const changed = () => monitor.readersChanged();
-  const recorder = createRecorder(store, { clock, random, changed, turned: () => monitor.judge() });
+  const recorder = createRecorder(store, { clock, random, changed, turned: (alerts) => monitor.judge(alerts) });
   const snapshot = () => monitor.snapshot();
   const told = { snapshot, clock, failed: (error: unknown) => failed("GET", "/api/v1/live", error) };
   const live = createLive(told, { addresses: settings.API_ADDRESSES });

@@ -100,9 +100,22 @@ export interface Store {
 
 /** The store could not be read or written: the disk is full, the file gone or read-only. Trying again may help. */
 export class StoreFailed extends Error {
-  override readonly name = "StoreFailed";
+  override readonly name: "StoreFailed" | "StoreGone" = "StoreFailed";
   readonly code = "STORE_FAILED";
   readonly retryable = true;
+}
+
+/**
+ * The file was deleted or replaced by another, and has been written anew with all that was in it. Only what was to be
+ * recorded now is not: that can be tried again at once. `place`: where it is, for people.
+ */
+export class StoreGone extends StoreFailed {
+  override readonly name = "StoreGone";
+  constructor(readonly place: string) {
+    super(
+      `Cannot write the store ${place}: it was deleted or replaced while in use, and has only just been written anew`,
+    );
+  }
 }
 
 /** Another monitor holds the store: two of them would repeat each other's mails. */

@@ -6,20 +6,59 @@
 import { dirname } from "node:path";
 import { backup, type DatabaseSync } from "node:sqlite";
 import { exists, moveAside } from "./store_damage.ts";
-import { lockFile } from "./store_lock.ts";
+import { lockFile, type StoreLock } from "./store_lock.ts";
 
 /** Which file has a name now; null where none has. */
-export type Identity = string | null;
+type Identity = string | null;
 
-/** The files that are in use: what has their names later may be others. */
-export interface Files {
-  readonly store: Identity;
-  readonly log: Identity;
-  readonly lock: Identity;
-}
+/** Where a store is that is in use: the lock that is held for it, and which files its names were last known to lead to. */
+export class Place {
+  readonly file: string;
+  readonly #take: () => StoreLock;
+  /** Null while it can't be had. */
+  #lock: StoreLock | null;
+  #lockFile: Identity;
+  #store: Identity = null;
+  #log: Identity = null;
 
-export function filesOf(file: string): Files {
-  return { store: identityOf(file), log: identityOf(`${file}-wal`), lock: identityOf(lockFile(file)) };
+  /** Throws what `take` does, which locks the store. */
+  constructor(file: string, take: () => StoreLock) {
+    this.file = file;
+    this.#take = take;
+    this.#lock = take();
+    this.#lockFile = identityOf(lockFile(file));
+  }
+
+  /** The store has been opened: what has its names now are its files. */
+  settle(): void {
+    this.#store = identityOf(this.file);
+    this.#log = identityOf(`${this.file}-wal`);
+  }
+
+  /** Locks it again where the lock's file is gone: another monitor may have begun a store here. Throws what locking does. */
+  keepLock(): void {
+    const path = lockFile(this.file);
+    if (this.#lock !== null && !isGone(path, this.#lockFile)) return;
+    // First of all: a lock on a file that has no name keeps nobody out, and one on this file would keep us out.
+    this.release();
+    Deno.mkdirSync(dirname(path), { recursive: true });
+    this.#lock = this.#take();
+    this.#lockFile = identityOf(path);
+  }
+
+  isStoreGone(): boolean {
+    return isGone(this.file, this.#store);
+  }
+
+  /** As `writeAnew` below, for the store that is here. */
+  writeAnew(db: DatabaseSync): Promise<string | null> {
+    return writeAnew(db, { file: this.file, log: this.#log });
+  }
+
+  release(): void {
+    this.#lock?.release();
+    this.#lock = null;
+  }
 }
 
 function identityOf(path: string): Identity {
@@ -33,7 +72,7 @@ function identityOf(path: string): Identity {
 }
 
 /** Whether `path` is known to be another file than it was. */
-export function isGone(path: string, was: Identity): boolean {
+function isGone(path: string, was: Identity): boolean {
   try {
     return identityOf(path) !== was;
   } catch {
@@ -46,10 +85,7 @@ export function isGone(path: string, was: Identity): boolean {
  * that had the name was renamed to, null if there was none. Rejects with what the system or SQLite says, and then nothing
  * has changed under that name.
  */
-export async function writeAnew(
-  db: DatabaseSync,
-  { file, log }: { file: string; log: Identity },
-): Promise<string | null> {
+async function writeAnew(db: DatabaseSync, { file, log }: { file: string; log: Identity }): Promise<string | null> {
   const fresh = `${file}.new`;
   Deno.mkdirSync(dirname(file), { recursive: true });
   if (exists(fresh)) Deno.removeSync(fresh); // of an attempt that failed

@@ -5,9 +5,9 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers/promises";
-import { type Change, type Store, StoreFailed, StoreLocked } from "./store.ts";
+import { type Change, type Store, StoreFailed, StoreGone, StoreLocked } from "./store.ts";
 import { checkIntegrity, isDamage, setAside, trusting } from "./store_damage.ts";
-import { filesOf, isGone, writeAnew } from "./store_gone.ts";
+import { Place } from "./store_gone.ts";
 import { lockFile, lockStore, type StoreLock } from "./store_lock.ts";
 import { createReader, type Reader } from "./store_read.ts";
 import { migrate, migrations, versionOf } from "./store_tables.ts";
@@ -31,12 +31,13 @@ export async function openSqliteStore(
   times: { nowMs: number },
 ): Promise<{ store: Store; damaged: string | null }> {
   const file = await located(path);
-  const lock = locked(file, times.nowMs);
+  const place = new Place(file, () => locked(file, times.nowMs));
   try {
     const { opened, damaged } = openedOrBegun(file, times.nowMs);
-    return { store: sqliteStore(file, opened, { lock, nowMs: times.nowMs }), damaged };
+    place.settle();
+    return { store: sqliteStore(place, opened), damaged };
   } catch (error) {
-    lock.release();
+    place.release();
     throw failed(`open the store ${file}`, error, file);
   }
 }
@@ -47,30 +48,20 @@ interface Opened {
   readonly writer: Writer;
 }
 
-function sqliteStore(file: string, opened: Opened, held: { lock: StoreLock; nowMs: number }): Store {
+function sqliteStore(place: Place, opened: Opened): Store {
   let isOpen = true;
-  let { lock } = held;
-  let files = filesOf(file);
 
-  /** Throws StoreFailed where the file was gone, mended or not: people are to know. The next attempt finds it mended. */
+  /** Throws StoreGone where the file was gone and is there again, StoreFailed where it can't be. */
   async function findFile(): Promise<void> {
-    // The lock first: without it another monitor may have begun a store of its own here.
-    if (isGone(lockFile(file), files.lock)) lock = lockedAnew(file, lock, held.nowMs);
-    if (!isGone(file, files.store)) return;
-    const gone = `The store ${file} was deleted or replaced while in use`;
-    try {
-      const found = await writeAnew(opened.db, { file, log: files.log });
-      if (!isOpen) throw new Error("it is closed");
-      const anew = openedAnew(file);
-      closed(opened.db);
-      opened = anew;
-      files = filesOf(file);
-      const then = found === null ? "" : ` (what was found in its place is now ${found})`;
-      throw new StoreFailed(`${gone}: it has been written anew, with all that was in it${then}`);
-    } catch (error) {
-      if (error instanceof StoreFailed) throw error;
-      throw new StoreFailed(`${gone}, and cannot be written anew: ${faultWords(error)}`, { cause: error });
-    }
+    place.keepLock();
+    if (!place.isStoreGone()) return;
+    const found = await writtenAnew(place, opened.db);
+    if (!isOpen) throw new Error("it is closed");
+    const anew = openedAnew(place.file, opened.writer);
+    closed(opened.db);
+    opened = anew;
+    place.settle();
+    throw new StoreGone(found === null ? place.file : `${place.file} (what was found in its place is now ${found})`);
   }
 
   async function attempt<T>(tried: string, work: () => T | Promise<T>): Promise<T> {
@@ -78,7 +69,7 @@ function sqliteStore(file: string, opened: Opened, held: { lock: StoreLock; nowM
       if (!isOpen) throw new Error("it is closed");
       return await work();
     } catch (error) {
-      throw failed(`${tried} the store ${file}`, error);
+      throw failed(`${tried} the store ${place.file}`, error);
     }
   }
 
@@ -100,22 +91,26 @@ function sqliteStore(file: string, opened: Opened, held: { lock: StoreLock; nowM
         if (!isOpen) return;
         isOpen = false;
         closed(opened.db);
-        lock.release();
+        place.release();
       }),
   };
 }
 
-function lockedAnew(file: string, lock: StoreLock, nowMs: number): StoreLock {
-  Deno.mkdirSync(dirname(file), { recursive: true });
-  const next = locked(file, nowMs);
-  lock.release();
-  return next;
+async function writtenAnew(place: Place, db: DatabaseSync): Promise<string | null> {
+  try {
+    return await place.writeAnew(db);
+  } catch (error) {
+    const gone = `Cannot write the store ${place.file}: it was deleted or replaced while in use`;
+    throw new StoreFailed(`${gone}, and cannot be written anew: ${faultWords(error)}`, { cause: error });
+  }
 }
 
-function openedAnew(file: string): Opened {
+/** A file that was written by this program just now, as a copy of what `before` has written to. */
+function openedAnew(file: string, before: Writer): Opened {
   const db = new DatabaseSync(file);
   try {
-    return readied(db);
+    makeOfThisVersion(db);
+    return { db, reader: createReader(db), writer: createWriter(db, before.own) };
   } catch (error) {
     closed(db);
     Deno.removeSync(file); // the next attempt makes another
@@ -195,12 +190,6 @@ function prepared(db: DatabaseSync): Opened {
     opened.reader.verify();
     return opened;
   });
-}
-
-/** The same for a file that was written by this program just now. */
-function readied(db: DatabaseSync): Opened {
-  makeOfThisVersion(db);
-  return { db, reader: createReader(db), writer: createWriter(db) };
 }
 
 function makeOfThisVersion(db: DatabaseSync): void {

@@ -4,18 +4,29 @@ import type { HealthEvent, Letter } from "./alert.ts";
 import { type Change, runsMax, type SavedExperiment } from "./store.ts";
 import { lastSentName, storedText } from "./store_tables.ts";
 
+/** What is of this run of the program, and what of those before. */
+export interface Own {
+  /** What earlier runs wrote has ids up to these. */
+  readonly earlier: { readonly eventId: number; readonly turnId: number };
+  /** When the runs that this one wrote started. */
+  readonly runs: Set<number>;
+}
+
 export interface Writer {
+  readonly own: Own;
   write(change: Change): void;
   /** Deletes some of what `Store.prune` does, `max` of each kind at most; says how many of the kind that had most. */
   prune(what: { beforeMs: number; max: number }): number;
 }
 
-/** Prepares every statement once. Throws if the file has not the tables that they need. */
-export function createWriter(db: DatabaseSync): Writer {
-  const newestId = (table: string) => Number(db.prepare(`SELECT max(id) AS id FROM ${table}`).get()?.id ?? 0);
-  const earlier = { eventId: newestId("events"), turnId: newestId("turns") };
-  const statements: Statements = { ...prepared(db), earlier, ownRuns: new Set() };
+/**
+ * Prepares every statement once. Throws if the file has not the tables that they need. `own`: of the writer before, where
+ * this run has written to a file that this one is a copy of.
+ */
+export function createWriter(db: DatabaseSync, own = newOwn(db)): Writer {
+  const statements: Statements = { ...prepared(db), own };
   return {
+    own,
     write: (change) => write(change, statements),
     prune: ({ beforeMs, max }) => {
       const { oldEvents, oldTurns, oldRuns } = statements;
@@ -25,10 +36,12 @@ export function createWriter(db: DatabaseSync): Writer {
 }
 
 interface Statements extends ReturnType<typeof prepared> {
-  /** What earlier runs of the program wrote has ids up to these. */
-  readonly earlier: { readonly eventId: number; readonly turnId: number };
-  /** When the runs that this one wrote started. */
-  readonly ownRuns: Set<number>;
+  readonly own: Own;
+}
+
+function newOwn(db: DatabaseSync): Own {
+  const newestId = (table: string) => Number(db.prepare(`SELECT max(id) AS id FROM ${table}`).get()?.id ?? 0);
+  return { earlier: { eventId: newestId("events"), turnId: newestId("turns") }, runs: new Set() };
 }
 
 function prepared(db: DatabaseSync) {
@@ -88,7 +101,7 @@ function write(change: Change, into: Statements): void {
     }
     case "run":
       into.run.run(change.run.startedMs, change.run.aliveMs);
-      into.ownRuns.add(change.run.startedMs);
+      into.own.runs.add(change.run.startedMs);
       return;
     case "clock-back":
       return moveBack(change.toMs, into);
@@ -115,9 +128,9 @@ function write(change: Change, into: Statements): void {
 
 /** What this run wrote of after `toMs`; what earlier ones wrote was true by their clock. */
 function moveBack(toMs: number, into: Statements): void {
-  into.eventsBack.run(toMs, into.earlier.eventId);
-  into.turnsBack.run(toMs, into.earlier.turnId);
-  for (const startedMs of into.ownRuns) {
+  into.eventsBack.run(toMs, into.own.earlier.eventId);
+  into.turnsBack.run(toMs, into.own.earlier.turnId);
+  for (const startedMs of into.own.runs) {
     if (startedMs > toMs) into.runGone.run(startedMs);
     else into.runBack.run(toMs, startedMs);
   }

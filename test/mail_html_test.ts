@@ -26,6 +26,7 @@ const alertDetails: Record<AlertCode, string> = {
   "book-stuck": 'book answered 500 "no"',
   "book-empty": "",
   "store-damaged": "the old one is kept as status.db.damaged-20261122T203114Z",
+  "store-gone": "/var/lib/status/status.db (what was found in its place is now /var/lib/status/status.db.found)",
   "store-failing": "disk I/O error",
   "too-many": "20003 of 20000",
   "probes-failing": "relay answered 500",

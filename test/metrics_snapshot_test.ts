@@ -200,6 +200,7 @@ Deno.test("every system alert has a series, and one that holds is 1", () => {
     "book-stuck 0",
     "book-empty 0",
     "store-damaged 0",
+    "store-gone 0",
     "store-failing 0",
     "too-many 0",
     "probes-failing 0",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { SystemAlert } from "../src/alert.ts";
-import { type Change, StoreFailed } from "../src/store.ts";
+import { type Change, StoreFailed, StoreGone } from "../src/store.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
 import { connection, resource } from "./fixtures/bench.ts";
 import { manifest, setUp } from "./fixtures/monitor.ts";
@@ -175,6 +175,25 @@ Deno.test("that the store was damaged is told once, and not kept as something th
   assert.deepEqual(done.slice(1, 3), [
     "owed the store was damaged and a new one has been begun: kept as x",
     "recorded letter-sent",
+  ]);
+  assert.deepEqual(monitor.snapshot().alerts, []);
+  await end();
+});
+
+Deno.test("that the store was gone and has been written anew is told once, and not kept as something that holds", async () => {
+  const store = createMemoryStore();
+  let isGone = true;
+  const record = (changes: readonly Change[]) => {
+    if (!isGone) return store.record(changes);
+    isGone = false;
+    return Promise.reject(new StoreGone("/s.db"));
+  };
+  const { clock, monitor, done, end } = setUp({ store: { ...store, record } });
+  manifest(monitor, clock.nowMs());
+  await clock.advance(2_000);
+  await monitor.settled();
+  assert.deepEqual(done.filter((each) => /owed|alert/.test(each)), [
+    "owed the store was deleted or replaced and has been written anew: /s.db",
   ]);
   assert.deepEqual(monitor.snapshot().alerts, []);
   await end();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { alertText, type SystemAlert } from "../src/alert.ts";
 import { compacted, createRecorder, pruneEveryMs, waitingEventsMax } from "../src/recorder.ts";
-import { type Change, type Store, StoreFailed } from "../src/store.ts";
+import { type Change, type Store, StoreFailed, StoreGone } from "../src/store.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 
 const event = (experiment: string): Change => ({
@@ -60,6 +61,28 @@ Deno.test("a store that refuses delays the record and not who waits for it; what
   assert.equal(recorder.view().waiting, 0);
   stop.abort();
   await running;
+});
+
+Deno.test("a store that was gone and has been written anew is told of, and what was to be recorded is, at once", async () => {
+  const told: string[] = [], { store, written } = disk();
+  let isGone = true;
+  const record: Store["record"] = (changes) => {
+    if (!isGone) return store.record(changes);
+    isGone = false;
+    return Promise.reject(new StoreGone("/s.db"));
+  };
+  const turned = (alerts: readonly SystemAlert[]) => told.push(...alerts.map(alertText));
+  const recorder = createRecorder({ ...store, record }, {
+    clock: new FakeClock(),
+    random: () => 0,
+    changed() {},
+    turned,
+  });
+  await recorder.record([event("a")]);
+  await recorder.record([event("b")]);
+  assert.deepEqual(told, ["the store was deleted or replaced and has been written anew: /s.db"]);
+  assert.deepEqual(written, [["a"], ["b"]]);
+  assert.equal(recorder.view().state, "ok");
 });
 
 Deno.test("that the store fails is told once, and that it does no more, however often it is tried meanwhile", async () => {

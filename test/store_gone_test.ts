@@ -1,11 +1,11 @@
 /** The file of a store that is in use is deleted, or another is put in its place. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { type Store, StoreFailed } from "../src/store.ts";
+import { type Store, StoreFailed, StoreGone } from "../src/store.ts";
 import { openSqliteStore } from "../src/store_sqlite.ts";
 import { withFolder } from "./fixtures/folder.ts";
 import { fillStore } from "./fixtures/store_files.ts";
-import { atMost, event, experiment, noonMs, saying } from "./fixtures/store_samples.ts";
+import { atMost, event, experiment, noonMs, saying, turn } from "./fixtures/store_samples.ts";
 
 const all = atMost(1_000);
 
@@ -34,12 +34,9 @@ for (const [what, [lose, found]] of Object.entries(losses)) {
       await store.record([saying.event(event("pend00", noonMs + 1_001))]).then(
         () => assert.fail("not told"),
         (error) => {
-          assert.ok(error instanceof StoreFailed);
-          assert.match(
-            error.message,
-            /was deleted or replaced while in use: it has been written anew, with all that was in it/,
-          );
-          assert.equal(error.message.includes(" is now "), found.includes("status.db.found"));
+          assert.ok(error instanceof StoreGone);
+          assert.ok(error.place.startsWith(path));
+          assert.equal(error.place.includes(" is now "), found.includes("status.db.found"));
         },
       );
       await store.record([saying.event(event("pend00", noonMs + 1_001)), saying.experiment(experiment("spin31"))]);
@@ -70,11 +67,42 @@ Deno.test("a store that is gone and can't be written anew goes on in the file th
     await failing(store, /was deleted or replaced while in use, and cannot be written anew: /);
     await failing(store, /was deleted or replaced while in use, and cannot be written anew: /);
     Deno.removeSync(`${path}.new`, { recursive: true });
-    await failing(store, /it has been written anew/);
+    await failing(store, /has only just been written anew/);
     await store.record([saying.event(event("pend00", 2))]);
     assert.equal((await store.load(all)).events.get("pend00")?.length, 2);
     await store.close();
     assert.ok(existsSync(path));
+  }));
+
+Deno.test("after the whole folder was deleted and the store could not be written anew at once, it is when it can be", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/inner/status.db`;
+    const { store } = await openSqliteStore(path, { nowMs: noonMs });
+    await store.record([saying.experiment(experiment("pend00")), saying.event(event("pend00", 1))]);
+    Deno.removeSync(`${folder}/inner`, { recursive: true });
+    Deno.mkdirSync(`${path}.new/x`, { recursive: true }); // where it is made
+    await failing(store, /cannot be written anew: /);
+    Deno.removeSync(`${path}.new`, { recursive: true });
+    await failing(store, /has only just been written anew/);
+    await store.record([saying.event(event("pend00", 2))]);
+    assert.equal((await store.load(all)).events.get("pend00")?.length, 2);
+    await store.close();
+  }));
+
+Deno.test("what this run has told by a clock that is then put back is moved in a store that was written anew too", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/status.db`;
+    const { store } = await openSqliteStore(path, { nowMs: noonMs });
+    await store.record([saying.experiment(experiment("pend00")), saying.event(event("pend00", noonMs + 5))]);
+    await store.record([saying.turn("pend00", turn(noonMs + 5)), saying.run(noonMs + 4, noonMs + 5)]);
+    Deno.removeSync(path);
+    await failing(store, /has only just been written anew/);
+    await store.record([{ kind: "clock-back", toMs: noonMs }]);
+    const { events, turns, runs } = await store.load(all);
+    assert.deepEqual(events.get("pend00")?.map(({ atMs }) => atMs), [noonMs]);
+    assert.deepEqual(turns.get("pend00")?.map(({ atMs }) => atMs), [noonMs]);
+    assert.deepEqual(runs, []);
+    await store.close();
   }));
 
 Deno.test("a lock that is deleted is taken again, and nobody is told", () =>
@@ -82,6 +110,21 @@ Deno.test("a lock that is deleted is taken again, and nobody is told", () =>
     const path = `${folder}/status.db`;
     const { store } = await openSqliteStore(path, { nowMs: noonMs });
     Deno.removeSync(`${path}.lock`);
+    await store.record([saying.event(event("pend00", 1))]);
+    await store.record([saying.event(event("pend00", 2))]);
+    await assert.rejects(openSqliteStore(path, { nowMs: noonMs }), /has held it since/);
+    await store.close();
+  }));
+
+Deno.test("a lock that another monitor has taken meanwhile is ours again when that one has ended", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/status.db`;
+    const { store } = await openSqliteStore(path, { nowMs: noonMs });
+    Deno.removeSync(`${path}.lock`);
+    const other = await openSqliteStore(path, { nowMs: noonMs });
+    await failing(store, /has held it since/);
+    await failing(store, /has held it since/);
+    await other.store.close();
     await store.record([saying.event(event("pend00", 1))]);
     await assert.rejects(openSqliteStore(path, { nowMs: noonMs }), /has held it since/);
     await store.close();
