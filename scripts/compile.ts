@@ -20,17 +20,18 @@ export function readArguments(args: readonly string[]): Wish {
 }
 
 /** All that Deno knows by name of the system, from 2.6 on, but for the profiler. */
-const systemFacts =
-  "cpus getPriority getegid gid homedir hostname loadavg networkInterfaces osRelease osUptime setPriority statfs systemMemoryInfo uid userInfo username"
-    .split(" ");
+export const systemFacts =
+  ("cpus getPriority getegid gid homedir hostname loadavg networkInterfaces osRelease osUptime setPriority statfs " +
+    "systemMemoryInfo uid userInfo username").split(" ");
 
 /**
  * What it may do. Network: any host, since the settings name them. Environment: `STATUS_*`, and what a service manager asks
  * by (`service_manager`); all else reads as absent, since libraries ask for what they don't need and a refusal would end
- * them. Files: any, since store, log and secrets are where the settings say. Of the system nothing but its own CPU profile (`profile`): that has no name that Deno 2.9 takes, so all
- * is allowed and what has a name is taken away again. Nothing is run or loaded, neither from the network nor
- * as a library, and nobody is asked to allow more: imports are allowed from an address that can't be, since Deno allows
- * them from some hosts unless it is told from which, and `--deny-import` does not change that (tried on 2.6.8 and 2.9.6).
+ * them. Files: any, since store, log and secrets are where the settings say. Of the system nothing but its own CPU profile
+ * (`profile`): that has no name that Deno 2.9 takes, so all is allowed and what has a name is taken away again. Nothing is
+ * run or loaded, neither from the network nor as a library, and nobody is asked to allow more: imports are allowed from an
+ * address that can't be, since Deno allows them from some hosts unless it is told from which, and `--deny-import` does not
+ * change that (tried on 2.6.8 and 2.9.6).
  */
 export const permissions: readonly string[] = [
   "--allow-net",

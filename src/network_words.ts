@@ -1,10 +1,11 @@
 /**
  * Why a connection failed, as one line for a person: the innermost cause in the runtime's words, without the address (whose
- * query string can hold a code), and what to set where it is a certificate; and where a redirect points to. Leaf; works on errors of fetch in Deno 2.6 to 2.9.
+ * query string can hold a code), and what to set where it is a certificate; and where a redirect points to. Leaf; works on
+ * errors of fetch in Deno 2.6 to 2.9.
  */
 import { excerpt } from "./trouble.ts";
 
-/** The words of an error that `fetch`, or reading its body, rejected with: `tcp connect error: Connection refused (os error 111)`. */
+/** Of an error that `fetch`, or reading its body, rejected with: `tcp connect error: Connection refused (os error 111)`. */
 export function networkWords(error: unknown): string {
   const words = innermostMessage(error)
     // An address holds no space, so what is before the last of these is the runtime's own wrapping of it.
