@@ -38,7 +38,7 @@ export interface Missing {
 
 export interface Heartbeat {
   view(): HeartbeatView;
-  /** Asks while all is alive, until `signal` is aborted. */
+  /** Asks while all is alive, until `signal` is aborted. Rejects with what is a fault of the program only. */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -120,8 +120,11 @@ class Switch implements Heartbeat {
     if (this.#options === null) return;
     const { clock } = this.#ports;
     while (!signal.aborted) {
-      const waitMs = await this.#turn(this.#options, signal).catch(() => 0); // a stop ends the loop
-      await clock.wait(waitMs, signal).catch(() => {}); // so it does here
+      try {
+        await clock.wait(await this.#turn(this.#options, signal), signal);
+      } catch (error) {
+        if (!signal.aborted) throw error; // a fault of the program, not the stop
+      }
     }
   }
 

@@ -149,6 +149,25 @@ Deno.test("a stop ends it while it is being asked for", async () => {
   assert.deepEqual([world.asked.length, beat.view().failed], [1, 0]);
 });
 
+Deno.test("a fault of the program is no reason to ask on and on: it is told", async () => {
+  const stop = new AbortController();
+  const beat = createHeartbeat({ url, everyMs: 60_000 }, {
+    clock: new FakeClock(),
+    random: () => 0,
+    log: { trace() {}, debug() {}, info() {}, warn() {}, error() {}, always() {} },
+    missing() {
+      if (asked++ === 3) stop.abort(); // or nothing would end it
+      throw new RangeError("no such feed");
+    },
+    changed() {},
+    fetch: () => assert.fail("it was asked for"),
+  });
+  let asked = 0;
+
+  await assert.rejects(beat.run(stop.signal), new RangeError("no such feed"));
+  assert.equal(asked, 1);
+});
+
 Deno.test("without an address it is off, and ends at once", async () => {
   const beat = createHeartbeat(null, {
     clock: new FakeClock(),
