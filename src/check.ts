@@ -70,7 +70,7 @@ export async function runCheck(
       "jump",
       async () => feedFinding(await parts.feed("jump", signal), "a host of an experiment", "hosts of experiments"),
     ),
-    line("relay", async () => relayFinding(await parts.feed("relay", signal))),
+    line("relay", async () => relayFinding(await parts.feed("relay", signal), settings)),
     line(
       "mail",
       () => mailFinding(settings, mail, send && (mail !== null || (webhook === null && heartbeat === null)), signal),
@@ -109,12 +109,14 @@ function bookFinding({ resources, skipped }: BookList, base: string): Finding {
   return skipped === 0 ? { kind: "ok", words } : { kind: "warn", words: `${words}, and ${skipped} that can't be read` };
 }
 
-function relayFinding(tried: Tried): Finding {
+function relayFinding(tried: Tried, { PROBE_STREAMS }: Settings): Finding {
   const finding = feedFinding(tried, "a stream of an experiment", "streams of experiments");
   if (finding.kind !== "ok" || tried.kind === "trouble") return finding;
   const generation = tried.generation === "measured"
     ? "with statistics (relay up to v0.7)"
-    : "without statistics (relay from v0.8 on): being connected counts";
+    : `without statistics (relay from v0.8 on): ${
+      PROBE_STREAMS === "off" ? "being connected counts" : "required streams are listened to"
+    }`;
   return { ...finding, words: `${finding.words}, ${generation}` };
 }
 

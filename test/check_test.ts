@@ -55,6 +55,15 @@ Deno.test("a line says of each part what was found, in the order that they depen
   });
 });
 
+Deno.test("without statistics, and with listening switched off, being connected counts", async () => {
+  const unmeasured = parts({
+    feed: (name) => Promise.resolve(name === "jump" ? jump : { ...relay, generation: "unmeasured" }),
+  });
+  const { lines } = await runCheck({ ...settings, PROBE_STREAMS: "off" }, unmeasured, { send: false });
+
+  assert.match(lines.join("\n"), /^ok +relay .* without statistics \(relay from v0\.8 on\): being connected counts$/m);
+});
+
 Deno.test("with profiles their port has a line of its own", async () => {
   const { lines } = await runCheck(settings, parts({ profilePort: ok("127.0.0.1:6061 (for profiles) is free") }), {
     send: false,
@@ -104,7 +113,7 @@ const found: Record<string, [Partial<CheckParts>, string]> = {
   ],
   "a relay without statistics": [
     { feed: (name) => Promise.resolve(name === "jump" ? jump : { ...relay, generation: "unmeasured" }) },
-    "ok    relay  token accepted; a report with 24 entries, 8 of them streams of experiments, without statistics (relay from v0.8 on): being connected counts",
+    "ok    relay  token accepted; a report with 24 entries, 8 of them streams of experiments, without statistics (relay from v0.8 on): required streams are listened to",
   ],
   "a relay without an experiment": [
     { feed: (name) => Promise.resolve(name === "jump" ? jump : { ...relay, entries: 1, connections: 0 }) },
