@@ -19,6 +19,7 @@ import {
   type Left,
   type Named,
   topicsOf,
+  withoutFindings,
 } from "./sighting.ts";
 
 export interface Lab {
@@ -100,7 +101,9 @@ export function withManifest(lab: Lab, resources: readonly Resource[], atMs: num
     const was = left.get(topic);
     if (was) left.set(topic, { ...was, namedMs: atMs });
   }
-  return indexed({ ...lab, relay: { ...lab.relay, left }, resources: sorted }, atMs, atMs);
+  const required = new Set(sorted.flatMap((resource) => resource.required));
+  const relay = withoutFindings({ ...lab.relay, left }, (topic) => required.has(topic));
+  return indexed({ ...lab, relay, resources: sorted }, atMs, atMs);
 }
 
 /** Without the streams and experiments that nothing has named for `forgetMs`. `forgotten`: experiments, by name. */

@@ -18,7 +18,7 @@ import type { Telling } from "./probe_target.ts";
 import { Revision } from "./revision.ts";
 import { restored } from "./saved.ts";
 import { shiftedLab, shiftedSources, shiftOf } from "./shift.ts";
-import { type Finding, withFinding } from "./sighting.ts";
+import { type Finding, withFinding, withoutFindings } from "./sighting.ts";
 import { type Snapshot, snapshotOf } from "./snapshot.ts";
 import * as sources from "./sources.ts";
 import { Timeline } from "./timeline.ts";
@@ -86,10 +86,12 @@ export class Monitor implements BookListener {
     this.readersChanged();
   }
 
-  /** What listening to a stream found: it counts from the next report on. */
-  probed(topic: string, finding: Finding): void {
+  /** What listening to a stream found, or null where nobody listens: it counts from the next report on. */
+  probed(found: { readonly topic: string; readonly finding: Finding } | null): void {
     this.#followClock();
-    this.#lab = { ...this.#lab, relay: withFinding(this.#lab.relay, topic, finding) };
+    const relay = this.#lab.relay;
+    const next = found ? withFinding(relay, found.topic, found.finding) : withoutFindings(relay);
+    this.#lab = { ...this.#lab, relay: next };
     this.readersChanged();
   }
 
@@ -146,15 +148,12 @@ export class Monitor implements BookListener {
   }
 
   /** Resolves when all that has been judged so far is recorded and handed on. */
-  async settled(): Promise<void> {
-    await this.#consequences.settled();
+  settled(): Promise<void> {
+    return this.#consequences.settled();
   }
 
   snapshot(): Snapshot {
-    return this.#snapshot ??= this.#newSnapshot();
-  }
-
-  #newSnapshot(): Snapshot {
+    if (this.#snapshot !== null) return this.#snapshot;
     const { keeper, outbox, webhook } = this.#consequences.hands;
     const known = {
       atMs: this.#now(),
@@ -171,7 +170,7 @@ export class Monitor implements BookListener {
       ...this.#ports.views(),
       store: this.#ports.recorder.view(),
     };
-    return snapshotOf({ ...known, revision: this.#revision.of(known) });
+    return this.#snapshot = snapshotOf({ ...known, revision: this.#revision.of(known) });
   }
 
   /** Judges everything as it is now: for what turns without a word to this, as the store does. `owed`: to be told besides. */

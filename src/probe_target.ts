@@ -13,10 +13,18 @@ export type ProbeMode = "auto" | "always";
 export type ProbeTargets =
   /** Relay says itself when streams last sent, or none is required. */
   | { readonly kind: "none" }
-  /** Relay is late or lost, or its connection has just gone: what comes of a stream now, or does not, says nothing of it. */
+  /** Relay is late or lost: what comes of a stream now, or does not, says nothing of it. */
   | { readonly kind: "away" }
-  /** Topics, each with its connection. `reports`: how many relay has sent in this run, the newest included. */
-  | { readonly kind: "streams"; readonly streams: ReadonlyMap<string, string>; readonly reports: number };
+  | {
+    readonly kind: "streams";
+    /** Topics, each with its connection. */
+    readonly streams: ReadonlyMap<string, string>;
+    /** How many reports relay has sent in this run, and how many connections to it they came by. */
+    readonly reports: number;
+    readonly connects: number;
+    /** How many relay cannot be asked for by name, so that nobody listens to them. */
+    readonly unaskable: number;
+  };
 
 export interface Telling {
   readonly lab: Lab;
@@ -38,14 +46,18 @@ export function rememberedTargets(mode: ProbeMode): (telling: Telling) => ProbeT
 /** All that is to be listened to, by what is known now. */
 export function probeTargets({ lab, conditions, relay }: Telling, mode: ProbeMode): ProbeTargets {
   const { newest } = lab.relay;
-  if (newest.kind === "none" || conditions.relay !== "live" || relay.trouble !== null) return { kind: "away" };
+  if (newest.kind === "none" || conditions.relay !== "live") return { kind: "away" };
   if (mode === "auto" && relay.generation !== "unmeasured") return { kind: "none" };
   const required = lab.resources.flatMap((resource) => resource.required);
   if (required.length === 0) return { kind: "none" };
   const streams = new Map<string, string>();
+  let unaskable = 0;
   for (const topic of required) {
     const connection = newest.connections.get(topic);
-    if (connection && canBeAskedFor(topic)) streams.set(topic, connection.connected);
+    if (connection === undefined) continue;
+    if (canBeAskedFor(topic)) streams.set(topic, connection.connected);
+    else unaskable++;
   }
-  return { kind: "streams", streams, reports: relay.counts.reports };
+  const { reports, connects } = relay.counts;
+  return { kind: "streams", streams, reports, connects, unaskable };
 }

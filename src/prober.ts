@@ -22,6 +22,8 @@ export interface ProberPorts {
   /** Listens once. Rejects when `signal` is aborted. */
   probe(topic: string, signal: AbortSignal): Promise<Probed>;
   found(topic: string, finding: Finding): void;
+  /** Nothing has to be listened to, so nothing that was found holds any longer. */
+  unfound(): void;
   /** The view is another. */
   changed(): void;
 }
@@ -35,10 +37,17 @@ export interface Prober {
 }
 
 /** PROBE_STREAMS=off, since now. */
-export function noProber(clock: Clock): Prober {
+export function noProber({ clock, unfound }: Pick<ProberPorts, "clock" | "unfound">): Prober {
   const times = new ToldTimes(clock), never = { lastSuccessMs: null, lastError: null, streams: 0, ...noCounts };
   let view: ProbesView = { state: "off", sinceMs: clock.nowMs(), ...never };
-  return { run: aborted, look() {}, view: () => view = times.byNow(view) };
+  return {
+    run(signal) {
+      unfound(); // by an earlier run, that listened
+      return aborted(signal);
+    },
+    look() {},
+    view: () => view = times.byNow(view),
+  };
 }
 
 /** `periodMs`: HEALTH_LAST_ACTIVE. */
@@ -54,13 +63,22 @@ interface Running {
   readonly ended: Promise<void>;
 }
 
+/** A stream of which nothing came, from when to when in steady time. */
+interface Silence {
+  readonly connected: string;
+  readonly openMs: number;
+  readonly endMs: number;
+}
+
 class Listening implements Prober {
   readonly #ports: ProberPorts;
   readonly #running = new Map<string, Running>();
-  readonly #plan: ProbePlan;
-  #targets: ProbeTargets = { kind: "away" };
+  /** What counts only if relay goes on reporting: it may have been relay, or the way there, that was silent. */
+  readonly #silences = new Map<string, Silence>();
   /** When relay last reported, in steady time. */
   #reportedMs = -Infinity;
+  readonly #plan: ProbePlan;
+  #targets: ProbeTargets = { kind: "away" };
   #nap = new AbortController();
   #state: "idle" | "probing" | "failing" = "idle";
   readonly #times: ToldTimes;
@@ -91,13 +109,24 @@ class Listening implements Prober {
     if (now === was) return;
     if (now.kind === "streams") {
       if (was.kind !== "streams" || was.reports !== now.reports) this.#reportedMs = this.#ports.clock.steadyMs();
-      if (was.kind === "streams" && isSame(was.streams, now.streams)) return;
+      if (was.kind === "streams") {
+        // Between two connections to it relay may have been out of reach.
+        if (was.connects !== now.connects) this.#stopAll(() => true);
+        else if (was.reports !== now.reports) this.#believe(now.streams);
+        if (isSame(was.streams, now.streams) && was.unaskable === now.unaskable) return;
+      }
+      if (now.unaskable > 0 && (was.kind !== "streams" || was.unaskable !== now.unaskable)) {
+        this.#ports.log.warn(`${now.unaskable} required streams cannot be listened to: relay takes no such names`);
+      }
       this.#plan.set(now.streams.keys(), this.#ports.clock.steadyMs());
       this.#stopAll((topic, { connected }) => now.streams.get(topic) !== connected);
     } else {
       if (was.kind === now.kind) return;
       this.#stopAll(() => true);
-      if (now.kind === "none") this.#plan.clear(this.#ports.clock.steadyMs());
+      if (now.kind === "none") {
+        this.#plan.clear(this.#ports.clock.steadyMs());
+        this.#ports.unfound();
+      }
     }
     this.#become();
     this.#nap.abort();
@@ -146,14 +175,34 @@ class Listening implements Prober {
 
   #heard(topic: string, connected: string, probed: Probed): ProbeEnd {
     if (probed.kind === "failed") return this.#failed(probed.trouble.message);
-    // Relay itself may have been stuck, or out of reach: only a report that came meanwhile shows that it was not.
-    if (probed.kind === "silent" && this.#reportedMs <= probed.openMs) return "nothing";
-    const { clock } = this.#ports, atMs = clock.nowMs(), heard = probed.kind === "heard";
-    this.#counts = { ...this.#counts, [probed.kind]: this.#counts[probed.kind] + 1 };
-    if (heard) this.#told = { ...this.#toldByNow(), lastSuccessMs: atMs };
-    const sinceMs = probed.kind === "heard" ? atMs : atMs - (clock.steadyMs() - probed.openMs);
-    this.#ports.found(topic, { connected, heard, atMs, sinceMs });
+    const { clock } = this.#ports;
+    if (probed.kind === "silent") {
+      // A report that came meanwhile shows that relay was not stuck for all of it, and the next one that it still is not.
+      if (this.#reportedMs <= probed.openMs) return "nothing";
+      this.#silences.set(topic, { connected, openMs: probed.openMs, endMs: clock.steadyMs() });
+    } else {
+      const atMs = clock.nowMs();
+      this.#silences.delete(topic);
+      this.#told = { ...this.#toldByNow(), lastSuccessMs: atMs };
+      this.#tell(topic, { connected, heard: true, atMs, sinceMs: atMs });
+    }
     return "worked";
+  }
+
+  /** Relay has reported since they were silent, by the connection that it had: so it was they. */
+  #believe(streams: ReadonlyMap<string, string>): void {
+    const { clock } = this.#ports, offsetMs = clock.nowMs() - clock.steadyMs(), silences = [...this.#silences];
+    this.#silences.clear(); // before they are told of: that makes others look
+    for (const [topic, { connected, openMs, endMs }] of silences) {
+      if (streams.get(topic) !== connected) continue;
+      this.#tell(topic, { connected, heard: false, atMs: endMs + offsetMs, sinceMs: openMs + offsetMs });
+    }
+  }
+
+  #tell(topic: string, finding: Finding): void {
+    const result = finding.heard ? "heard" : "silent";
+    this.#counts = { ...this.#counts, [result]: this.#counts[result] + 1 };
+    this.#ports.found(topic, finding);
   }
 
   #failed(words: string): ProbeEnd {
@@ -177,8 +226,9 @@ class Listening implements Prober {
     return this.#told = this.#times.byNow(this.#told);
   }
 
-  #stopAll(is: (topic: string, running: Running) => boolean): void {
+  #stopAll(is: (topic: string, of: { readonly connected: string }) => boolean): void {
     for (const [topic, running] of this.#running) if (is(topic, running)) running.stop.abort();
+    for (const [topic, silence] of this.#silences) if (is(topic, silence)) this.#silences.delete(topic);
   }
 }
 

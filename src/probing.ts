@@ -9,6 +9,8 @@ import { serviceUrls, type Settings } from "./settings.ts";
 import { SocketPool, startSocketWorker } from "./socket_pool.ts";
 import { streamClaims } from "./token.ts";
 
+// Each listening is an access and a socket: a stream is not asked for more often than that, however short the limit.
+const periodMsMin = 1_000;
 // What is left of a token's life when the longest listening is over.
 const spareMs = 60_000;
 
@@ -19,16 +21,18 @@ export function createStreamWatch(
   ports: Pick<ProberPorts, "clock" | "random" | "log">,
 ): Prober {
   const { PROBE_STREAMS: mode, HEALTH_LAST_ACTIVE: listenMs } = settings;
-  if (mode === "off") return noProber(ports.clock);
+  const unfound = () => monitor().probed(null);
+  if (mode === "off") return noProber({ ...ports, unfound });
   // A pool of its own: sockets that would not close must not cost the feeds theirs. Nothing is started before it is used.
-  const sockets = new SocketPool(ports.clock, startSocketWorker);
+  const sockets = new SocketPool(ports.clock, startSocketWorker, listenMs);
   const targetsOf = rememberedTargets(mode);
-  const prober = createProber(listenMs, {
+  const prober = createProber(Math.max(listenMs, periodMsMin), {
     ...ports,
     targets: () => targetsOf(monitor().telling),
     probe: (topic, signal) =>
       probeStream(streamRequest(topic, settings), listenMs, { clock: ports.clock, fetch, sockets }, signal),
-    found: (topic, finding) => monitor().probed(topic, finding),
+    found: (topic, finding) => monitor().probed({ topic, finding }),
+    unfound,
     changed: () => monitor().readersChanged(),
   });
   return {

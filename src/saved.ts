@@ -5,7 +5,7 @@
 import { type Experiment, type Lab, namedMs } from "./experiment.ts";
 import type { Verdict } from "./health.ts";
 import { indexed } from "./roster.ts";
-import { type Feed, lastSeen, type Left } from "./sighting.ts";
+import { type Feed, type Finding, lastSeen, type Left } from "./sighting.ts";
 import type { Saved, SavedExperiment, SavedVerdict } from "./store.ts";
 
 /** The experiment as it was judged at `nowMs`, to be kept; null for one that never was. */
@@ -53,19 +53,26 @@ export function restored(empty: Lab, saved: Saved): Lab {
 }
 
 function savedVerdict(feed: Feed, topic: string): SavedVerdict | null {
-  const verdict = feed.verdicts.get(topic);
-  return verdict === undefined ? null : { verdict, seenMs: lastSeen(feed, topic)?.seenMs ?? null };
+  const verdict = feed.verdicts.get(topic), found = feed.findings.get(topic);
+  if (verdict === undefined) return null;
+  const seenMs = lastSeen(feed, topic)?.seenMs ?? null;
+  return found?.heard === false ? { verdict, seenMs, silent: found.connected } : { verdict, seenMs };
 }
 
 function restoredFeed(feed: Feed, entries: readonly (readonly [string, SavedVerdict | null])[], nowMs: number): Feed {
   const left = new Map<string, Left>();
   const verdicts = new Map<string, Verdict>();
+  const findings = new Map<string, Finding>();
   for (const [topic, saved] of entries) {
     if (saved === null) continue;
     verdicts.set(topic, saved.verdict);
+    // Else each restart would put it back on book until it is listened to again.
+    if (saved.silent !== undefined) {
+      findings.set(topic, { connected: saved.silent, heard: false, atMs: nowMs, sinceMs: nowMs });
+    }
     // What was there when the last run was told of it may have been so until now. Its clock may have been ahead of this one.
     const verdict = saved.verdict, seenMs = saved.seenMs === null ? null : Math.min(saved.seenMs, nowMs);
     if (seenMs !== null) left.set(topic, { seenMs, namedMs: verdict === "missing" ? seenMs : nowMs, connection: null });
   }
-  return { ...feed, left, verdicts };
+  return { ...feed, left, verdicts, findings };
 }

@@ -23,7 +23,7 @@ export interface Feed {
   readonly verdicts: ReadonlyMap<string, Verdict>;
   /** How many of the newest reports in a row have contradicted the standing verdict. */
   readonly doubts: ReadonlyMap<string, number>;
-  /** What listening last found, of connections that the newest report has; nothing where nobody listens. */
+  /** What listening last found, of connections that the newest report has, of streams that are listened to. */
   readonly findings: ReadonlyMap<string, Finding>;
 }
 
@@ -79,6 +79,11 @@ export function withFinding(feed: Feed, topic: string, finding: Finding): Feed {
   const was = feed.findings.get(topic);
   const sinceMs = was?.heard === finding.heard ? was.sinceMs : finding.sinceMs;
   return { ...feed, findings: new Map(feed.findings).set(topic, { ...finding, sinceMs }) };
+}
+
+/** The feed with what was found of topics that `isListenedTo` holds for alone; of none where that is not said. */
+export function withoutFindings(feed: Feed, isListenedTo: (topic: string) => boolean = () => false): Feed {
+  return { ...feed, findings: filtered(feed.findings, isListenedTo) };
 }
 
 /** What of the findings holds for the connections of a report. */

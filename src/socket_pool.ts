@@ -81,13 +81,16 @@ interface Holder {
 export class SocketPool implements Sockets, Ears {
   readonly #clock: Clock;
   readonly #startWorker: () => SocketWorker;
+  readonly #retiredMsMax: number;
   readonly #holders = new Set<Holder>();
   #current: Holder | null = null;
   #dialled = 0;
 
-  constructor(clock: Clock, startWorker: () => SocketWorker) {
+  /** `listenMs`: how long somebody may want to listen; a Worker that is replaced lives so much longer. */
+  constructor(clock: Clock, startWorker: () => SocketWorker, listenMs = 0) {
     this.#clock = clock;
     this.#startWorker = startWorker;
+    this.#retiredMsMax = retiredMsMax + listenMs;
   }
 
   dial(url: string, dialect: FeedName, listener: SocketListener): Socket {
@@ -176,7 +179,11 @@ export class SocketPool implements Sockets, Ears {
     if (holder.isRetired) return;
     holder.isRetired = true;
     this.#current = null; // the next dial starts the new one
-    this.#after(retiredMsMax, holder.ended.signal, () => this.#end(holder, "what held the connection was replaced"));
+    this.#after(
+      this.#retiredMsMax,
+      holder.ended.signal,
+      () => this.#end(holder, "what held the connection was replaced"),
+    );
     for (const held of [...holder.sockets.values()].filter(isLive)) held.listener.retire?.();
     this.#endIfDone(holder);
   }

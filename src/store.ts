@@ -22,6 +22,8 @@ export interface SavedExperiment {
 
 export interface SavedVerdict {
   readonly verdict: Verdict;
+  /** Its connection, by when it connected, if listening to that had found it silent. */
+  readonly silent?: string | undefined;
   /** When a report last had it; null for never. */
   readonly seenMs: number | null;
 }

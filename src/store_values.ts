@@ -46,7 +46,11 @@ const eventSchema = z.object({
   lastedMs: timeSchema.nullable(),
 }).readonly();
 
-const verdictSchema = z.object({ verdict: z.enum(verdicts), seenMs: timeSchema.nullable() }).readonly();
+const verdictSchema = z.object({
+  verdict: z.enum(verdicts),
+  seenMs: timeSchema.nullable(),
+  silent: z.string().optional(),
+}).readonly();
 
 export const experimentSchema = z.object({
   name: text,

@@ -103,7 +103,10 @@ Deno.test("what listening found right after the clock was set has the time at wh
   const lab = await watching();
   lab.clock.step(dayMs / 24);
   const atMs = lab.clock.nowMs(), { connected } = connection("pend00-st-data");
-  lab.monitor.probed("pend00-st-data", { connected, heard: false, atMs, sinceMs: atMs - 10_000 });
+  lab.monitor.probed({
+    topic: "pend00-st-data",
+    finding: { connected, heard: false, atMs, sinceMs: atMs - 10_000 },
+  });
   const probe = lab.monitor.snapshot().experiments[0]?.streams[0]?.probe;
   assert.deepEqual([probe?.atMs, probe?.sinceMs], [atMs, atMs - 10_000]);
   await lab.end();

@@ -24,9 +24,16 @@ const parts: Record<string, (clock: FakeClock) => Promise<{ view(): View }>> = {
   "the store": (clock) => Promise.resolve(createRecorder(createMemoryStore(), { ...quiet, clock })),
   "listening": (clock) =>
     Promise.resolve(
-      createProber(10_000, { ...quiet, clock, targets: () => ({ kind: "away" }), probe: never, found() {} }),
+      createProber(10_000, {
+        ...quiet,
+        clock,
+        targets: () => ({ kind: "away" }),
+        probe: never,
+        found() {},
+        unfound() {},
+      }),
     ),
-  "listening that is off": (clock) => Promise.resolve(noProber(clock)),
+  "listening that is off": (clock) => Promise.resolve(noProber({ clock, unfound() {} })),
 };
 for (const [name, make] of Object.entries(parts)) {
   Deno.test(`since when ${name}: it goes with a clock that is set, and not with a stop`, async () => {

@@ -128,6 +128,41 @@ Deno.test("the first report after a start does not yet say that a silent stream 
   assert.deepEqual(bench.wishes, { "r-pend00": `U unhealthy ${video}` });
 });
 
+/** A run that goes on from what an earlier one kept of a stream that was silent. */
+function restarted(before: Bench): Bench {
+  const experiment = before.lab.experiments.get("pend00");
+  const saved = experiment && savedExperiment(experiment, before.lab, before.nowMs);
+  assert.ok(saved);
+  const lab = restored(emptyLab(startMs), { ...nothing, experiments: [saved] });
+  const bench = new Bench([], { startupMs: 60_000 }, withManifest(lab, pend(), startMs));
+  bench.jump(["pend00"]);
+  return bench;
+}
+
+Deno.test("a restart does not make a silent stream look well until it has been listened to again", () => {
+  const bench = restarted(silent());
+  for (let at = 0; at < 100; at += 5) {
+    bench.nowMs += 5_000;
+    bench.jump(["pend00"]);
+    assert.deepEqual(bench.relay(both), []);
+  }
+  assert.deepEqual(bench.wishes, { "r-pend00": `U unhealthy ${video}` });
+});
+
+Deno.test("but a stream that has connected anew meanwhile may be well", () => {
+  const bench = restarted(silent());
+  bench.nowMs += 60_000;
+  bench.jump(["pend00"]);
+  assert.deepEqual(bench.relay(both, 5_000, anew), ["pend00: ok"]);
+});
+
+Deno.test("what was found of a stream that book no longer requires is forgotten, since nobody listens to it", () => {
+  const bench = silent();
+  bench.lab = withManifest(bench.lab, [resource("pend00", ["st-data"])], bench.nowMs);
+  bench.nowMs += 5_000;
+  assert.deepEqual(bench.relay(both), ["pend00: ok"]);
+});
+
 Deno.test("listening again to what is as it was changes when, and not since when", () => {
   const bench = silent();
   const [first] = bench.lab.relay.findings.values();

@@ -9,8 +9,9 @@ import { Bench, resource, rules, type Sending, startMs } from "./fixtures/bench.
 const trouble = { kind: "unreachable", message: "the connection ended" } as const;
 const connected = "2026-11-22T07:00:00Z";
 const none: ProbeTargets = { kind: "none" }, away: ProbeTargets = { kind: "away" };
-const streams = (...topics: string[]): ProbeTargets => {
-  return { kind: "streams", streams: new Map(topics.map((topic) => [topic, connected])), reports: 1 };
+const streams = (...topics: string[]): ProbeTargets & { kind: "streams" } => {
+  const each = new Map(topics.map((topic) => [topic, connected]));
+  return { kind: "streams", streams: each, reports: 1, connects: 0, unaskable: 0 };
 };
 
 interface Case {
@@ -37,7 +38,7 @@ const cases: Record<string, Case> = {
   "one that relay could mistake for another is not": {
     sends: { ...unmeasured, "pend00-st-a b": "unmeasured" },
     required: ["st-data", "st-a b"],
-    want: streams("pend00-st-data"),
+    want: { ...streams("pend00-st-data"), unaskable: 1 },
   },
   "with statistics none is": { sends: { "pend00-st-data": 0, "pend00-st-video": 0 }, want: none },
   "nor where only some have them": { sends: { ...unmeasured, "pend00-st-data": 0 }, want: none },
@@ -55,7 +56,11 @@ const cases: Record<string, Case> = {
     afterMs: 9_999,
     want: streams("pend00-st-data", "pend00-st-video"),
   },
-  "when its connection has just gone none is": { sends: unmeasured, isTroubled: true, want: away },
+  "trouble such as a bad frame, or a renewal that fails, is none of theirs": {
+    sends: unmeasured,
+    isTroubled: true,
+    want: streams("pend00-st-data", "pend00-st-video"),
+  },
 };
 for (const [name, has] of Object.entries(cases)) {
   Deno.test(`probeTargets: ${name}`, () => {
@@ -108,7 +113,8 @@ Deno.test("what to listen to is made anew when relay reports, book lists, or rel
   bench.relay(unmeasured);
   assert.notEqual(targetsOf(telling()), first);
   assert.equal(targetsOf(telling({ jump: "live", relay: "late" })).kind, "away");
-  assert.equal(targetsOf({ ...telling(), relay: afterNews(relay, { kind: "trouble", trouble }) }).kind, "away");
+  const renewed = targetsOf({ ...telling(), relay: afterNews(relay, { kind: "connected", tokenExpiresMs: startMs }) });
+  assert.equal(renewed.kind === "streams" && renewed.connects, 1);
   bench.lab = withManifest(bench.lab, [], bench.nowMs);
   assert.equal(targetsOf(telling()).kind, "none");
 });

@@ -19,36 +19,49 @@ interface Bench {
   /** What a stream says; `hang`: nothing, until it is called off. */
   readonly says: Map<string, Probed["kind"] | "hang" | "broken">;
   targets: ProbeTargets;
+  unaskable: number;
   /** Relay reports; with other streams, or the same. */
   report(streams?: Readonly<Record<string, string>>): void;
+  /** From now on by another connection. */
+  reconnect(): void;
   away(): void;
 }
 
 async function playing(play: (bench: Bench) => Promise<void>): Promise<void> {
   const clock = new FakeClock(), told: string[] = [], found: Finding[] = [], says: Bench["says"] = new Map();
-  let reports = 0;
+  let reports = 0, connects = 1;
   const bench: Bench = {
     clock,
     told,
     found,
     says,
     targets: { kind: "away" },
+    unaskable: 0,
     prober: createProber(periodMs, {
       clock,
       random: () => 0.5,
-      log: { trace() {}, debug() {}, info: (words) => told.push(`log ${words}`), warn() {}, error() {}, always() {} },
+      log: {
+        trace() {},
+        debug() {},
+        info: (words) => told.push(`log ${words}`),
+        warn: (words) => told.push(`warn ${words}`),
+        error() {},
+        always() {},
+      },
       targets: () => bench.targets,
       probe: (topic, signal) => listen(topic, signal),
       found: (topic, finding) => {
         found.push(finding);
         told.push(`${topic} ${finding.heard ? "heard" : "silent"}`);
       },
+      unfound: () => told.push("nothing holds"),
       changed() {},
     }),
+    reconnect: () => connects++,
     report(streams) {
       const was = bench.targets.kind === "streams" ? bench.targets.streams : new Map<string, string>();
       const now = streams === undefined ? was : new Map(Object.entries(streams));
-      bench.targets = { kind: "streams", streams: now, reports: ++reports };
+      bench.targets = { kind: "streams", streams: now, reports: ++reports, connects, unaskable: bench.unaskable };
       bench.prober.look();
     },
     away() {
@@ -94,12 +107,12 @@ Deno.test("each stream is listened to in turn, and what is heard is told with it
   });
 });
 
-Deno.test("silence is told when the whole time is over, with when listening began", async () => {
+Deno.test("silence is told with relay's next report after the whole time, with when listening began and ended", async () => {
   await playing(async (bench) => {
     bench.says.set(data, "silent");
     bench.report({ [data]: "noon" });
-    await pass(bench, 10_000);
-    assert.deepEqual(bench.told.slice(0, 2), [`listen ${data}`, `${data} silent`]);
+    await pass(bench, 15_000);
+    assert.deepEqual(bench.told, [`listen ${data}`, `listen ${data}`, `${data} silent`]);
     const [finding] = bench.found;
     assert.equal(finding && finding.atMs - finding.sinceMs, periodMs);
     assert.equal(bench.prober.view().silent, 1);
@@ -113,7 +126,7 @@ Deno.test("a silent stream is listened to again and again, and told of when it i
     await pass(bench, 19_000);
     bench.says.set(data, "heard");
     await pass(bench, 20_000);
-    assert.deepEqual(bench.found.map(({ heard }) => heard), [false, false, true, true]);
+    assert.deepEqual(bench.found.map(({ heard }) => heard), [false, true, true]);
   });
 });
 
@@ -127,6 +140,34 @@ Deno.test("silence while relay did not report either says nothing: it may be rel
     assert.equal(bench.prober.view().silent, 0);
     await pass(bench, 15_000);
     assert.deepEqual(bench.found.map(({ heard }) => heard), [false]);
+  });
+});
+
+Deno.test("silence that relay's next report does not follow says nothing: it may be relay that has gone", async () => {
+  await playing(async (bench) => {
+    bench.says.set(data, "silent");
+    bench.report({ [data]: "noon" });
+    await bench.clock.advance(1_000);
+    bench.report();
+    await bench.clock.advance(9_500);
+    assert.deepEqual(bench.found, []);
+    bench.away();
+    bench.report({ [data]: "noon" });
+    assert.deepEqual(bench.found, []);
+  });
+});
+
+Deno.test("nor does silence, or what is under way, when relay's next report comes by another connection", async () => {
+  await playing(async (bench) => {
+    bench.says.set(data, "silent").set(video, "hang");
+    bench.report({ [data]: "noon", [video]: "noon" });
+    await pass(bench, 9_000);
+    await bench.clock.advance(1_500);
+    bench.reconnect();
+    bench.report();
+    await bench.clock.advance(0);
+    assert.deepEqual(bench.found, []);
+    assert.ok(bench.told.includes(`${video} called off`));
   });
 });
 
@@ -166,7 +207,7 @@ Deno.test("when relay gives statistics nothing is listened to any more", async (
     bench.targets = { kind: "none" };
     bench.prober.look();
     await bench.clock.advance(60_000);
-    assert.deepEqual(bench.told, [`listen ${data}`, `${data} called off`]);
+    assert.deepEqual(bench.told, [`listen ${data}`, "nothing holds", `${data} called off`]);
     const { state, streams } = bench.prober.view();
     assert.deepEqual([state, streams], ["idle", 0]);
   });
@@ -203,6 +244,19 @@ Deno.test("while relay is away it is not known whether listening would still fai
   });
 });
 
+Deno.test("that some streams cannot be asked for is said once, and again when they are more or fewer", async () => {
+  await playing(async (bench) => {
+    const warned = () => bench.told.filter((each) => each.startsWith("warn "));
+    bench.unaskable = 2;
+    bench.report({ [data]: "noon" });
+    await pass(bench, 30_000);
+    assert.deepEqual(warned(), ["warn 2 required streams cannot be listened to: relay takes no such names"]);
+    bench.unaskable = 1;
+    await pass(bench, 10_000);
+    assert.equal(warned().length, 2);
+  });
+});
+
 Deno.test("a fault of our own is a failure of listening, and ends nothing", async () => {
   await playing(async (bench) => {
     bench.says.set(data, "broken");
@@ -228,12 +282,14 @@ Deno.test("a stop ends what is under way at once", async () => {
 Deno.test("with PROBE_STREAMS=off it is off, and runs until it is stopped", async () => {
   const stop = new AbortController();
   let hasEnded = false;
-  const prober = noProber(new FakeClock(1_000));
+  let forgotten = 0;
+  const prober = noProber({ clock: new FakeClock(1_000), unfound: () => forgotten++ });
   const running = prober.run(stop.signal).then(() => hasEnded = true);
   prober.look();
   await Promise.resolve();
   const { state, sinceMs } = prober.view();
   assert.deepEqual([state, sinceMs, hasEnded], ["off", 1_000, false]);
+  assert.equal(forgotten, 1); // what an earlier run found holds no longer
   stop.abort();
   await running;
 });

@@ -32,9 +32,9 @@ class FakeWorkers {
   }
 }
 
-function bench() {
+function bench(listenMs?: number) {
   const clock = new FakeClock(), workers = new FakeWorkers(), told: string[] = [];
-  const pool = new SocketPool(clock, workers.start);
+  const pool = new SocketPool(clock, workers.start, listenMs);
   const listener = (name: string): SocketListener => ({
     open: () => told.push(`${name} open`),
     report: (decoded) => told.push(`${name} report of ${decoded.entries}`),
@@ -169,6 +169,19 @@ Deno.test("a worker that is replaced is ended after a minute, whoever lives in i
   assert.deepEqual(all.workers.ended, [0]);
   assert.equal(all.told.at(-1), "old closed: what held the connection was replaced");
   assert.equal(all.clock.waiting, 0);
+});
+
+Deno.test("whoever listens for two minutes is not cut short by a worker that is replaced", async () => {
+  const all = bench(120_000);
+  all.dial("old");
+  all.workers.tell(0, { id: 1, kind: "open" });
+  await withNineStuck(all, 1);
+
+  await all.clock.advance(179_999);
+  assert.deepEqual(all.workers.ended, []);
+  await all.clock.advance(1);
+
+  assert.deepEqual([all.workers.ended, all.clock.waiting], [[0], 0]);
 });
 
 Deno.test("a worker that breaks ends its sockets but not the program, and the next dial starts another", () => {
