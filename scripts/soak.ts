@@ -88,7 +88,7 @@ async function soakIt(soak: Soak, options: SoakOptions, { world, program, told }
   const load = Promise.all([
     playDay({ experiments: names, post: world.post, random }, { clock, speed, haste }, signal),
     crowdIn({ clock, port: program.port, speed, random }, signal),
-    each(dayMs / 24 / speed, signal, () => program.rotateLog()),
+    each(dayMs / 24 / speed / haste, signal, () => program.rotateLog()),
     each(options.sampleEveryMs, signal, async () => void soak.samples.push(await program.sample())),
     each(writeEveryMs, signal, () => writeReport(soak, options.out)),
   ]);
