@@ -21,8 +21,11 @@ export type Delivery =
   | { readonly kind: "taken"; readonly answer: string; readonly rejected: readonly string[] }
   /** Not taken for now. `afterMs`: how long the other side asked not to be tried again, where it did. */
   | { readonly kind: "deferred"; readonly why: string; readonly afterMs?: number }
-  /** Not taken, and asking the same again is unlikely to help. */
-  | { readonly kind: "refused"; readonly why: string }
+  /**
+   * Not taken, and asking the same again is unlikely to help. `ofMessage`: the other side has come to this very message and
+   * refused it, so it has not got it; else it, or what is before it, has not looked at it, and may have it from before.
+   */
+  | { readonly kind: "refused"; readonly why: string; readonly ofMessage?: true }
   /** The whole message went out, and nothing is known of it: it may have been taken. */
   | { readonly kind: "in-doubt"; readonly why: string };
 

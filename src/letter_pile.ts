@@ -4,6 +4,7 @@
  * store, where each is replaced by its id, tells of every news once, whenever the process is killed.
  */
 import type { Letter } from "./alert.ts";
+import type { Failure } from "./delivery.ts";
 import { type Beginning, isEmpty, joined, newLetter, type News } from "./letter.ts";
 
 export type FrozenLetter = Letter & { readonly frozen: string };
@@ -62,13 +63,15 @@ export class LetterPile {
 
   /**
    * After a try that failed: the letter thawed, so that it is made anew and news can join it. Null where it stays as it was,
-   * since it was never frozen, or since the other side may have it. One that refuses it says that it has not; should it have
-   * it all the same, other words under the same id could be taken for a repeat and thrown away: so it gets a new one.
+   * since it was never frozen, or since the other side may have it. One that refuses this very message says that it has not;
+   * should it have it all the same, other words under the same id could be taken for a repeat and thrown away: so it gets a
+   * new one. Who refuses us before it comes to that, for a wrong password or being a proxy, says nothing of it.
    */
-  thaw(letter: Letter, failure: "deferred" | "refused" | "in-doubt", newId: () => string): Letter | null {
-    if (failure === "in-doubt") this.#inDoubt.add(letter.id);
+  thaw(letter: Letter, failure: Failure, newId: () => string): Letter | null {
+    if (failure.kind === "in-doubt") this.#inDoubt.add(letter.id);
     const wasInDoubt = this.#inDoubt.has(letter.id);
-    if (letter.frozen === null || (wasInDoubt && failure !== "refused")) return null;
+    const isKnownMissing = failure.kind === "refused" && failure.ofMessage === true;
+    if (letter.frozen === null || (wasInDoubt && !isKnownMissing)) return null;
     this.#inDoubt.delete(letter.id);
     const thawed = { ...letter, id: wasInDoubt ? newId() : letter.id, frozen: null };
     this.#letters = this.#letters.map((each) => each.id === letter.id ? thawed : each);

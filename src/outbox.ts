@@ -198,7 +198,7 @@ class LetterOutbox implements Outbox {
     const { clock, random, record, newId } = this.#ports;
     this.#pace.failed(failure, random(), clock.steadyMs());
     this.#listener.failed(letter, failure, this.#pace.failures);
-    const thawed = this.#pile.thaw(letter, failure.kind, newId);
+    const thawed = this.#pile.thaw(letter, failure, newId);
     this.#tell({ failed: this.#view.failed + 1, lastError: failure.why });
     if (thawed === null) return;
     const replaced = thawed.id === letter.id ? [] : [{ kind: "letter-dropped", id: letter.id } as const];

@@ -18,15 +18,20 @@ export interface Conversation {
   readonly stopped: boolean;
 }
 
-/** What is known of a mail after `error` ended the conversation: a 4xx, or no conversation, defers it, a 5xx refuses it. */
+/**
+ * What is known of a mail after `error` ended the conversation: a 4xx, or no conversation, defers it, a 5xx refuses it. Only
+ * one that answers the message itself, or its size, says that the server has not got it from before.
+ */
 export function deliveryAfter(error: unknown, talk: Conversation): Delivery {
   const answer = answerOf(error, talk);
   const words = wordsOf(error, talk);
   if (talk.handedOver && answer === null) {
     return { kind: "in-doubt", why: `Cannot know whether ${talk.server} took the mail: ${words}` };
   }
-  const isRefused = (answer !== null && answer.code >= 500) || isTooLarge(error);
-  return { kind: isRefused ? "refused" : "deferred", why: `Cannot send mail through ${talk.server}: ${words}` };
+  const why = `Cannot send mail through ${talk.server}: ${words}`;
+  if (isTooLarge(error, answer?.code)) return { kind: "refused", why, ofMessage: true };
+  if (answer === null || answer.code < 500) return { kind: "deferred", why };
+  return fieldsOf(error).command === "DATA" ? { kind: "refused", why, ofMessage: true } : { kind: "refused", why };
 }
 
 /** What `error` means where no mail was under way. */
@@ -99,10 +104,10 @@ const unknownIssuer = /UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)|SELF_SIGNED|CERT_UNTRU
 const howToTrust = "name its authority in STATUS_EMAIL_CA_FILE, or trust this machine's with " +
   "DENO_TLS_CA_STORE=mozilla,system, or one more with DENO_CERT";
 
-/** Nodemailer looks at the server's own limit (SIZE) before it asks. */
-function isTooLarge(error: unknown): boolean {
+/** Nodemailer looks at the server's own limit (SIZE) before it asks; a server may say so itself, by 552 (RFC 1870). */
+function isTooLarge(error: unknown, answered: number | undefined): boolean {
   const { code, command } = fieldsOf(error);
-  return code === "EMESSAGE" && command === "MAIL FROM";
+  return command === "MAIL FROM" && (code === "EMESSAGE" || answered === 552);
 }
 
 function fieldsOf(error: unknown): NodemailerError {

@@ -45,7 +45,7 @@ export function createWebhook(options: WebhookOptions, ports: WebhookPorts): Web
     host: url.host,
     async deliver(message, signal) {
       const key = keyOf(message);
-      if (key === null) return { kind: "refused", why: "Cannot tell the webhook: the message that was kept has no id" };
+      if (key === null) return withoutId;
       const body = new TextEncoder().encode(message);
       const headers = {
         // Messages are rare, and a connection that was kept may be gone unseen: then nobody knows whether it arrived.
@@ -77,7 +77,8 @@ export function signature(body: Uint8Array, secret: Secret): string {
 /**
  * What an answer's status says of the message. Taken: any 2xx. Deferred: a no that is meant for now (a 409 too: the same
  * message is still being worked at). In doubt: a server that failed, or a proxy that lost it (another 5xx), may have taken
- * it before. Refused: all else, redirects included.
+ * it before. Refused: all else, redirects included; never for good of this very message, since a proxy's no looks the same
+ * as the receiver's, and says nothing of what came before.
  */
 export function deliveryKind(status: number): Delivery["kind"] {
   if (status >= 200 && status <= 299) return "taken";
@@ -93,6 +94,11 @@ export function retryAfterMs(header: string | null, nowMs: number): number {
   return Number.isNaN(atMs) ? 0 : Math.max(atMs - nowMs, 0);
 }
 
+const withoutId: Delivery = {
+  kind: "refused",
+  why: "Cannot tell the webhook: the message that was kept has no id",
+  ofMessage: true,
+};
 const messageSchema = z.object({ id: z.uuid() });
 
 /** A message carries its key, so that whatever repeats it repeats that too. */

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Delivery } from "../src/delivery.ts";
 import { FakeClock } from "./fixtures/clock.ts";
-import { deferred, inDoubt, Kept, MailDesk, refused, taken } from "./fixtures/mail_desk.ts";
+import { deferred, inDoubt, Kept, MailDesk, refused, taken, turnedAway } from "./fixtures/mail_desk.ts";
 import { event } from "./fixtures/letters.ts";
 
 type Deed =
@@ -18,7 +18,7 @@ type Deed =
   | { readonly kind: "answer"; readonly answer: Answer };
 
 /** What the server does with the next mail. `taken, unsaid`: it takes it, and the answer is lost. */
-type Answer = "taken" | "deferred" | "refused" | "lost" | "taken, unsaid" | "hang" | "taken, then hang";
+type Answer = "taken" | "deferred" | "refused" | "turned away" | "lost" | "taken, unsaid" | "hang" | "taken, then hang";
 
 const deed: fc.Arbitrary<Deed> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("news"), count: fc.integer({ min: 1, max: 3 }) }) },
@@ -29,7 +29,16 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
     weight: 4,
     arbitrary: fc.record({
       kind: fc.constant("answer"),
-      answer: fc.constantFrom("taken", "deferred", "refused", "lost", "taken, unsaid", "hang", "taken, then hang"),
+      answer: fc.constantFrom(
+        "taken",
+        "deferred",
+        "refused",
+        "turned away",
+        "lost",
+        "taken, unsaid",
+        "hang",
+        "taken, then hang",
+      ),
     }),
   },
 );
@@ -38,6 +47,7 @@ const said: Record<Answer, Delivery | "hang"> = {
   "taken": taken,
   "deferred": deferred,
   "refused": refused,
+  "turned away": turnedAway,
   "lost": inDoubt,
   "taken, unsaid": inDoubt,
   "hang": "hang",

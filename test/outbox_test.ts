@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { FakeClock } from "./fixtures/clock.ts";
-import { deferred, inDoubt, Kept, MailDesk, refused, taken } from "./fixtures/mail_desk.ts";
+import { deferred, inDoubt, Kept, MailDesk, refused, taken, turnedAway } from "./fixtures/mail_desk.ts";
 import { alert, event, letter } from "./fixtures/letters.ts";
 
 const minuteMs = 60_000;
@@ -213,6 +213,38 @@ Deno.test("a mail in doubt that is then refused is made anew, with what is new, 
   await desk.passes(5 * minuteMs);
   assert.deepEqual(desk.got, ["m1: a", "m1: a", "m3: a b"]);
   assert.deepEqual([...desk.kept.letters.keys()], []);
+});
+
+Deno.test("a mail in doubt whose login is then refused stays as it is, is tried every 5 min, and has what is new behind it", async () => {
+  const desk = await MailDesk.open();
+  desk.answers = [inDoubt, turnedAway, turnedAway];
+  await desk.news("a");
+  await desk.passes(6 * minuteMs);
+  assert.deepEqual(desk.got, ["m1: a", "m1: a", "m1: a"]);
+  await desk.news("b");
+  assert.deepEqual(desk.got.slice(3), ["m1: a", "m2: b"]);
+  assert.deepEqual([...desk.kept.letters.keys()], []);
+});
+
+Deno.test("so does one that was in flight when the process was killed, and is made anew once it is refused itself", async () => {
+  const desk = await MailDesk.open();
+  desk.answers = ["hang"];
+  await desk.news("a");
+  const next = new MailDesk({}, desk.clock, desk.left());
+  next.answers = [turnedAway, refused];
+  await next.run();
+  assert.equal(next.kept.letters.get("m1")?.frozen, "m1: a");
+  await next.news("b");
+  await next.passes(5 * minuteMs);
+  assert.deepEqual(next.got, ["m1: a", "m1: a", "m3: a b"]);
+});
+
+Deno.test("a mail whose login is refused, and that nobody can have, is made anew with what is new", async () => {
+  const desk = await MailDesk.open();
+  desk.answers = [turnedAway];
+  await desk.news("a");
+  await desk.news("b");
+  assert.deepEqual(desk.got, ["m1: a", "m1: a b"]);
 });
 
 Deno.test("a mail that is refused after a kill, in flight as it was, is kept under its new id alone", async () => {

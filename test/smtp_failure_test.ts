@@ -44,6 +44,7 @@ const cannot = "Cannot send mail through 127.0.0.1:PORT: ";
 const unknown = "Cannot know whether 127.0.0.1:PORT took the mail: ";
 const deferred = (why: string): Delivery => ({ kind: "deferred", why: cannot + why });
 const refused = (why: string): Delivery => ({ kind: "refused", why: cannot + why });
+const refusedItself = (why: string): Delivery => ({ kind: "refused", why: cannot + why, ofMessage: true });
 const inDoubt = (why: string): Delivery => ({ kind: "in-doubt", why: unknown + why });
 const taken = (rejected: readonly string[] = []): Delivery => ({ kind: "taken", answer: "250 queued as 1", rejected });
 
@@ -56,6 +57,10 @@ const stages: Record<string, [script: Script, want: Delivery]> = {
   "EHLO refused for now is deferred": [{ ehlo: "421 too busy" }, deferred('it answered 421 "too busy"')],
   "closed at EHLO is deferred": [{ ehlo: "drop" }, deferred("it closed the connection")],
   "a refused sender is refused": [{ mail: "550 who are you" }, refused('it answered 550 "who are you" to the sender')],
+  "a message that is too large for the server is refused as such": [
+    { mail: "552 too large" },
+    refusedItself('it answered 552 "too large" to the sender'),
+  ],
   "a sender refused for now is deferred": [{ mail: "450 later" }, deferred('it answered 450 "later" to the sender')],
   "closed at MAIL is deferred": [{ mail: "drop" }, deferred("it closed the connection")],
   "all recipients refused is refused": [
@@ -72,13 +77,13 @@ const stages: Record<string, [script: Script, want: Delivery]> = {
   ],
   "closed at RCPT is deferred": [{ rcpt: { "alpha@a.org": "drop" } }, deferred("it closed the connection")],
   "451 to DATA is deferred": [{ data: "451 disk trouble" }, deferred('it answered 451 "disk trouble"')],
-  "552 to DATA is refused": [{ data: "552 mailbox full" }, refused('it answered 552 "mailbox full"')],
+  "552 to DATA is refused": [{ data: "552 mailbox full" }, refusedItself('it answered 552 "mailbox full"')],
   "closed at DATA is deferred": [{ data: "drop" }, deferred("it closed the connection")],
   "451 after the message is deferred": [{ message: "451 scanner down" }, deferred('it answered 451 "scanner down"')],
   "421 after the message is deferred": [{ message: "421 going down" }, deferred('it answered 421 "going down"')],
   "554 after the message is refused": [
     { message: "554 looks like spam" },
-    refused('it answered 554 "looks like spam"'),
+    refusedItself('it answered 554 "looks like spam"'),
   ],
   "closed after the message is in doubt": [{ message: "drop" }, inDoubt("it closed the connection")],
   "nonsense after the message is in doubt": [{ message: "354 what else" }, inDoubt("Message failed: 354 what else")],
@@ -202,7 +207,7 @@ Deno.test("deliver: TLS to a server that speaks none defers the mail", async () 
 
 Deno.test("deliver: a message larger than the server takes is refused before it is sent", async () => {
   const delivery = await deliver({ extensions: ["SIZE 10"] });
-  assert.deepEqual(delivery, refused("Message size larger than allowed 10"));
+  assert.deepEqual(delivery, refusedItself("Message size larger than allowed 10"));
 });
 
 Deno.test("deliver: a message of which the server read only a part has not arrived", async () => {
