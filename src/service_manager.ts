@@ -64,6 +64,7 @@ export async function runServiceManager(
   const everyMs = Math.min(request.watchdogMs === null ? Infinity : request.watchdogMs / 2, tellEveryMsMax);
   let hung: string | null = null;
   while (!signal.aborted) {
+    await teller.ready();
     const hangs = hanging();
     if (hangs !== null && hung === null) {
       log.error(`the service manager is not told that the program is alive: ${hangs}`);
@@ -89,11 +90,18 @@ class Teller {
     this.#ports = ports;
   }
 
-  /** `isAlive`: what the watchdog wants to hear. `words` are told only where they are others than before. */
-  tell({ isAlive, words }: { isAlive: boolean; words: string }): Promise<void> {
-    return this.#try(async (channel) => {
-      if (!this.#isReady) await channel.send("READY=1");
+  async ready(): Promise<void> {
+    if (this.#isReady) return;
+    await this.#try(async (channel) => {
+      await channel.send("READY=1");
       this.#isReady = true;
+    });
+  }
+
+  /** `isAlive`: what the watchdog wants to hear. `words` are told only where they are others than before. */
+  async tell({ isAlive, words }: { isAlive: boolean; words: string }): Promise<void> {
+    if (!this.#isReady) return; // it comes first
+    await this.#try(async (channel) => {
       if (isAlive) await channel.send("WATCHDOG=1");
       if (words !== this.#words) await channel.send(`STATUS=${words}`);
       this.#words = words;
