@@ -34,6 +34,20 @@ interface Heartbeat {
   readonly heartbeat: { readonly state: string; readonly last_error: string | null; readonly sent: number };
 }
 
+/** Stops the program for `ms` after all that was under way has come in, and says how much of it there is then. */
+async function stopped(station: Station, ms: number, count: () => number): Promise<number> {
+  station.signal("SIGSTOP");
+  let seen = -1, sinceMs = 0;
+  await station.until(() => {
+    if (count() !== seen) [seen, sinceMs] = [count(), performance.now()];
+    return performance.now() - sinceMs >= 500;
+  }, "what was under way to come in");
+  const fromMs = performance.now();
+  await station.until(() => performance.now() - fromMs >= ms, "time to pass that the program does not see");
+  assert.equal(count(), seen, "a stopped program tells nothing");
+  return seen;
+}
+
 const heartbeat = async (station: Station) => (await station.json<Heartbeat>("/api/v1/status")).heartbeat;
 
 Deno.test("the dead man's switch is asked for while all is alive, withheld while a feed is lost, and then asked for again", async () => {
@@ -71,14 +85,13 @@ Deno.test("after it was stopped for a while the program asks the dead man's swit
   await using lifeline = new DeadMansSwitch();
   await using station = await Station.watching({ env: { ...lifeline.env, STATUS_HEARTBEAT_EVERY: "500ms" } });
   await station.until(() => lifeline.paths.length >= 1, "the switch to be asked for");
-  station.signal("SIGSTOP");
-  const before = lifeline.paths.length;
-  await new Promise((resolve) => setTimeout(resolve, 2_500)); // time that the program does not see
-  assert.ok(lifeline.paths.length <= before + 1, "a stopped program asks for nothing");
+  const before = await stopped(station, 3_000, () => lifeline.paths.length);
   const continuedMs = performance.now();
   station.signal("SIGCONT");
-  await station.until(() => lifeline.paths.length >= before + 3, "it to go on");
-  assert.ok(performance.now() - continuedMs >= 900, "three at once are a storm");
+  await station.until(() => lifeline.paths.length >= before + 5, "it to go on");
+  // Two may come at once: one that was under way, and, as up to 500 ms of the stop count as passed, the next. From then on
+  // there are 500 ms before each. A busy machine makes it only later; a timer may be a little early.
+  assert.ok(performance.now() - continuedMs >= 1_400, "five at once are a storm");
 });
 
 Deno.test("check says which dead man's switch is set, and asks for it with --send alone", async () => {
@@ -133,10 +146,7 @@ Deno.test("a service manager is told that the program is ready, alive and stops;
     "a line of what is seen",
   );
 
-  station.signal("SIGSTOP");
-  const before = manager.told.length;
-  await new Promise((resolve) => setTimeout(resolve, 1_000)); // more than twice what the watchdog allows
-  assert.ok(manager.told.length <= before + 2, "what was under way at most");
+  await stopped(station, 1_000, () => manager.told.length); // more than twice what the watchdog allows
   station.signal("SIGCONT");
   const lives = manager.count("WATCHDOG=1");
   await station.until(() => manager.count("WATCHDOG=1") > lives, "it to live again");
