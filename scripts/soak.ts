@@ -1,7 +1,7 @@
 /**
  * Does the program hold out? `deno task soak --day` plays a day of a busy laboratory in half an hour, `--hours N` as many real
  * hours; the real program as a process (from source, or the executable that PROGRAM names), watched from outside on Linux.
- * A table and JSON at `--out PATH`, written anew each minute; exits 1 if something grows, or is left over in the end.
+ * A table and JSON at `--out PATH`, written anew each minute; exits 1 if something grows, or is left over in the end, and 3 if it was too short to tell.
  */
 import { parseArgs } from "node:util";
 import { systemClock as clock } from "../src/wait.ts";
@@ -9,7 +9,7 @@ import { crowdIn } from "./soak_crowd.ts";
 import { playDay } from "./soak_day.ts";
 import { leftOvers, type Sample } from "./soak_figures.ts";
 import { startReceiver } from "./soak_receiver.ts";
-import { isGood, markdown, type Soak, writeReport } from "./soak_report.ts";
+import { markdown, outcomeOf, type Soak, writeReport } from "./soak_report.ts";
 import { SoakProgram, type SoakWorld, startSoakWorld } from "./soak_watch.ts";
 import { print, toldToEnd } from "./world_process.ts";
 
@@ -235,5 +235,5 @@ if (import.meta.main) {
   }
   const soak = await runSoak(options, toldToEnd());
   print(Deno.stdout, markdown(soak));
-  Deno.exit(isGood(soak) ? 0 : 1);
+  Deno.exit({ good: 0, bad: 1, unclear: 3 }[outcomeOf(soak)]);
 }

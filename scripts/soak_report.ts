@@ -26,18 +26,28 @@ export interface Soak {
   failure: string | null;
 }
 
-/** True when nothing grows, nothing is left over, and the program went on to the end that it was told to make. */
-export function isGood({ samples, dayMs, end, failure }: Soak): boolean {
-  if (end === null || failure !== null) return false;
-  return end.leftOvers.length === 0 && end.exit.code === 0 &&
-    findingsOf(samples, dayMs).every(({ verdict }) => verdict !== "grows");
+/** `unclear`: nothing was seen to be wrong, but the run was too short or too noisy to say that all of it is flat. */
+export type Outcome = "good" | "unclear" | "bad";
+
+// Of what is asked for at each sample: a machine that is busy may miss one or two.
+const unansweredShareMax = 0.01;
+const exitMsMax = 5_000;
+
+/** Bad when something grows or is left over, when /healthz is not answered, or when the end was not as it has to be. */
+export function outcomeOf({ samples, dayMs, end, failure }: Soak): Outcome {
+  if (end === null || failure !== null) return "bad";
+  const verdicts = findingsOf(samples, dayMs).map(({ verdict }) => verdict);
+  const unanswered = samples.filter(({ healthzMs }) => healthzMs === null).length;
+  const isBad = end.leftOvers.length > 0 || end.exit.code !== 0 || end.exit.tookMs > exitMsMax ||
+    unanswered > unansweredShareMax * samples.length || verdicts.includes("grows");
+  return isBad ? "bad" : verdicts.every((verdict) => verdict === "flat") ? "good" : "unclear";
 }
 
 /** Writes `PATH.json` and `PATH.md`, each whole or not at all. */
 export async function writeReport(soak: Soak, path: string): Promise<void> {
   const { startedMs, ...rest } = soak;
   const findings = findingsOf(soak.samples, soak.dayMs);
-  const json = { ...rest, started: new Date(startedMs).toISOString(), good: isGood(soak), figures, findings };
+  const json = { ...rest, started: new Date(startedMs).toISOString(), outcome: outcomeOf(soak), figures, findings };
   for (const [kind, text] of [["json", JSON.stringify(json)], ["md", markdown(soak)]] as const) {
     await Deno.writeTextFile(`${path}.${kind}.part`, text);
     await Deno.rename(`${path}.${kind}.part`, `${path}.${kind}`);
@@ -89,7 +99,12 @@ export function markdown(soak: Soak): string {
 
 function stateOf(soak: Soak): string {
   if (soak.end === null && soak.failure === null) return "it is still running";
-  return isGood(soak) ? "nothing grows, nothing is left over" : "NOT good: see below";
+  const words: Record<Outcome, string> = {
+    good: "nothing grows, nothing is left over",
+    unclear: "nothing was seen to grow, and nothing is left over; what varies too much to be called flat is said below",
+    bad: "NOT good: see below",
+  };
+  return words[outcomeOf(soak)];
 }
 
 function row({ name, last, max, slope, verdict }: Finding, { before, after }: Soak): string {

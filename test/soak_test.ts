@@ -1,5 +1,6 @@
 /** Does the soak see what grows, and only that? Its arithmetic, and the whole of it for a few seconds. */
 import assert from "node:assert/strict";
+import { outcomeOf, type Soak } from "../scripts/soak_report.ts";
 import { findingOf, leftOvers, percentiles, type Sample } from "../scripts/soak_figures.ts";
 import {
   lowerEnvelope,
@@ -119,3 +120,45 @@ Deno.test("percentiles are of values in any order", () => {
 
   assert.deepEqual(percentiles(values), { p50: 50, p99: 99, max: 99 });
 });
+
+/** A soak of which every figure stays as it is, but for its heap. */
+function soakOf(heapBytes: (at: number) => number, changes: Partial<Soak> = {}): Soak {
+  const moment = (at: number) => sample({ atMs: at * 1_000, healthzMs: 5, heapBytes: heapBytes(at) });
+  return {
+    title: "a test",
+    facts: {},
+    startedMs: 0,
+    dayMs: 600_000,
+    before: moment(0),
+    samples: Array.from({ length: 600 }, (_, at) => moment(at)),
+    after: moment(600),
+    happened: {},
+    end: { leftOvers: [], quietAfterMs: 0, exit: { code: 0, tookMs: 300 } },
+    failure: null,
+    ...changes,
+  };
+}
+
+const even = () => 30e6;
+const outcomes: Record<string, [Soak, ReturnType<typeof outcomeOf>]> = {
+  "what stays as it is": [soakOf(even), "good"],
+  "a heap that grows": [soakOf((at) => 30e6 + at * 1e5), "bad"],
+  "a heap that varies by more than could be told": [soakOf((at) => 30e6 + 3e7 * Math.sin(at * at)), "unclear"],
+  "three samples": [soakOf(even, { samples: soakOf(even).samples.slice(0, 3) }), "unclear"],
+  "something left over": [
+    soakOf(even, { end: { leftOvers: ["sockets"], quietAfterMs: 0, exit: { code: 0, tookMs: 1 } } }),
+    "bad",
+  ],
+  "an exit that takes 6 s": [
+    soakOf(even, { end: { leftOvers: [], quietAfterMs: 0, exit: { code: 0, tookMs: 6_000 } } }),
+    "bad",
+  ],
+  "a /healthz that nobody answers": [
+    soakOf(even, { samples: soakOf(even).samples.map((each) => ({ ...each, healthzMs: null })) }),
+    "bad",
+  ],
+  "a run that was given up": [soakOf(even, { failure: "the program ended" }), "bad"],
+};
+for (const [name, [soak, want]] of Object.entries(outcomes)) {
+  Deno.test(`${name} is ${want}`, () => assert.equal(outcomeOf(soak), want));
+}
