@@ -8,7 +8,7 @@ import { askDirectly, healthUrl } from "./healthcheck.ts";
 import { StoreLocked } from "./store.ts";
 import { lockFile, lockStore } from "./store_lock.ts";
 import { openSqliteStore } from "./store_sqlite.ts";
-import { excerpt } from "./trouble.ts";
+import { thrownWords } from "./trouble.ts";
 
 /** Whether a person asked for it: a default falls back, what was asked for does not. */
 export interface Wanted {
@@ -20,7 +20,7 @@ export function checkLogFile(path: string, { asked }: Wanted): Finding {
   try {
     return { kind: "ok", words: exists(path) ? `${path} can be written` : `${path} can be made` };
   } catch (error) {
-    const words = `Cannot write ${path}: ${wordsOf(error)}`;
+    const words = `Cannot write ${path}: ${thrownWords(error)}`;
     return asked ? { kind: "failed", words } : { kind: "warn", words: `${words}, so the log goes to stderr` };
   }
 
@@ -44,7 +44,7 @@ export async function checkStore(path: string, { asked }: Wanted, nowMs: number)
     if (!await isDamaged(file, nowMs)) return { kind: "ok", words: `${path} can be written` };
     return { kind: "warn", words: `${path} is damaged: it will be set aside, and a new one begun` };
   } catch (error) {
-    const why = wordsOf(error).replace(/^Cannot open the store [^:]*: /, ""); // it may be the copy that was opened
+    const why = thrownWords(error).replace(/^Cannot open the store [^:]*: /, ""); // it may be the copy that was opened
     if (error instanceof StoreLocked) return { kind: "ok", words: `${path} is in use by a running status: ${why}` };
     const words = `Cannot use the store ${path}: ${why}`;
     return asked ? { kind: "failed", words } : { kind: "warn", words: `${words}, so nothing is kept beyond a run` };
@@ -83,7 +83,7 @@ async function tryPort(
     return { kind: "ok", words: port === 0 ? `any free one at ${place.replace(/:0$/, "")}` : `${place} is free` };
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse)) {
-      return { kind: "failed", words: `Cannot listen on ${place}: ${wordsOf(error)}` };
+      return { kind: "failed", words: `Cannot listen on ${place}: ${thrownWords(error)}` };
     }
     const words = await running();
     return words === null ? { kind: "failed", words: `${place} is used by another program` } : { kind: "ok", words };
@@ -142,8 +142,4 @@ function nearestFolder(folder: string): string {
 /** Throws where nothing can be made in `folder`. */
 function probe(folder: string): void {
   Deno.removeSync(Deno.makeTempFileSync({ dir: folder, prefix: ".status-check-" }));
-}
-
-function wordsOf(error: unknown): string {
-  return excerpt(error instanceof Error ? error.message : String(error));
 }

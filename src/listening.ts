@@ -6,7 +6,7 @@
  */
 import type { Hono } from "hono";
 import { logger } from "./log.ts";
-import { excerpt } from "./trouble.ts";
+import { thrownWords } from "./trouble.ts";
 import { aborted, backoffMs, serviceBackoff, systemClock as clock } from "./wait.ts";
 
 export interface Listening {
@@ -65,14 +65,14 @@ class Port implements Listening {
     try {
       return { server: Deno.serve(options, this.#app.fetch), end };
     } catch (cause) {
-      throw new ListenFailed(`Cannot listen on ${this.#hostname}:${port}: ${wordsOf(cause)}`, { cause });
+      throw new ListenFailed(`Cannot listen on ${this.#hostname}:${port}: ${thrownWords(cause)}`, { cause });
     }
   }
 
   async #keep(first: Held): Promise<void> {
     for (let held: Held | null = first; held !== null; held = await this.#beginAgain()) {
       this.#held = held;
-      const why = await held.server.finished.then(() => "it has ended", wordsOf);
+      const why = await held.server.finished.then(() => "it has ended", thrownWords);
       if (this.#stop.signal.aborted) return;
       log.error(`no request can be answered for now: ${why}`);
       this.#held = null;
@@ -90,13 +90,9 @@ class Port implements Listening {
         log.warn("requests are answered again");
         return held;
       } catch (error) {
-        log.error(wordsOf(error));
+        log.error(thrownWords(error));
       }
     }
     return null;
   }
-}
-
-function wordsOf(error: unknown): string {
-  return excerpt(error instanceof Error ? error.message : String(error));
 }

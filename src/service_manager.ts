@@ -4,7 +4,7 @@
  * variables of the environment and told by datagrams to a socket. Without them there is nothing to tell, and nobody.
  */
 import type { Logger } from "./log.ts";
-import { excerpt } from "./trouble.ts";
+import { thrownWords } from "./trouble.ts";
 import type { Clock } from "./wait.ts";
 
 /** What the service manager asks of this process. */
@@ -123,7 +123,7 @@ class Teller {
       this.#channel = null;
       if (this.#isFailing) return;
       this.#isFailing = true;
-      const why = excerpt(error instanceof Error ? error.message : String(error));
+      const why = thrownWords(error);
       this.#ports.log.error(`Cannot tell the service manager how the program is: ${why}`);
     }
   }

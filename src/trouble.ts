@@ -23,6 +23,11 @@ export function excerpt(words: string): string {
   return cut(words, 200);
 }
 
+/** What was thrown, so cut. */
+export function thrownWords(error: unknown): string {
+  return excerpt(error instanceof Error ? error.message : String(error));
+}
+
 /** The same for a whole cause, a sentence of our own with such words in it: 600 characters at most. */
 export function sentence(words: string): string {
   return cut(words, sentenceCharsMax);
