@@ -77,13 +77,13 @@ export class Consequences {
     });
   }
 
-  /** The clock was set: records what has another date now. */
-  redated(was: Lab, lab: Lab, nowMs: number): void {
+  /** The clock was set: records what has another date now. `turns`: what that is to history. */
+  redated(was: Lab, lab: Lab, { turns, nowMs }: { turns: readonly Change[]; nowMs: number }): void {
     const others = [...lab.experiments.values()].filter(({ name, judged }) => {
       const before = was.experiments.get(name)?.judged;
       return judged.kind === "judged" && before?.kind === "judged" && judged.sinceMs !== before.sinceMs;
     });
-    this.record(others.flatMap(({ name }) => experimentChange(name, lab, nowMs)));
+    this.record([...turns, ...others.flatMap(({ name }) => experimentChange(name, lab, nowMs))]);
   }
 
   /** Nothing has named these experiments for so long that they are known no more. `turns`: what that is to history. */

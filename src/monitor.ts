@@ -235,8 +235,8 @@ export class Monitor implements BookListener {
     this.#sources = shiftedSources(this.#sources, shift);
     this.#alarms.shift(shift);
     this.#ports.log.warn(moveText(move));
-    this.#timeline.shift(shift, this.#lab.experiments);
-    this.#consequences.redated(was, this.#lab, shift.nowMs);
+    const turns = this.#timeline.shift(shift, this.#lab.experiments);
+    this.#consequences.redated(was, this.#lab, { turns, nowMs: shift.nowMs });
     this.readersChanged();
     return true;
   }

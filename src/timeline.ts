@@ -37,7 +37,7 @@ export class Timeline {
   #past: readonly Run[];
   /** Until when this run is recorded to have lasted. */
   #beatMs = -Infinity;
-  /** What is to be recorded of how the last run ended, and of what was done to the clock. */
+  /** What is to be recorded of how the last run ended. */
   #owed: readonly Change[];
   /** What the last standings were read from. */
   #followed: Pick<Known, "states"> & { experiments: Lab["experiments"]; conditions: string } | null = null;
@@ -60,16 +60,18 @@ export class Timeline {
     this.#owed = this.#forgetOthers(experiments, startedMs);
   }
 
-  /** The clock was set, or nothing ran for a while; what is to be recorded of that is told with what follows. */
-  shift({ setMs, nowMs }: Shift, experiments: Lab["experiments"]): void {
-    if (setMs === 0) return;
-    if (nowMs < this.#run.aliveMs) this.#moveBack(nowMs);
+  /** The clock was set, or nothing ran for a while: what is to be recorded of that, with what else has another date now. */
+  shift({ setMs, nowMs }: Shift, experiments: Lab["experiments"]): readonly Change[] {
+    if (setMs === 0) return [];
+    const moved = nowMs < this.#run.aliveMs ? this.#moveBack(nowMs) : [];
     this.#hide(nowMs);
     this.#show(nowMs);
     this.#past = this.#pastRuns();
-    this.#owed = [...this.#owed, ...this.#forgetOthers(experiments, nowMs)];
     this.#followed = null; // how an experiment stands now may be a turn, given what is shown of it
     this.#revision++;
+    const owed = this.#owed;
+    this.#owed = [];
+    return [...owed, ...moved, ...this.#forgetOthers(experiments, nowMs)];
   }
 
   /** How each experiment stands now, and that the monitor is alive: what is to be recorded of it, mostly nothing. */
@@ -171,7 +173,7 @@ export class Timeline {
   }
 
   /** What this run has told of after `toMs` happened no later than that, by the clock of now. */
-  #moveBack(toMs: number): void {
+  #moveBack(toMs: number): readonly Change[] {
     for (const [name, turns] of this.#turns) {
       const late = turns.filter((turn) => turn.atMs > toMs && this.#own.has(turn));
       const newest = late.at(-1); // of turns at one moment the last counts
@@ -186,8 +188,7 @@ export class Timeline {
     });
     this.#before = this.#before.filter(({ startedMs }) => startedMs < toMs).map(until);
     this.#run = until(this.#run);
-    this.#beatMs = -Infinity; // the store has let go of a run that began later
-    this.#owed = [...this.#owed, { kind: "clock-back", toMs }];
+    return [{ kind: "clock-back", toMs }, this.#beat()]; // the store lets go of a run that began later
   }
 
   /** What earlier runs told and is still to come at `nowMs`. */

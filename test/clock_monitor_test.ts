@@ -99,6 +99,20 @@ Deno.test("since when something is so goes with the clock, in the store too", as
   assert.equal((await lab.store.load(all)).experiments[0]?.sinceMs, lab.clock.nowMs() - 5_000);
 });
 
+Deno.test("what a clock that was put back moves is recorded with what has another date for it, so that no kill comes between", async () => {
+  const lab = await watching();
+  lab.recorded.length = 0;
+  lab.clock.step(-dayMs);
+  lab.monitor.snapshot();
+  await lab.monitor.settled();
+  assert.deepEqual(lab.recorded.map((changes) => changes.map(({ kind }) => kind)), [[
+    "clock-back",
+    "run",
+    "experiment",
+  ]]);
+  await lab.end();
+});
+
 Deno.test("what listening found right after the clock was set has the time at which it was found", async () => {
   const lab = await watching();
   lab.clock.step(dayMs / 24);

@@ -15,6 +15,7 @@ const minuteMs = 60_000;
 class Followed extends Bench {
   readonly timeline: Timeline;
   #book: ReadonlyMap<string, ResourceState> = new Map();
+  readonly #owed: Change[] = [];
 
   constructor(stubs: readonly string[], saved: { turns?: Record<string, Turn[]>; runs?: Run[] } = {}) {
     super(stubs.map((stub) => resource(stub, ["st-data"])));
@@ -42,13 +43,14 @@ class Followed extends Bench {
       nowMs: this.nowMs,
     };
     this.lab = shiftedLab(this.lab, shift);
-    this.timeline.shift(shift, this.lab.experiments);
+    this.#owed.push(...this.timeline.shift(shift, this.lab.experiments));
   }
 
+  /** With what was to be recorded of a clock that was set before. */
   follow(): string[] {
     const conditions = conditionsOf(this.lab, this.rules, this.nowMs);
     const known = { lab: this.lab, conditions, health: this.rules, states: this.#book };
-    return this.timeline.follow(known, this.nowMs).map(words);
+    return [...this.#owed.splice(0), ...this.timeline.follow(known, this.nowMs)].map(words);
   }
 
   /** What is to be recorded of experiments, and of what ended. */
@@ -312,7 +314,7 @@ Deno.test("while the program was stopped nothing of the history is moved", () =>
   lab.follow();
   const turns = lab.timeline.turnsOf("pend00");
   const shift = { byMs: 60_000, setMs: 0, startedMs: startMs, nowMs: lab.nowMs += 60_000 };
-  lab.timeline.shift(shift, lab.lab.experiments);
+  assert.deepEqual(lab.timeline.shift(shift, lab.lab.experiments), []);
   assert.equal(lab.timeline.turnsOf("pend00"), turns);
   lab.well("pend00");
   assert.deepEqual(lab.follow(), ["ran 0 to 60"]);
