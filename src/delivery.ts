@@ -38,7 +38,10 @@ const stopMsMax = 2_500;
 /** For one whole conversation, each answer of which has a bound of its own. */
 const deliveryMsMax = 600_000;
 
-/** The whole message, by `write`, or why it can't be made: a fault of ours must not silence what comes after. */
+/**
+ * The whole message, by `write`, or why it can't be made. That is a fault of ours, and it ends no loop: it is tried again, with
+ * what comes after, and shows as a channel that fails.
+ */
 export async function make(write: () => Promise<string>): Promise<{ kind: "made"; raw: string } | Failure> {
   try {
     return { kind: "made", raw: await write() };
