@@ -38,9 +38,18 @@ export function unrest(status: StatusSaid, experiments: readonly ExperimentJson[
   return [
     ...parts.filter(([, { state, waiting = 0 }, wanted]) => state !== wanted || waiting > 0)
       .map(([name, part]) => `${name} is ${JSON.stringify(part)}`),
+    ...unlisted(experiments, lab),
     ...experiments.flatMap((each) => experimentUnrest(each, lab)),
     ...bookUnrest(lab),
   ];
+}
+
+/** What book lists or jump reports must be there, whatever the program says that it knows. */
+function unlisted(experiments: readonly ExperimentJson[], { world }: KillLab): string[] {
+  const hosts = [...world.lab.hosts].flatMap(([name, { connection }]) => connection === null ? [] : [name]);
+  const named = new Set([...world.book.loaded().map(({ stub }) => stub), ...hosts]);
+  for (const { topic_name } of experiments) named.delete(topic_name);
+  return [...named].map((name) => `${name} is not among the experiments`);
 }
 
 function experimentUnrest(said: ExperimentJson, lab: KillLab): string[] {

@@ -66,6 +66,9 @@ export class Settler {
       const shown = events.map(({ when, issues }) => `${new Date(when).toISOString()} ${issues}`).join("; "); // as whole ms
       const kept = stored.events.filter(({ experiment }) => experiment === name)
         .map(({ atMs, issues }) => `${new Date(atMs).toISOString()} ${issues}`).join("; ");
+      // Else a change was judged and nobody told: no event was lost that could be found by comparing events.
+      const told = events.at(-1)?.issues.join(", "), now = said.issues.join(", ");
+      if (told !== now) faults.push(`${name} has issues [${now}], and its last event told [${told}]`);
       if (shown !== kept) faults.push(`${name}: the API has the events ${shown}\n  and the store ${kept}`);
     }
     this.check(faults);
