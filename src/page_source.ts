@@ -120,7 +120,7 @@ function probesWords(view: ProbesView): SourceWords {
     success: "last heard",
     waits: null,
     facts: [
-      `to ${counted(view.streams, "stream")} in turn, as relay gives no statistics`,
+      `to ${counted(view.streams, "stream")} in turn`,
       ...(view.failed > 0 ? [`${counted(view.failed, "try", "tries")} failed`] : []),
     ],
     isError: view.state === "failing",

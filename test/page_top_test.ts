@@ -96,7 +96,7 @@ const sources: Record<string, [Partial<Snapshot>, at: number, text: RegExp]> = {
   "listening to streams": [
     { probes: { ...probes, state: "probing", streams: 12, failed: 2, lastSuccessMs: nowMs } },
     3,
-    /^listening ok .*last heard 0 s agoto 12 streams in turn, as relay gives no statistics2 tries failed$/,
+    /^listening ok .*last heard 0 s agoto 12 streams in turn2 tries failed$/,
   ],
   "listening that fails": [
     { probes: { ...probes, state: "failing", streams: 1, lastError: "relay answered 500" } },
