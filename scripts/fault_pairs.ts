@@ -8,6 +8,7 @@ import type { Station } from "../test/fixtures/station.ts";
 import { figuresOf, grown, playOne, playPair, startLane } from "./fault_play.ts";
 import { nameOf, type Row, rows } from "./fault_rows.ts";
 import { systemClock } from "../src/wait.ts";
+import { randomOf } from "./seeded.ts";
 
 /** What is played in one go: one fault, or two. */
 export type Play = readonly [Row] | readonly [Row, Row];
@@ -22,7 +23,7 @@ export function pairsOf(all: readonly Row[], seed: number): readonly (readonly [
 
 /** The same in an order that `seed` decides. */
 export function shuffled<T>(items: readonly T[], seed: number): readonly T[] {
-  const random = mulberry32(seed);
+  const random = randomOf(seed);
   return items.map((item) => [random(), item] as const).sort(([one], [other]) => one - other).map(([, item]) => item);
 }
 
@@ -62,16 +63,6 @@ async function wrong(station: Station, [one, other]: Play): Promise<string | nul
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-}
-
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 if (import.meta.main) {

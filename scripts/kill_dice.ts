@@ -1,19 +1,13 @@
 /** Chance that can be played again: the same seed throws the same. */
+import { randomOf } from "./seeded.ts";
 
 export class Dice {
-  #state: number;
+  /** In [0, 1). */
+  readonly next: () => number;
 
   /** `seed`: a whole number of 32 bits. */
   constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** In [0, 1), by mulberry32. */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+    this.next = randomOf(seed);
   }
 
   /** A whole number from 0 to `count - 1`. */

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { systemClock as clock } from "../src/wait.ts";
+import { randomOf } from "./seeded.ts";
 import { crowdIn } from "./soak_crowd.ts";
 import { playDay } from "./soak_day.ts";
 import { leftOvers, type Sample } from "./soak_figures.ts";
@@ -140,17 +141,6 @@ async function factsOf(options: SoakOptions): Promise<Record<string, string>> {
     machine: `${navigator.hardwareConcurrency} cores, load ${
       Deno.loadavg().map((each) => each.toFixed(1)).join(" ")
     } at the start`,
-  };
-}
-
-/** Numbers in [0, 1) that are the same for the same seed (mulberry32). */
-export function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
 

@@ -2,7 +2,7 @@
  * Which JSON documents are in a text frame? Relay writes several into one, with nothing between them, when its queue for a
  * client backs up (protocol, "Access, then websocket", 5). What the documents mean is for `jump` and `relay`. Pure.
  */
-import { tooIntricate } from "./json_shape.ts";
+import { backslash, closeBrace, closeBracket, openBrace, openBracket, quote, tooIntricate } from "./json_shape.ts";
 import { excerpt } from "./trouble.ts";
 
 export type Frame =
@@ -87,9 +87,3 @@ function skipSpace(text: string, start: number): number {
 
 const bare = /null|true|false|[-+.\deE]+/y;
 const space = /[ \t\r\n]+/y;
-const quote = 0x22;
-const backslash = 0x5c;
-const openBracket = 0x5b;
-const closeBracket = 0x5d;
-const openBrace = 0x7b;
-const closeBrace = 0x7d;
