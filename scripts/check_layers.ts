@@ -13,7 +13,7 @@ const layers: readonly (readonly [layer: string, files: string])[] = [
   ],
   [
     "services",
-    "access book book_answer book_error connection entry feed feed_* frame jump link probe pulse relay socket_* token",
+    "access book book_answer book_error connection connection_* entry feed feed_* frame jump link probe pulse relay socket_* token",
   ],
   [
     "core",

@@ -1,4 +1,5 @@
 /** Frames of any kind: reading them never throws, and whatever is read can be judged, kept, shown, mailed and measured. */
+import { ConnectionTable } from "../src/connection_table.ts";
 import { decodeJump } from "../src/jump.ts";
 import { splitFrame } from "../src/frame.ts";
 import { decodeRelay } from "../src/relay.ts";
@@ -96,7 +97,8 @@ function report(bench: Bench, feed: "jump" | "relay", decoded: Decoded): void {
     hope(texts.every((text) => typeof text === "string" && text.length <= 500 && text.isWellFormed()), "a text is one");
     hope(typeof each.canRead === "boolean" && typeof each.canWrite === "boolean", "yes is yes");
   }
-  const heard = { feed, atMs: bench.nowMs, ...decoded, intervalMs: 1_000 };
+  const connections = ConnectionTable.of(decoded.connections.values());
+  const heard = { feed, atMs: bench.nowMs, ...decoded, connections, intervalMs: 1_000 };
   bench.lab = observe(bench.lab, heard, bench.rules);
   bench.judge();
   const again = judge(bench.lab, bench.rules, bench.nowMs);

@@ -2,12 +2,13 @@
  * What a feed tells, in one dialect whatever service and generation said it: live connections, report by report.
  * Texts are as the service wrote them (times, `last`): readers translate what they show, so that a report costs little.
  */
+import type { ConnectionTable } from "./connection_table.ts";
 import type { Trouble } from "./trouble.ts";
 
 export type FeedName = "jump" | "relay";
 
-/** One live connection of an experiment: a `host` at jump, or the sender of a stream at relay. */
-export interface Connection {
+/** Who is connected: a `host` at jump, or the sender of a stream at relay. It stays as it is while it is connected. */
+export interface Peer {
   readonly topic: string;
   readonly scopes: readonly string[];
   readonly canRead: boolean;
@@ -17,6 +18,10 @@ export interface Connection {
   readonly expiresAt: string;
   readonly remoteAddr: string;
   readonly userAgent: string;
+}
+
+/** One live connection of an experiment. */
+export interface Connection extends Peer {
   /** `tx` is what the connection sent to the service, `rx` what it was sent; null where the service doesn't say. */
   readonly stats: { readonly tx: Traffic; readonly rx: Traffic } | null;
 }
@@ -37,7 +42,7 @@ export interface Report {
   readonly feed: FeedName;
   readonly atMs: number;
   /** By topic: at jump the experiment's topic stub, at relay the stream's whole topic. */
-  readonly connections: ReadonlyMap<string, Connection>;
+  readonly connections: ConnectionTable;
   /** How many entries the frame held, those of users and of the service itself included. */
   readonly entries: number;
   /** Entries that could not be read and were left out. */

@@ -6,7 +6,8 @@
 import type { HealthEvent, Issue } from "./alert.ts";
 import type { Resource } from "./book.ts";
 import type { FeedName, Report } from "./connection.ts";
-import { contradicts, feedCondition, type HealthRules } from "./health.ts";
+import type { ConnectionTable } from "./connection_table.ts";
+import { contradicts, feedCondition, type HealthRules, isSending } from "./health.ts";
 import { splitTopic } from "./relay.ts";
 import { indexed } from "./roster.ts";
 import {
@@ -17,8 +18,7 @@ import {
   keeping,
   lastSeen,
   type Left,
-  type Named,
-  topicsOf,
+  namedIn,
   withoutFindings,
 } from "./sighting.ts";
 
@@ -136,8 +136,9 @@ export function namedMs(lab: Lab, experiment: Experiment, nowMs: number): number
   return Math.max(namedBeforeMs, foundInManifestMs ?? 0, ...seen.map((each) => each?.namedMs ?? 0));
 }
 
-function leftAfter(was: Feed, now: Named, lab: Lab): Feed["left"] {
-  const gone = [...topicsOf(was)].filter((topic) => !now.has(topic) && isWatched(lab, was.name, topic));
+function leftAfter(was: Feed, now: ConnectionTable, lab: Lab): Feed["left"] {
+  if (now.hasTopicsOf(namedIn(was))) return was.left; // nobody came or went, as mostly
+  const gone = [...namedIn(was).keys()].filter((topic) => !now.has(topic) && isWatched(lab, was.name, topic));
   const back = [...was.left.keys()].filter((topic) => now.has(topic));
   if (gone.length + back.length === 0) return was.left;
   const left = new Map(was.left);
@@ -146,17 +147,19 @@ function leftAfter(was: Feed, now: Named, lab: Lab): Feed["left"] {
   return left;
 }
 
-function doubtsAfter(was: Feed, now: Named, rules: HealthRules): Feed["doubts"] {
+function doubtsAfter(was: Feed, now: ConnectionTable, rules: HealthRules): Feed["doubts"] {
   const doubts = new Map<string, number>();
   // A topic that has left neither confirms nor contradicts: its count stands still.
   for (const [topic, count] of was.doubts) if (!now.has(topic)) doubts.set(topic, count);
-  for (const [topic, connection] of now) {
-    if (contradicts(connection, was, rules)) doubts.set(topic, (was.doubts.get(topic) ?? 0) + 1);
+  for (const [topic, row] of now.rows) {
+    const isGood = isSending(now.quietMsAt(row), was.findings.get(topic), rules);
+    if (contradicts(isGood, was.verdicts.get(topic) ?? null)) doubts.set(topic, (was.doubts.get(topic) ?? 0) + 1);
   }
   return doubts.size + was.doubts.size === 0 ? was.doubts : doubts;
 }
 
 function namesAnythingNew(lab: Lab, report: Report): boolean {
+  if (report.connections.hasTopicsOf(namedIn(lab[report.feed]))) return false;
   for (const topic of report.connections.keys()) {
     if (isWatched(lab, report.feed, topic) || lab.refused.has(topic)) continue;
     if (report.feed === "jump" || splitTopic(topic)) return true;

@@ -5,6 +5,7 @@
  */
 import { type AccessPorts, type AccessRequest, askAccess, type Grant } from "./access.ts";
 import type { FeedNews, Report } from "./connection.ts";
+import { ConnectionTable } from "./connection_table.ts";
 import type { Decoded } from "./entry.ts";
 import { type Link, openLink } from "./link.ts";
 import { networkWords } from "./network_words.ts";
@@ -188,7 +189,8 @@ class FeedWatch {
   #deliver(decoded: Decoded, atMs: number): void {
     this.#deliveredMs = atMs;
     const { name } = this.#source, intervalMs = this.#intervalMs();
-    this.#listener.report({ feed: name, atMs: this.#ports.clock.nowMs(), ...decoded, intervalMs });
+    const connections = ConnectionTable.of(decoded.connections.values());
+    this.#listener.report({ feed: name, atMs: this.#ports.clock.nowMs(), ...decoded, connections, intervalMs });
   }
 
   #lost(trouble: Trouble): void {

@@ -6,7 +6,6 @@
 import type { Issue } from "./alert.ts";
 import type { Wish } from "./availability.ts";
 import type { Resource } from "./book.ts";
-import type { Connection } from "./connection.ts";
 import type { Experiment, Lab } from "./experiment.ts";
 import { lateAfterMs, lostAfterMs } from "./pulse.ts";
 import type { Feed, Finding } from "./sighting.ts";
@@ -42,12 +41,12 @@ export function judgeEntry(
   if (condition === "lost") return feed.name === "relay" && rules.feedLoss === "unavailable" ? "missing" : was;
   if (feed.newest.kind === "none") return was;
 
-  const connection = feed.newest.connections.get(topic);
-  if (connection) {
-    const doubts = feed.doubts.get(topic) ?? 0;
-    const isDoubted = contradicts(connection, feed, rules) &&
-      doubts < (was === "ok" ? rules.failures : rules.successes);
-    return isDoubted ? was : isSending(connection, feed.findings.get(topic), rules) ? "ok" : "unhealthy";
+  const quietMs = feed.newest.connections.quietMs(topic);
+  if (quietMs !== undefined) {
+    const isGood = isSending(quietMs, feed.findings.get(topic), rules);
+    const isDoubted = contradicts(isGood, was) &&
+      (feed.doubts.get(topic) ?? 0) < (was === "ok" ? rules.failures : rules.successes);
+    return isDoubted ? was : isGood ? "ok" : "unhealthy";
   }
   // While a feed is late nothing of it ages; after it was lost, every entry has its time to show up again.
   const untilMs = condition === "late" ? feed.newest.atMs : nowMs;
@@ -61,24 +60,19 @@ export function missedFromMs(topic: string, { left, startedMs, backMs }: Feed): 
 }
 
 /**
+ * Whether a report that has a connection speaks well of it; `quietMs`: how long it has sent nothing, null if not measured.
  * Being connected is enough where nothing is measured: for a jump host, and with relay from v0.8 on. Not so where listening
  * to that very connection found it silent: from then on every report that has it says bad (and counts as one that does:
  * "thresholds"), until it is heard. Having been heard is no more than being connected: statistics that say bad still count.
  */
-function isSending({ stats }: Connection, found: Finding | undefined, rules: HealthRules): boolean {
+export function isSending(quietMs: number | null, found: Finding | undefined, rules: HealthRules): boolean {
   if (found?.heard === false) return false;
-  if (stats === null) return true;
-  return stats.tx.idle.kind === "for" && stats.tx.idle.ms <= rules.lastActiveMs;
+  return quietMs === null || quietMs <= rules.lastActiveMs;
 }
 
-/** Whether a report of `connection` speaks against the verdict that stands. */
-export function contradicts(
-  connection: Connection,
-  { verdicts, findings }: Pick<Feed, "verdicts" | "findings">,
-  rules: HealthRules,
-): boolean {
-  const was = verdicts.get(connection.topic);
-  return was !== undefined && (was === "ok") !== isSending(connection, findings.get(connection.topic), rules);
+/** Whether what a report says speaks against the verdict that stood. */
+export function contradicts(isGood: boolean, was: Verdict | null): boolean {
+  return was !== null && (was === "ok") !== isGood;
 }
 
 /** How fresh a feed is. One that has not reported in this run is `connecting`, until it is lost. */

@@ -53,9 +53,9 @@ export function probeTargets({ lab, conditions, relay }: Telling, mode: ProbeMod
   const streams = new Map<string, string>();
   let unaskable = 0;
   for (const topic of required) {
-    const connection = newest.connections.get(topic);
-    if (connection === undefined) continue;
-    if (canBeAskedFor(topic)) streams.set(topic, connection.connected);
+    const peer = newest.connections.peer(topic);
+    if (peer === undefined) continue;
+    if (canBeAskedFor(topic)) streams.set(topic, peer.connected);
     else unaskable++;
   }
   const { reports, connects } = relay.counts;

@@ -5,7 +5,7 @@
 import type { Resource } from "./book.ts";
 import type { Experiment, Lab } from "./experiment.ts";
 import { splitTopic } from "./relay.ts";
-import { keeping, lastSeen, topicsOf } from "./sighting.ts";
+import { isSeen, keeping, namedIn } from "./sighting.ts";
 
 /** Experiments that book does not list and streams that it does not require, together: clients make names up. */
 export const extrasMax = 20_000;
@@ -53,9 +53,9 @@ function admitted(lab: Lab, resources: ReadonlyMap<string, readonly Resource[]>)
     if (topics) topics.push(topic);
     else extras.set(stub, [topic]);
   };
-  for (const topic of lab.watched) if (lastSeen(lab.relay, topic)) addStream(topic);
-  for (const topic of [...lab.relay.left.keys(), ...topicsOf(lab.relay)]) addStream(topic);
-  for (const name of topicsOf(lab.jump)) admit(name);
+  for (const topic of lab.watched) if (isSeen(lab.relay, topic)) addStream(topic);
+  for (const topic of [...lab.relay.left.keys(), ...namedIn(lab.relay).keys()]) addStream(topic);
+  for (const name of namedIn(lab.jump).keys()) admit(name);
   return { names, watched, extras, refused };
 }
 

@@ -3,6 +3,7 @@
  * stand; and what listening to its streams found. Values that are never changed in place. What they mean is for `health`.
  */
 import type { Connection, FeedName } from "./connection.ts";
+import { type ConnectionTable, noConnections } from "./connection_table.ts";
 import type { Verdict } from "./health.ts";
 
 /** Keys are topics: at jump an experiment's name, at relay a stream's topic. */
@@ -13,7 +14,7 @@ export interface Feed {
   readonly newest: { readonly kind: "none" } | {
     readonly kind: "report";
     readonly atMs: number;
-    readonly connections: Named;
+    readonly connections: ConnectionTable;
   };
   readonly intervalMs: number | null;
   /** When it reported again after having been lost; null while it has not been lost in this run. */
@@ -39,8 +40,6 @@ export interface Finding {
   readonly sinceMs: number;
 }
 
-export type Named = ReadonlyMap<string, Connection>;
-
 export interface Left {
   /** When a report last had it. */
   readonly seenMs: number;
@@ -58,24 +57,29 @@ export function emptyFeed(name: FeedName, startedMs: number): Feed {
 
 /** When a report last had `topic`, and what it said of it; null for never. */
 export function lastSeen(feed: Feed, topic: string): Left | null {
-  const connection = feed.newest.kind === "report" ? feed.newest.connections.get(topic) : undefined;
-  if (feed.newest.kind !== "report" || !connection) return feed.left.get(topic) ?? null;
-  return { seenMs: feed.newest.atMs, namedMs: feed.newest.atMs, connection };
+  if (feed.newest.kind === "none") return feed.left.get(topic) ?? null;
+  const { connections, atMs } = feed.newest, connection = connections.get(topic);
+  return connection ? { seenMs: atMs, namedMs: atMs, connection } : feed.left.get(topic) ?? null;
 }
 
 /** Whether the newest report has `topic`. */
 export function isNamed(feed: Feed, topic: string): boolean {
-  return feed.newest.kind === "report" && feed.newest.connections.has(topic);
+  return namedIn(feed).has(topic);
 }
 
-/** The topics of the newest report. */
-export function topicsOf(feed: Feed): Iterable<string> {
-  return feed.newest.kind === "report" ? feed.newest.connections.keys() : [];
+/** Whether any report that is remembered had `topic`. */
+export function isSeen(feed: Feed, topic: string): boolean {
+  return isNamed(feed, topic) || feed.left.has(topic);
+}
+
+/** What the newest report has; nothing while there was none. */
+export function namedIn(feed: Feed): ConnectionTable {
+  return feed.newest.kind === "report" ? feed.newest.connections : noConnections;
 }
 
 /** The feed after listening to `topic`; as it was where its newest report has not that connection, or not any more. */
 export function withFinding(feed: Feed, topic: string, finding: Finding): Feed {
-  if (feed.newest.kind === "none" || feed.newest.connections.get(topic)?.connected !== finding.connected) return feed;
+  if (feed.newest.kind === "none" || feed.newest.connections.peer(topic)?.connected !== finding.connected) return feed;
   const was = feed.findings.get(topic);
   const sinceMs = was?.heard === finding.heard ? was.sinceMs : finding.sinceMs;
   return { ...feed, findings: new Map(feed.findings).set(topic, { ...finding, sinceMs }) };
@@ -87,8 +91,8 @@ export function withoutFindings(feed: Feed, isListenedTo: (topic: string) => boo
 }
 
 /** What of the findings holds for the connections of a report. */
-export function findingsOn(connections: Named, findings: Feed["findings"]): Feed["findings"] {
-  return filtered(findings, (topic, { connected }) => connections.get(topic)?.connected === connected);
+export function findingsOn(connections: ConnectionTable, findings: Feed["findings"]): Feed["findings"] {
+  return filtered(findings, (topic, { connected }) => connections.peer(topic)?.connected === connected);
 }
 
 /** The feed with nothing kept of topics that `isKept` does not hold for; the same object where there are none. */
@@ -106,6 +110,7 @@ function filtered<Value>(
   map: ReadonlyMap<string, Value>,
   isKept: (topic: string, value: Value) => boolean,
 ): ReadonlyMap<string, Value> {
+  if (map.size === 0) return map;
   const kept = [...map].filter(([topic, value]) => isKept(topic, value));
   return kept.length === map.size ? map : new Map(kept);
 }

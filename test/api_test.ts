@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { eventJson, experimentJson, missingParts, statusJson, time } from "../src/api.ts";
 import type { Connection } from "../src/connection.ts";
+import { ConnectionTable } from "../src/connection_table.ts";
 import { observe } from "../src/experiment.ts";
 import { Bench, resource, startMs } from "./fixtures/bench.ts";
 import { snapshot } from "./fixtures/snapshot.ts";
@@ -39,12 +40,12 @@ function stalled() {
     ...report,
     feed: "jump",
     atMs: startMs + 120,
-    connections: new Map([["pend00", host]]),
+    connections: ConnectionTable.of([host]),
   }, bench.rules);
   bench.nowMs += 1_120;
   bench.lab = observe(
     bench.lab,
-    { ...report, feed: "relay", atMs: bench.nowMs, connections: new Map([["pend00-st-video", video]]) },
+    { ...report, feed: "relay", atMs: bench.nowMs, connections: ConnectionTable.of([video]) },
     bench.rules,
   );
   bench.judge();

@@ -1,3 +1,4 @@
+import { noConnections } from "../src/connection_table.ts";
 import assert from "node:assert/strict";
 import { watchFeed } from "../src/feed.ts";
 import { aReport, FeedBench, feedTest } from "./fixtures/feed_bench.ts";
@@ -17,7 +18,7 @@ feedTest("the address is dialled as it stands, and the first report makes a conn
   socket.listener.report(aReport);
   assert.deepEqual(bench.told, [
     { kind: "connected", tokenExpiresMs: bench.clock.nowMs() + 3_600_000 },
-    { feed: "relay", atMs: bench.clock.nowMs(), ...aReport, intervalMs: null },
+    { feed: "relay", atMs: bench.clock.nowMs(), ...aReport, connections: noConnections, intervalMs: null },
   ]);
 });
 

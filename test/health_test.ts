@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { ConnectionTable } from "../src/connection_table.ts";
 import { emptyFeed, type Feed } from "../src/sighting.ts";
 import { type Condition, feedCondition, judgeEntry, type Verdict } from "../src/health.ts";
 import { connection, rules, type Sending, startMs } from "./fixtures/bench.ts";
@@ -8,7 +9,7 @@ const topic = "pend00-st-data";
 /** A relay feed whose newest report was at `startMs`. */
 function feed(has: Partial<Feed> & { sending?: Sending }): Feed {
   const { sending, ...rest } = has;
-  const connections = new Map(sending === undefined ? [] : [[topic, connection(topic, sending)]]);
+  const connections = ConnectionTable.of(sending === undefined ? [] : [connection(topic, sending)]);
   return {
     ...emptyFeed("relay", startMs - 1_000_000),
     newest: { kind: "report", atMs: startMs, connections },

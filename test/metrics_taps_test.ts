@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Book } from "../src/book.ts";
 import { BookGarbled, BookRefused, BookUnknownResource, BookUnreachable } from "../src/book_error.ts";
 import type { Report } from "../src/connection.ts";
+import { noConnections } from "../src/connection_table.ts";
 import type { Measures } from "../src/measures.ts";
 import { measuredBook, measuredFeed, measuredMail, measuredStore, measuredWebhook } from "../src/metrics_taps.ts";
 import type { OutboxListener } from "../src/outbox.ts";
@@ -90,7 +91,7 @@ Deno.test("a report is passed on, then how long that took and how much was in it
   const report: Report = {
     feed: "relay",
     atMs: nowMs,
-    connections: new Map(),
+    connections: noConnections,
     entries: 7,
     skipped: 0,
     generation: "measured",

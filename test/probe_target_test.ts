@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { noConnections } from "../src/connection_table.ts";
 import { withManifest } from "../src/experiment.ts";
 import { conditionsOf } from "../src/health.ts";
 import { type ProbeTargets, probeTargets, rememberedTargets } from "../src/probe_target.ts";
@@ -69,8 +70,8 @@ for (const [name, has] of Object.entries(cases)) {
     if (!has.isUnheard) {
       bench.relay(has.sends ?? {});
       const { newest } = bench.lab.relay;
-      const connections = newest.kind === "report" ? newest.connections : new Map();
-      const isMeasured = [...connections.values()].some(({ stats }) => stats !== null);
+      const connections = newest.kind === "report" ? newest.connections : noConnections;
+      const isMeasured = [...connections.keys()].some((topic) => connections.quietMs(topic) !== null);
       const generation = isMeasured ? "measured" : "unmeasured";
       const rest = { entries: connections.size, skipped: 0, generation, intervalMs: 5_000 } as const;
       relay = afterReport(relay, { feed: "relay", atMs: startMs, connections, ...rest });

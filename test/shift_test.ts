@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Alarms } from "../src/alarms.ts";
+import { noConnections } from "../src/connection_table.ts";
 import { judge, nextLimitMs } from "../src/judgement.ts";
 import { type Shift, shiftedAlert, shiftedLab, shiftedSources } from "../src/shift.ts";
 import { newSources } from "../src/sources.ts";
@@ -142,7 +143,7 @@ Deno.test("the last word of a source, and since when it is so, go with the clock
 });
 
 Deno.test("every moment by which something ages goes with the clock, and with the time in which nothing ran", () => {
-  const connections = new Map();
+  const connections = noConnections;
   const left = new Map([["pend00-st-extra", { seenMs: 3, namedMs: 4, connection: null }]]);
   const newest = { kind: "report", atMs: 5, connections } as const;
   const { lab } = new Bench([resource("pend00", ["st-data"])]);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type AlertCode, alertText, type SystemAlert } from "../src/alert.ts";
+import { ConnectionTable, noConnections } from "../src/connection_table.ts";
 import { emptyLab, type Lab } from "../src/experiment.ts";
 import type { Conditions } from "../src/health.ts";
 import {
@@ -37,7 +38,7 @@ function told(
 
 const heard = {
   ...emptyLab(t0),
-  relay: { ...emptyLab(t0).relay, newest: { kind: "report", atMs: t0, connections: new Map() } as const },
+  relay: { ...emptyLab(t0).relay, newest: { kind: "report", atMs: t0, connections: noConnections } as const },
 };
 const connected = afterNews(start.jump, { kind: "connected", tokenExpiresMs: t0 });
 const bookDown = [1, 2, 3].reduce((book, failures) => afterTrouble(book, refused, failures, t0), start.book);
@@ -163,7 +164,7 @@ Deno.test("a feed's connection ends its trouble, but the last error stays to be 
   relay = afterNews(relay, { kind: "connected", tokenExpiresMs: t0 + 1 });
   assert.equal(relay.trouble, null);
   assert.equal(relay.lastError, refused.message);
-  relay = afterReport(relay, { ...report, connections: new Map([["a", connection("a")]]) });
+  relay = afterReport(relay, { ...report, connections: ConnectionTable.of([connection("a")]) });
   relay = afterNews(relay, { kind: "bad-frame", why: "not JSON" });
   assert.deepEqual(relay.counts, { reports: 1, entries: 3, skipped: 1, badFrames: 1, connects: 1, reconnects: 0 });
   assert.equal(relay.generation, "measured");
@@ -181,7 +182,7 @@ Deno.test("a bad frame is no cause any more once a report has come", () => {
   const report = { feed: "relay", atMs: t0, entries: 0, skipped: 0, generation: "measured", intervalMs: null } as const;
   const relay = afterReport(afterNews(start.relay, { kind: "bad-frame", why: "x" }), {
     ...report,
-    connections: new Map(),
+    connections: noConnections,
   });
   assert.equal(relay.trouble, null);
   assert.match(relay.lastError ?? "", /frame/);
