@@ -1,13 +1,14 @@
 /**
- * `GET /metrics`: what the monitor has to say to Prometheus, written by prom-client. Gauges and the Snapshot's counters are
- * made anew at each scrape; only what is measured as it happens is kept. Which metrics there are is in `metrics_list`, what
- * a Snapshot says in `metrics_snapshot`, where it is measured in `metrics_taps`.
+ * `GET /metrics`: what the monitor has to say to Prometheus. What a Snapshot says is written anew at each scrape; what is
+ * measured as it happens is kept, and written by prom-client. Which metrics there are is in `metrics_list`, what a Snapshot
+ * says in `metrics_snapshot`, how that is written in `metrics_text`, where it is measured in `metrics_taps`.
  */
 import process from "node:process";
 import type { BookOperation, BookResult, Measures, SendFailure, StoreOperation, StoreResult } from "./measures.ts";
-import { Counter, Gauge, Histogram, Registry } from "./metrics_client.ts";
+import { Counter, Histogram, Registry } from "./metrics_client.ts";
 import { measuredMetrics, type Metric, shownMetrics, type ShownName } from "./metrics_list.ts";
-import { type LiveFigures, type ProcessFigures, type Sample, samplesOf } from "./metrics_snapshot.ts";
+import { type LiveFigures, type ProcessFigures, type Samples, samplesOf } from "./metrics_snapshot.ts";
+import { headText, seriesText } from "./metrics_text.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 export interface MetricsOptions {
@@ -15,6 +16,8 @@ export interface MetricsOptions {
   process(): Omit<ProcessFigures, "live">;
   /** How many read the live events now. */
   live(): LiveFigures;
+  /** Lets all that waits have its turn: the metrics of thousands of experiments are written a part at a time. */
+  pause(): Promise<void>;
 }
 
 export interface Metrics {
@@ -25,14 +28,29 @@ export interface Metrics {
 
 export function createMetrics(options: MetricsOptions): Metrics {
   const measured = new Measured();
+  const registry = new Registry();
+  for (const metric of measured.metrics) registry.registerMetric(metric);
+
+  async function write(snapshot: Snapshot): Promise<string> {
+    const shown = new Shown();
+    for (const part of samplesOf(snapshot, { ...options.process(), live: options.live() })) {
+      shown.add(part);
+      await options.pause();
+    }
+    return [...shown.texts(), await registry.metrics()].join("\n");
+  }
+
+  let writing: { readonly of: Snapshot; readonly text: Promise<string> } | null = null;
   return {
     measures: measured,
     text(snapshot) {
-      const registry = new Registry();
-      const samples = samplesOf(snapshot, { ...options.process(), live: options.live() });
-      for (const name of Object.keys(shownMetrics) as ShownName[]) show(registry, name, samples.get(name) ?? []);
-      for (const metric of measured.metrics) registry.registerMetric(metric);
-      return registry.metrics();
+      // For all who ask meanwhile: that of thousands of experiments has 10 MB.
+      if (writing?.of === snapshot) return writing.text;
+      const mine = writing = {
+        of: snapshot,
+        text: write(snapshot).finally(() => writing === mine && (writing = null)),
+      };
+      return mine.text;
     },
   };
 }
@@ -47,19 +65,25 @@ export function processFigures(): Omit<ProcessFigures, "live"> {
   };
 }
 
-/** Nothing at all where nothing is known: a gauge without labels would be 0. */
-function show(registry: InstanceType<typeof Registry>, name: ShownName, samples: readonly Sample[]): void {
-  if (samples.length === 0) return;
-  const metric: Metric = shownMetrics[name];
-  const config = { name, help: metric.help, labelNames: metric.labels, registers: [registry] };
-  const labelled = ({ labels }: Sample) =>
-    Object.fromEntries(metric.labels.map((label, at) => [label, labels[at] ?? ""]));
-  if (metric.kind === "counter") {
-    const counter = new Counter(config);
-    for (const sample of samples) counter.inc(labelled(sample), sample.value);
-  } else {
-    const gauge = new Gauge(config);
-    for (const sample of samples) gauge.set(labelled(sample), sample.value);
+/** What is known of the metrics of a Snapshot, in the order of their list; of which nothing is known is not there at all. */
+class Shown {
+  readonly #series = new Map<ShownName, string[]>();
+
+  add(part: Samples): void {
+    for (const [name, samples] of part) {
+      const text = seriesText(name, shownMetrics[name], samples);
+      const texts = this.#series.get(name);
+      if (texts) texts.push(text);
+      else this.#series.set(name, [text]);
+    }
+  }
+
+  texts(): readonly string[] {
+    const names = Object.keys(shownMetrics) as ShownName[];
+    return names.flatMap((name) => {
+      const series = this.#series.get(name);
+      return series ? [headText(name, shownMetrics[name]) + series.join("")] : [];
+    });
   }
 }
 

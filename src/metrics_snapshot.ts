@@ -1,18 +1,13 @@
 /**
  * What a Snapshot says in numbers: the series of `shownMetrics` that are made anew at each scrape, so that what is forgotten
- * is gone from them. Pure. How they are written is for `metrics`.
+ * is gone from them. Pure. How they are written is for `metrics_text`.
  */
 import { alertCodes } from "./alert.ts";
 import type { shownMetrics, ShownName } from "./metrics_list.ts";
+import type { Sample } from "./metrics_text.ts";
 import type { BookView, FeedView, HeartbeatView, OutboxView, PartView, ProbesView, StoreView } from "./part_view.ts";
 import { type ExperimentView, idleMsOf, type Snapshot } from "./snapshot.ts";
 import type { ExperimentState } from "./standing.ts";
-
-/** One series; `labels`: the values of the metric's labels, in their order. */
-export interface Sample {
-  readonly labels: readonly string[];
-  readonly value: number;
-}
 
 /** Of the live events: how many readers, what waits for them, and how many were given up. */
 export interface LiveFigures {
@@ -29,13 +24,28 @@ export interface ProcessFigures {
   readonly live: LiveFigures;
 }
 
-/** The series of each metric; one that has none is not in it. */
-export function samplesOf(snapshot: Snapshot, figures: ProcessFigures): ReadonlyMap<ShownName, readonly Sample[]> {
+/** The series of each metric, or some of them; a metric that has none is not in it. */
+export type Samples = ReadonlyMap<ShownName, readonly Sample[]>;
+
+/** Experiments whose series are made in one go: a few milliseconds' work. */
+export const experimentsPerPart = 500;
+
+/** All series, in parts, so that whoever takes them can let others have their turn in between. */
+export function* samplesOf(snapshot: Snapshot, figures: ProcessFigures): Generator<Samples> {
+  const { experiments, feeds: { relay } } = snapshot;
+  yield monitorSamples(snapshot, figures);
+  for (let at = 0; at < experiments.length; at += experimentsPerPart) {
+    const sheet = new Sheet();
+    for (const view of experiments.slice(at, at + experimentsPerPart)) addExperiment(sheet, view, relay);
+    yield sheet.samples;
+  }
+}
+
+/** Those that are not of one experiment. */
+function monitorSamples(snapshot: Snapshot, figures: ProcessFigures): Samples {
   const sheet = new Sheet();
   addProcess(sheet, snapshot, figures);
   addStates(sheet, "status_experiments", experimentStates, (state) => snapshot.counts[state]);
-  const relay = snapshot.feeds.relay;
-  for (const view of snapshot.experiments) addExperiment(sheet, view, relay);
   for (const name of ["jump", "relay"] as const) addFeed(sheet, name, snapshot.feeds[name]);
   addBook(sheet, snapshot.book);
   addOutbox(sheet, "mail", snapshot.mail);

@@ -19,6 +19,11 @@ export interface Clock {
   wait(ms: number, signal: AbortSignal): Promise<void>;
 }
 
+/** Resolves when all else that waits has had its turn: for whoever has more to do than others should wait for. */
+export function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
 /** What a clock is made of. */
 export interface Clockwork {
   wallMs(): number;

@@ -1,9 +1,8 @@
 /** What somebody who makes up names could do with them, at every place where they come out. */
 import assert from "node:assert/strict";
-import { decodeJump } from "../src/jump.ts";
-import { decodeRelay } from "../src/relay.ts";
 import { readSettings } from "../src/settings.ts";
 import { Bench, resource } from "./fixtures/bench.ts";
+import { decodeJump, decodeRelay } from "./fixtures/decoded.ts";
 import { leastEnvironment } from "./fixtures/environment.ts";
 import { checkExits, checkMetrics, type Exits } from "./fixtures/exits.ts";
 import { hostileTexts, megabyteOf, unsafe } from "./fixtures/hostile.ts";
@@ -103,7 +102,8 @@ promtoolTest("promtool can read the metrics of a laboratory of hostile names", a
   bench.relay(Object.fromEntries(names.map((name) => [`${name}-st-data`, 5])));
   const figures = { deno: "2.9.6", residentBytes: 80_000_000, cpuSeconds: 1.5 };
   const live = { readers: 0, queuedBytes: 0, dropped: 0 };
-  const text = await createMetrics({ process: () => figures, live: () => live }).text(snapshot(bench));
+  const pause = () => Promise.resolve();
+  const text = await createMetrics({ process: () => figures, live: () => live, pause }).text(snapshot(bench));
 
   checkMetrics(text);
   assert.deepEqual(await promtool(["check", "metrics"], text), { success: true, says: "" });

@@ -16,7 +16,7 @@ const figures = {
 
 /** `LABELS VALUE` of each series of a metric. */
 function series(known: Snapshot, name: ShownName): string[] {
-  const samples = samplesOf(known, figures).get(name) ?? [];
+  const samples = [...samplesOf(known, figures)].flatMap((part) => part.get(name) ?? []);
   return samples.map(({ labels, value }) => [...labels, value].join(" "));
 }
 
@@ -129,7 +129,7 @@ Deno.test("what has never been has no time: a report, a token, an interval, an a
     store: { ...store, ...never },
   };
 
-  const names = [...samplesOf(known, figures).keys()];
+  const names = [...samplesOf(known, figures)].flatMap((part) => [...part.keys()]);
   assert.deepEqual(names.filter((name) => /timestamp|interval/.test(name)), []);
 });
 
