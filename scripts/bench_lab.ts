@@ -3,14 +3,11 @@
  * monitor with a store on the disk and hands that only note.
  */
 import type { Resource } from "../src/book.ts";
+import { type Decoded, Mirror } from "../src/columns.ts";
 import type { Report } from "../src/connection.ts";
-import { ConnectionTable } from "../src/connection_table.ts";
-import type { Decoded } from "../src/entry.ts";
 import { emptyLab, type Lab, observe, withManifest } from "../src/experiment.ts";
-import { splitFrame } from "../src/frame.ts";
-import { decodeJump } from "../src/jump.ts";
+import { FrameReader } from "../src/frame_reader.ts";
 import { judge } from "../src/judgement.ts";
-import { decodeRelay } from "../src/relay.ts";
 import { openSqliteStore } from "../src/store_sqlite.ts";
 import { resource, rules, startMs } from "../test/fixtures/bench.ts";
 import { setUp } from "../test/fixtures/monitor.ts";
@@ -33,24 +30,24 @@ export function manifestOf(experiments: number): readonly Resource[] {
 /** Reads the frames of one socket. */
 export class FrameReading {
   readonly #dialect: Dialect;
+  readonly #reader: FrameReader;
+  readonly #mirror = new Mirror();
 
   constructor(dialect: Dialect) {
     this.#dialect = dialect;
+    this.#reader = new FrameReader(feedOf(dialect));
   }
 
-  /** As the Worker does it. Throws on a frame that is no report. */
+  /** As the Worker does it, and the pool with what that hands over. Throws on a frame that is no report. */
   decode(text: string): Decoded {
-    const frame = splitFrame(text);
-    const documents = frame.kind === "documents" ? frame.documents : [];
-    const decoded = this.#dialect === "jump" ? decodeJump(documents) : decodeRelay(documents);
-    if (decoded === null) throw new Error(`Cannot read a frame of the bench: ${text.slice(0, 80)}`);
-    return decoded;
+    const read = this.#reader.read(text);
+    if (read.kind !== "report") throw new Error(`Cannot read a frame of the bench: ${text.slice(0, 80)}`);
+    return this.#mirror.apply(read.columns);
   }
 
-  /** As the pool and the feed make it of what the Worker hands over. */
+  /** As the feed makes it of that. */
   report(decoded: Decoded, atMs: number): Report {
-    const connections = ConnectionTable.of(decoded.connections.values());
-    return { feed: feedOf(this.#dialect), atMs, ...decoded, connections, intervalMs };
+    return { feed: feedOf(this.#dialect), atMs, ...decoded, intervalMs };
   }
 }
 

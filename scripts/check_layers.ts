@@ -13,11 +13,11 @@ const layers: readonly (readonly [layer: string, files: string])[] = [
   ],
   [
     "services",
-    "access book book_answer book_error connection connection_* entry feed feed_* frame jump link probe pulse relay socket_* token",
+    "access book book_answer book_error columns connection connection_* draft entry feed feed_* frame frame_reader jump link probe pulse relay sheet socket_* token",
   ],
   [
     "core",
-    "alert availability experiment health history judgement probe_plan probe_target revision roster shift part_view sighting snapshot sources standing trial",
+    "alert availability experiment health history judgement probe_plan probe_target revision roster shift part_view seen sighting snapshot sources standing trial",
   ],
   [
     "loop",

@@ -1,12 +1,11 @@
 /** Frames of any kind: reading them never throws, and whatever is read can be judged, kept, shown, mailed and measured. */
-import { ConnectionTable } from "../src/connection_table.ts";
-import { decodeJump } from "../src/jump.ts";
-import { splitFrame } from "../src/frame.ts";
-import { decodeRelay } from "../src/relay.ts";
-import type { Decoded } from "../src/entry.ts";
+import assert from "node:assert/strict";
+import type { Decoded } from "../src/columns.ts";
+import type { Connection, FeedName } from "../src/connection.ts";
 import { observe } from "../src/experiment.ts";
 import { judge } from "../src/judgement.ts";
 import { Bench, resource } from "../test/fixtures/bench.ts";
+import { inFull, ReadSocket } from "../test/fixtures/decoded.ts";
 import { checkExits } from "../test/fixtures/exits.ts";
 import { letter } from "../test/fixtures/letters.ts";
 import { snapshot } from "../test/fixtures/snapshot.ts";
@@ -58,16 +57,16 @@ export const frames: FuzzTarget = {
   begin() {
     let bench = newBench();
     let count = 0;
+    const sockets = { jump: new ReadSocket("jump"), relay: new ReadSocket("relay") };
     const seen = new Set<string>();
     return {
       async run(text) {
-        const frame = splitFrame(text);
-        if (frame.kind === "bad") return `bad ${frame.why.replaceAll(/\d+|".*"|'.*'|Unexpected token .*/g, "")}`;
         if (++count % framesMax === 0) bench = newBench();
-        const decoded = { jump: decodeJump(frame.documents), relay: decodeRelay(frame.documents) };
-        for (const feed of ["jump", "relay"] as const) if (decoded[feed]) report(bench, feed, decoded[feed]);
+        const jump = sockets.jump.hear(text), relay = sockets.relay.hear(text);
+        if (jump.decoded) report(bench, "jump", text, jump.decoded);
+        if (relay.decoded) report(bench, "relay", text, relay.decoded);
         bench.pass(700);
-        const outcome = `${frame.documents.length > 1} ${shapeOf(decoded.jump)} ${shapeOf(decoded.relay)}`;
+        const outcome = `${shapeOf(jump)} ${shapeOf(relay)}`;
         if (!seen.has(outcome) || count % exitsEvery === 0) {
           await checkExits({ snapshot: snapshot(bench), letter: letterOf(bench) });
         }
@@ -83,9 +82,14 @@ function newBench(): Bench {
   return new Bench([resource("pend00", ["st-data", "st-video"]), resource("spin31", ["st-data"])]);
 }
 
-function report(bench: Bench, feed: "jump" | "relay", decoded: Decoded): void {
+function report(bench: Bench, feed: FeedName, text: string, decoded: Decoded): void {
+  assert.deepEqual(
+    inFull(decoded),
+    inFull(new ReadSocket(feed).hear(text).decoded),
+    "what came before changes nothing",
+  );
   hope(decoded.connections.size + decoded.skipped <= decoded.entries, "no more is read and left out than there was");
-  for (const [topic, each] of decoded.connections) {
+  for (const [topic, each] of connectionsOf(decoded)) {
     const numbers = each.stats === null ? [] : [each.stats.tx, each.stats.rx].flatMap(({ idle, size, fps }) => [
       size,
       fps,
@@ -97,8 +101,7 @@ function report(bench: Bench, feed: "jump" | "relay", decoded: Decoded): void {
     hope(texts.every((text) => typeof text === "string" && text.length <= 500 && text.isWellFormed()), "a text is one");
     hope(typeof each.canRead === "boolean" && typeof each.canWrite === "boolean", "yes is yes");
   }
-  const connections = ConnectionTable.of(decoded.connections.values());
-  const heard = { feed, atMs: bench.nowMs, ...decoded, connections, intervalMs: 1_000 };
+  const heard = { feed, atMs: bench.nowMs, ...decoded, intervalMs: 1_000 };
   bench.lab = observe(bench.lab, heard, bench.rules);
   bench.judge();
   const again = judge(bench.lab, bench.rules, bench.nowMs);
@@ -109,9 +112,14 @@ function letterOf(bench: Bench) {
   return letter({ events: [...bench.lab.experiments.values()].flatMap(({ events }) => events.slice(-2)) });
 }
 
-function shapeOf(decoded: Decoded | null): string {
+function connectionsOf({ connections }: Decoded): [string, Connection][] {
+  return [...connections.keys()].map((topic) => [topic, connections.get(topic)!]);
+}
+
+function shapeOf({ read, decoded }: ReturnType<ReadSocket["hear"]>): string {
+  if (read.kind === "bad") return `bad ${read.why.replaceAll(/\d+|".*"|'.*'|Unexpected token .*/g, "")}`;
   if (decoded === null) return "none";
-  const idle = [...decoded.connections.values()].map(({ stats }) => stats?.tx.idle ?? null);
+  const idle = connectionsOf(decoded).map(([, { stats }]) => stats?.tx.idle ?? null);
   const longest = Math.max(0, ...idle.map((each) => each?.kind === "for" ? each.ms : 0));
   const kinds = [...new Set(idle.map((each) => each?.kind ?? "unmeasured"))].sort();
   const counts = [decoded.connections.size, decoded.skipped].map((count) => Math.min(count, 3));

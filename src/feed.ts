@@ -4,9 +4,8 @@
  * experiments is for the core.
  */
 import { type AccessPorts, type AccessRequest, askAccess, type Grant } from "./access.ts";
+import type { Decoded } from "./columns.ts";
 import type { FeedNews, Report } from "./connection.ts";
-import { ConnectionTable } from "./connection_table.ts";
-import type { Decoded } from "./entry.ts";
 import { type Link, openLink } from "./link.ts";
 import { networkWords } from "./network_words.ts";
 import { intervalOf, lateAfterMs, noPulse, type Pulse, withGap } from "./pulse.ts";
@@ -189,8 +188,7 @@ class FeedWatch {
   #deliver(decoded: Decoded, atMs: number): void {
     this.#deliveredMs = atMs;
     const { name } = this.#source, intervalMs = this.#intervalMs();
-    const connections = ConnectionTable.of(decoded.connections.values());
-    this.#listener.report({ feed: name, atMs: this.#ports.clock.nowMs(), ...decoded, connections, intervalMs });
+    this.#listener.report({ feed: name, atMs: this.#ports.clock.nowMs(), ...decoded, intervalMs });
   }
 
   #lost(trouble: Trouble): void {

@@ -3,8 +3,8 @@
  * service that has stopped, is upgraded and then silent, so only a report makes a connection. When one is due is for `feed`.
  */
 import { placeOf } from "./access.ts";
+import type { Decoded } from "./columns.ts";
 import type { FeedName } from "./connection.ts";
-import type { Decoded } from "./entry.ts";
 import { networkWords } from "./network_words.ts";
 import type { Socket, SocketListener, Sockets } from "./socket_pool.ts";
 import { silenceCure, type Trouble } from "./trouble.ts";

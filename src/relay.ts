@@ -1,19 +1,20 @@
 /**
- * What does relay report, in our words, whichever generation of it? A stream belongs to an experiment when its entry has the
- * scope `expt`; users who watch it share its topic (protocol, "A relay entry"). Whether it is ok is for `health`. Pure.
+ * What does relay report, whichever generation of it? A stream belongs to an experiment when its entry has the scope `expt`;
+ * users who watch it share its topic (protocol, "A relay entry"). Whether it is ok is for `health`. Pure.
  */
-import type { Connection, Idle, Traffic } from "./connection.ts";
-import { connectionOf, type Decoded, type Entry, isFields, readReports } from "./entry.ts";
+import { figuresEach } from "./connection_table.ts";
+import { type EntryRule, type Fields, isFields } from "./entry.ts";
 import { goDurationMs } from "./go_duration.ts";
+import type { Measure } from "./sheet.ts";
 
-/**
- * The streams in the reports among `documents`, by topic; null when none of them is a report. Topics that are no
- * experiment's (`splitTopic`) are in it too. "unmeasured" where there are streams and none has statistics. Never throws.
- */
-export function decodeRelay(documents: readonly unknown[]): Decoded | null {
-  const reports = readReports(documents, readEntry);
-  return reports === null ? null : { ...reports, generation: generationOf(reports.connections) };
-}
+export const relayRule: EntryRule = {
+  scope: "expt",
+  measures: true,
+  read({ stats }, measure) {
+    if (stats === undefined || stats === null) return unmeasured(measure);
+    return isFields(stats) && readStats(stats, measure);
+  },
+};
 
 /** `pend00-st-video-alt` is stream `st-video-alt` (as book calls it) of experiment `pend00`; null for what is no experiment's. */
 export function splitTopic(topic: string): { stub: string; stream: string } | null {
@@ -24,49 +25,53 @@ export function splitTopic(topic: string): { stub: string; stream: string } | nu
 
 const mark = "-st-";
 
-function readEntry(entry: Entry): Connection | "other" | "unreadable" {
-  if (!entry.scopes.includes("expt")) return "other";
-  const stats = statsOf(entry.fields.stats);
-  return stats === "unreadable" ? "unreadable" : connectionOf(entry, stats);
+function unmeasured(measure: Measure): true {
+  measure.numbers[0] = NaN;
+  measure.txLast = measure.rxLast = "";
+  return true;
 }
 
-function statsOf(value: unknown): Connection["stats"] | "unreadable" {
-  if (value === undefined || value === null) return null;
-  if (!isFields(value)) return "unreadable";
-  const tx = trafficOf(value.tx);
-  const rx = trafficOf(value.rx);
+function readStats({ tx, rx }: Fields, measure: Measure): boolean {
+  const txLast = readTraffic(tx, measure.numbers, 0);
+  if (txLast === null) return false;
+  measure.txLast = txLast;
   // What the connection was sent says nothing of whether it works, so an odd `rx` costs nobody a stream.
-  return tx === "unreadable" ? tx : { tx, rx: rx === "unreadable" ? noTraffic : rx };
+  measure.rxLast = readTraffic(rx, measure.numbers, rxAt) ?? (readTraffic(undefined, measure.numbers, rxAt) as string);
+  return true;
 }
 
-/** What is missing is zero or never: Go leaves such out. */
-function trafficOf(value: unknown): Traffic | "unreadable" {
-  if (value === undefined || value === null) return noTraffic;
-  if (!isFields(value)) return "unreadable";
-  const last = typeof value.last === "number" ? `${value.last}ns` : value.last ?? "";
-  if (typeof last !== "string" || last.length > lastCharsMax) return "unreadable";
-  const idle = idleOf(last, value.last);
-  return idle === null ? "unreadable" : { last, idle, size: numberOf(value.size), fps: numberOf(value.fps) };
+/** Writes the three numbers; gives the text of `last`, or null where it can't be read. What is missing is zero or never. */
+function readTraffic(value: unknown, numbers: Float64Array, at: number): string | null {
+  const traffic = value ?? nothing;
+  if (!isFields(traffic)) return null;
+  const raw = traffic.last ?? "";
+  const last = typeof raw === "number" ? `${raw}ns` : raw;
+  if (typeof last !== "string" || last.length > lastCharsMax) return null;
+  const idleMs = typeof raw === "number" ? limited(raw / 1e6) : idleMsOf(last);
+  if (idleMs === null) return null;
+  numbers[at] = idleMs;
+  numbers[at + 1] = numberOf(traffic.size);
+  numbers[at + 2] = numberOf(traffic.fps);
+  return last;
 }
 
-function idleOf(last: string, raw: unknown): Idle | null {
-  if (last === "" || last.toLowerCase() === "never") return never;
-  const ms = typeof raw === "number" ? raw / 1e6 : goDurationMs(last);
-  return ms === null || !Number.isFinite(ms) ? null : { kind: "for", ms: Math.min(Math.max(0, ms), idleMsMax) };
+function idleMsOf(last: string): number | null {
+  if (last === "" || last.toLowerCase() === "never") return Infinity;
+  const ms = goDurationMs(last);
+  return ms === null ? null : limited(ms);
+}
+
+function limited(ms: number): number | null {
+  return Number.isFinite(ms) ? Math.min(Math.max(0, ms), idleMsMax) : null;
 }
 
 function numberOf(value: unknown): number {
   return typeof value === "number" && Number.isFinite(value) ? value : 0;
 }
 
-function generationOf(connections: ReadonlyMap<string, Connection>): Decoded["generation"] {
-  for (const { stats } of connections.values()) if (stats !== null) return "measured";
-  return connections.size === 0 ? "measured" : "unmeasured";
-}
-
+const rxAt = figuresEach / 2;
+const nothing: Fields = {};
 // The longest that Go writes has 25.
 const lastCharsMax = 64;
 // The longest that Go knows is 292 years, which no calendar of ours reaches back.
 const idleMsMax = 100 * 365 * 86_400_000;
-const never: Idle = { kind: "never" };
-const noTraffic: Traffic = { last: "", idle: never, size: 0, fps: 0 };

@@ -3,8 +3,8 @@
  * a few sockets that would not close is replaced: new dials go to a new one, who has a live socket in the old one is asked to
  * renew it, and the old one is ended when it has no live socket left. When to dial is for `feed` and `prober`.
  */
+import { type Decoded, Mirror } from "./columns.ts";
 import type { FeedName } from "./connection.ts";
-import type { Decoded } from "./entry.ts";
 import type { Dialect, SocketEvent, SocketOrder } from "./socket_worker.ts";
 import type { Clock } from "./wait.ts";
 
@@ -66,6 +66,7 @@ const retiredMsMax = 60_000;
 interface Held {
   state: "opening" | "open" | "closing" | "stuck";
   readonly listener: Pick<SocketListener, "open" | "closed"> & Partial<SocketListener & Ear>;
+  readonly mirror: Mirror;
   /** Ends the wait for what should happen next. */
   patience: AbortController;
   gone(): void;
@@ -105,7 +106,8 @@ export class SocketPool implements Sockets, Ears {
     const holder = this.#current ??= this.#start();
     const id = ++this.#dialled;
     const gone = Promise.withResolvers<void>();
-    const held: Held = { state: "opening", listener, patience: new AbortController(), gone: gone.resolve };
+    const patience = new AbortController();
+    const held: Held = { state: "opening", listener, mirror: new Mirror(), patience, gone: gone.resolve };
     holder.sockets.set(id, held);
     holder.worker.postMessage({ kind: "dial", id, url, dialect });
     this.#after(openMsMax, held.patience.signal, () => {
@@ -143,7 +145,7 @@ export class SocketPool implements Sockets, Ears {
         held.patience.abort();
         return held.listener.open();
       case "report":
-        return held.listener.report?.(event.decoded);
+        return held.listener.report?.(held.mirror.apply(event.columns));
       case "message":
         return held.listener.message?.();
       case "bad-frame":

@@ -3,11 +3,9 @@
  * socket whose server doesn't answer the close frame until the Worker that holds it ends. `socket_pool` starts and ends it,
  * and is the only one that talks to it. No other module may import more than types from here.
  */
+import type { Columns } from "./columns.ts";
 import type { FeedName } from "./connection.ts";
-import type { Decoded } from "./entry.ts";
-import { splitFrame } from "./frame.ts";
-import { decodeJump } from "./jump.ts";
-import { decodeRelay } from "./relay.ts";
+import { FrameReader } from "./frame_reader.ts";
 import { excerpt } from "./trouble.ts";
 
 /** How frames are read; `any`: not at all, it is told that one has come, once. */
@@ -23,15 +21,14 @@ export type SocketEvent =
   & { readonly id: number }
   & (
     | { readonly kind: "open" }
-    | { readonly kind: "report"; readonly decoded: Decoded }
+    | { readonly kind: "report"; readonly columns: Columns }
     | { readonly kind: "message" }
     | { readonly kind: "bad-frame"; readonly why: string }
     | { readonly kind: "closed"; readonly why: string }
   );
 
-declare function postMessage(event: SocketEvent): void;
+declare function postMessage(event: SocketEvent, transfer?: ArrayBuffer[]): void;
 
-const decoders = { jump: decodeJump, relay: decodeRelay } as const;
 const sockets = new Map<number, WebSocket>();
 
 globalThis.addEventListener("message", (event) => {
@@ -53,7 +50,7 @@ function dial({ id, url, dialect }: SocketOrder & { kind: "dial" }): void {
   sockets.set(id, socket);
   socket.onopen = () => postMessage({ id, kind: "open" });
   socket.binaryType = "arraybuffer";
-  socket.onmessage = dialect === "any" ? tellOnce(id) : ({ data }) => tellOfFrame(id, dialect, data);
+  socket.onmessage = dialect === "any" ? tellOnce(id) : tellOfFrames(id, new FrameReader(dialect));
   socket.onerror = (event) => failure = event instanceof ErrorEvent ? wordsOf(event.message) : "";
   socket.onclose = (event) => {
     sockets.delete(id);
@@ -72,18 +69,19 @@ function tellOnce(id: number): (event: MessageEvent) => void {
   };
 }
 
-/** The one place where reports are handed over: as objects for now. */
-function tellOfFrame(id: number, dialect: FeedName, data: unknown): void {
-  if (typeof data !== "string") return postMessage({ id, kind: "bad-frame", why: "a binary frame" });
-  const frame = splitFrame(data);
-  if (frame.kind === "bad") return postMessage({ id, kind: "bad-frame", why: frame.why });
-  const decoded = decoders[dialect](frame.documents);
-  if (decoded === null) return;
-  // Of a service that was changed, or of another one: it must not look as if everybody had left.
-  if (decoded.entries > 0 && decoded.skipped === decoded.entries) {
-    return postMessage({ id, kind: "bad-frame", why: `none of its ${decoded.entries} entries can be read` });
-  }
-  postMessage({ id, kind: "report", decoded });
+function tellOfFrames(id: number, reader: FrameReader): (event: MessageEvent) => void {
+  return ({ data }) => {
+    if (typeof data !== "string") return postMessage({ id, kind: "bad-frame", why: "a binary frame" });
+    const read = reader.read(data);
+    switch (read.kind) {
+      case "report":
+        return postMessage({ id, ...read }, read.columns.figures === null ? [] : [read.columns.figures.buffer]);
+      case "bad":
+        return postMessage({ id, kind: "bad-frame", why: read.why });
+      case "other":
+        return;
+    }
+  };
 }
 
 /** The runtime's words, without what each of them begins with. */

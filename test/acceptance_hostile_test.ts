@@ -1,8 +1,7 @@
 /** The real program in a laboratory whose every name somebody made up to do harm: what comes in by real frames goes out as text. */
 import assert from "node:assert/strict";
 import type { ExperimentJson } from "../src/api_schema.ts";
-import { decodeJump } from "../src/jump.ts";
-import { decodeRelay } from "../src/relay.ts";
+import { decodeJump, decodeRelay } from "./fixtures/decoded.ts";
 import { checkMetrics, eventsOf } from "./fixtures/exits.ts";
 import { hostileList, unsafe } from "./fixtures/hostile.ts";
 import { elementsOf } from "./fixtures/html.ts";

@@ -2,9 +2,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { fuzz, FuzzFound, type TargetName, targets } from "../scripts/fuzz.ts";
-import { decodeJump } from "../src/jump.ts";
 import { splitFrame } from "../src/frame.ts";
-import { decodeRelay } from "../src/relay.ts";
+import { decodeJump, decodeRelay } from "./fixtures/decoded.ts";
 import { hostileList } from "./fixtures/hostile.ts";
 
 const seed = 20_261_122;

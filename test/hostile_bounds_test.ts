@@ -1,12 +1,11 @@
 /** What is kept of what others say: how much of it, and how long a text may be. */
 import assert from "node:assert/strict";
 import { type BookGarbled, isBookError } from "../src/book_error.ts";
-import { decodeJump } from "../src/jump.ts";
 import { splitFrame } from "../src/frame.ts";
 import { tooIntricate } from "../src/json_shape.ts";
-import { decodeRelay } from "../src/relay.ts";
 import { answerWords, excerpt } from "../src/trouble.ts";
 import { AnsweringBook } from "./fixtures/answering_book.ts";
+import { decodeJump, decodeRelay } from "./fixtures/decoded.ts";
 import { setUp } from "./fixtures/monitor.ts";
 import { connection, resource } from "./fixtures/bench.ts";
 import { hostileList, megabyteOf, unsafe } from "./fixtures/hostile.ts";

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Columns } from "../src/columns.ts";
 import { type Socket, type SocketListener, SocketPool, type SocketWorker } from "../src/socket_pool.ts";
 import type { SocketEvent, SocketOrder } from "../src/socket_worker.ts";
 import { FakeClock } from "./fixtures/clock.ts";
@@ -55,7 +56,9 @@ async function withNineStuck({ dial, workers, clock }: ReturnType<typeof bench>,
   await clock.advance(5_000);
 }
 
-const report = { connections: new Map(), entries: 3, skipped: 0, generation: "measured" } as const;
+const report: Columns = {
+  ...{ entries: 3, skipped: 0, generation: "measured", gone: [], peers: [], figures: null, lasts: "" },
+};
 
 Deno.test("no worker is started before the first dial", () => assert.deepEqual(bench().workers.orders, []));
 
@@ -66,10 +69,10 @@ Deno.test("a listener hears of its own socket alone, until it is closed", () => 
 
   workers.tell(0, { id: 1, kind: "open" });
   workers.tell(0, { id: 2, kind: "closed", why: "tcp connect error" });
-  workers.tell(0, { id: 1, kind: "report", decoded: report });
+  workers.tell(0, { id: 1, kind: "report", columns: report });
   workers.tell(0, { id: 1, kind: "bad-frame", why: "an empty frame" });
   workers.tell(0, { id: 1, kind: "closed", why: "closed with code 1006" });
-  workers.tell(0, { id: 1, kind: "report", decoded: report });
+  workers.tell(0, { id: 1, kind: "report", columns: report });
 
   assert.deepEqual(workers.orders, [[
     { kind: "dial", id: 1, url: "ws://a", dialect: "relay" },
@@ -147,7 +150,7 @@ Deno.test("who lives in a worker that is replaced is asked to renew, and it is e
   workers.tell(0, { id: 1, kind: "open" });
   await withNineStuck(all, 1);
   all.dial("new");
-  workers.tell(0, { id: 1, kind: "report", decoded: report });
+  workers.tell(0, { id: 1, kind: "report", columns: report });
 
   assert.deepEqual(all.told.filter((each) => each.startsWith("old")), ["old open", "old retire", "old report of 3"]);
   assert.deepEqual([workers.orders.length, workers.ended], [2, []]);
