@@ -14,12 +14,16 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { type Figure, merged, movesSince, type Run } from "./bench_figures.ts";
+import { benchLoad } from "./bench_load.ts";
 import { benchReport } from "./bench_report.ts";
+import { benchStart } from "./bench_start.ts";
 import { goalsText, machineText, movesText, tableOf } from "./bench_table.ts";
 import type { BenchOptions, Part } from "./bench_timing.ts";
 
 const parts: Readonly<Record<string, Part>> = {
   report: benchReport,
+  start: benchStart,
+  load: benchLoad,
 };
 
 const keptFile = new URL("../docs/performance.json", import.meta.url);

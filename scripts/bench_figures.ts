@@ -3,7 +3,7 @@
  * the figures that were kept. Pure. How they are shown is for `bench_table`; where they come from, for the other `bench_*`.
  */
 
-export type Unit = "×" | "µs" | "ms" | "s" | "kB" | "MB" | "MB/min" | "%";
+export type Unit = "×" | "µs" | "ms" | "s" | "kB" | "MB" | "MB/min" | "/s";
 
 /** One thing that was measured, several times over. */
 export interface Figure {

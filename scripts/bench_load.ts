@@ -1,0 +1,144 @@
+/**
+ * What does the program take of the machine while both feeds report every second, and how fast does it answer meanwhile? At
+ * each size as a process, looked at from outside. Three times of their own, so that none counts for another: nobody asks;
+ * somebody asks now and then; several ask without a pause.
+ */
+import type { Figure, Measured } from "./bench_figures.ts";
+import { quantile } from "./bench_figures.ts";
+import { compiled, Feeds, fromSource, Served } from "./bench_program.ts";
+import { type BenchOptions, Findings, say, sleep } from "./bench_timing.ts";
+import { slopeOf } from "./soak_slope.ts";
+import { systemClock as clock } from "../src/wait.ts";
+
+const reportEveryMs = 1_000;
+// The first reports are the dearest: V8 has not compiled what reads them.
+const settleMs = 8_000;
+const windows = 5;
+const idleSize = 10;
+// Less says nothing: V8 is lazy.
+const slopeMsMin = 60_000;
+const askMs = 10_000;
+const healthEveryMs = 50;
+const listEveryMs = 200;
+const crowdMs = 5_000;
+const crowd = 8;
+
+/** What the Go program takes, at the sizes at which it was measured (issue 6, another run): CPU, answers, memory. */
+const go: Readonly<Record<number, { cpuMs: number; listMs: number; peakMb: number }>> = {
+  100: { cpuMs: 13, listMs: 4, peakMb: 23 },
+  1_000: { cpuMs: 95, listMs: 26, peakMb: 44 },
+  5_000: { cpuMs: 430, listMs: 130, peakMb: 147 },
+};
+
+type Tell = (measured: Omit<Measured, "size">, ...values: readonly number[]) => void;
+
+export async function benchLoad({ sizes, full, binaries, folder }: BenchOptions): Promise<Figure[]> {
+  const findings = new Findings("load");
+  const build = binaries[0] ? compiled(binaries[0]) : fromSource;
+  let idleMb = 0;
+  const measuredMs = full ? 300_000 : 20_000;
+  // The one at which the Go program was measured too.
+  const all = Math.max(...sizes) > 5_000 ? [...new Set([...sizes, 5_000])].toSorted((a, b) => a - b) : sizes;
+  for (const size of [idleSize, ...all]) {
+    say(`load: ${size} experiments, ${build.words}`);
+    await using feeds = await Feeds.start(size, reportEveryMs);
+    await using program = Served.program(build, feeds.env, folder);
+    await program.answers("/readyz");
+    while ((await feeds.counts()).book <= size) await sleep(100); // book is asked for each resource at the start
+    await sleep(settleMs);
+    const tell: Tell = (measured, ...values) => findings.add({ ...measured, size }, ...values);
+    const before = await alone(size, { program, feeds, measuredMs }, tell);
+    await asked(size, program, tell);
+    await crowded(program, tell);
+    const { peak } = await program.memory();
+    tell({ what: "memory at its peak, askers included", unit: "MB", ...beside(size, "peakMb", 1) }, peak);
+    if (size === idleSize) idleMb = before;
+    else {tell(
+        { what: "memory above that with 10", unit: "MB", ...(size === 10_000 ? { atMost: 120 } : {}) },
+        before - idleMb,
+      );}
+  }
+  return findings.figures;
+}
+
+/** The Go program's figure, and the share of it that is our goal at 1,000 and 5,000. */
+function beside(size: number, which: "cpuMs" | "listMs" | "peakMb", share: number): Pick<Measured, "go" | "atMost"> {
+  const theirs = go[size]?.[which];
+  if (theirs === undefined) return {};
+  const hasGoal = which === "peakMb" ? size === 5_000 : size >= 1_000;
+  return { go: theirs, ...(hasGoal ? { atMost: theirs * share } : {}) };
+}
+
+/** Nobody asks: CPU and memory. The memory at the end, as the median of the last window. */
+async function alone(
+  size: number,
+  { program, feeds, measuredMs }: { program: Served; feeds: Feeds; measuredMs: number },
+  tell: Tell,
+): Promise<number> {
+  const memory: { x: number; y: number }[] = [];
+  let last: number[] = [];
+  for (let window = 0; window < windows; window++) {
+    const [startCpu, startCounts] = [await program.cpuMs(), await feeds.counts()];
+    const untilMs = clock.steadyMs() + measuredMs / windows;
+    for (last = []; clock.steadyMs() < untilMs; await sleep(500)) {
+      const { now } = await program.memory();
+      last.push(now);
+      memory.push({ x: clock.steadyMs() / 60_000, y: now });
+    }
+    const [cpu, counts] = [await program.cpuMs() - startCpu, await feeds.counts()];
+    const reports = counts.jump + counts.relay - startCounts.jump - startCounts.relay;
+    tell(
+      { what: "CPU for a pair of reports, jump's and relay's", unit: "ms", ...beside(size, "cpuMs", 0.25) },
+      cpu / reports * 2,
+    );
+    tell({ what: "CPU for 1,000 reports", unit: "s" }, cpu / reports);
+  }
+  tell({ what: `memory at the end of ${measuredMs / 60_000} min`, unit: "MB" }, ...last);
+  tell({ what: "memory at its peak by then", unit: "MB" }, (await program.memory()).peak);
+  const slope = measuredMs < slopeMsMin ? null : slopeOf(memory);
+  if (slope !== null) tell({ what: "memory, its slope", unit: "MB/min" }, slope.low, slope.slope, slope.high);
+  return quantile(last, 0.5);
+}
+
+/** Somebody asks for the health and the list now and then. */
+async function asked(size: number, program: Served, tell: Tell): Promise<void> {
+  const untilMs = clock.steadyMs() + askMs;
+  const ask = async (path: string, everyMs: number) => {
+    const times: number[] = [];
+    for (let dueMs = clock.steadyMs(); dueMs < untilMs; dueMs += everyMs) {
+      await sleep(dueMs - clock.steadyMs());
+      times.push((await program.get(path)).tookMs);
+    }
+    return times;
+  };
+  const list = "/api/v1/experiments";
+  const [healthMs, listMs] = await Promise.all([ask("/healthz", healthEveryMs), ask(list, listEveryMs)]);
+  const goal = size === 10_000 ? { atMost: 100 } : {};
+  tell({ what: "/healthz while reports come: p50", unit: "ms" }, quantile(healthMs, 0.5));
+  tell({ what: "/healthz while reports come: p99", unit: "ms" }, quantile(healthMs, 0.99));
+  tell({ what: "/healthz while reports come: the slowest", unit: "ms", ...goal }, quantile(healthMs, 1));
+  tell(
+    { what: `GET ${list} while reports come: p50`, unit: "ms", ...beside(size, "listMs", 0.1) },
+    quantile(listMs, 0.5),
+  );
+  tell({ what: `GET ${list} while reports come: p99`, unit: "ms" }, quantile(listMs, 0.99));
+}
+
+/** Several ask for the list without a pause, which ended the Go program by a data race: it has to live. */
+async function crowded(program: Served, tell: Tell): Promise<void> {
+  const untilMs = clock.steadyMs() + crowdMs;
+  const healthMs: number[] = [];
+  let answers = 0;
+  const asker = async () => {
+    while (clock.steadyMs() < untilMs) if ((await program.get("/api/v1/experiments")).ok) answers++;
+  };
+  const doctor = async () => {
+    for (; clock.steadyMs() < untilMs; await sleep(healthEveryMs)) {
+      healthMs.push((await program.get("/healthz")).tookMs);
+    }
+  };
+  await Promise.all([...Array.from({ length: crowd }, asker), doctor()]);
+  await program.answers("/healthz"); // or it throws that the program has ended
+  tell({ what: `${crowd} ask for the list without a pause: answers`, unit: "/s" }, answers / crowdMs * 1_000);
+  tell({ what: `${crowd} ask for the list without a pause: /healthz, the slowest`, unit: "ms" }, quantile(healthMs, 1));
+}

@@ -1,0 +1,145 @@
+/**
+ * The real program as a process, the feeds that it watches, and a bare server beside them: started, asked, looked at from
+ * outside, and ended. What is measured of them is for the parts of the bench.
+ */
+import { systemClock as clock } from "../src/wait.ts";
+import type { FeedCounts, FeedLine } from "./bench_feed.ts";
+import { sleep } from "./bench_timing.ts";
+import { permissions } from "./compile.ts";
+import { Watched } from "./soak_watch.ts";
+import { freePort, portsToTry } from "./world_port.ts";
+
+/** How the program and the bare server are started: from their source, or as compiled executables. */
+export interface Build {
+  readonly words: string;
+  readonly program: readonly string[];
+  readonly hello: readonly string[];
+}
+
+const root = new URL("..", import.meta.url).pathname;
+
+export const fromSource: Build = {
+  words: "source",
+  program: [Deno.execPath(), "run", ...permissions, "main.ts"],
+  hello: [Deno.execPath(), "run", ...permissions, "scripts/bench_hello.ts"],
+};
+
+export function compiled({ program, hello }: { program: string; hello: string }): Build {
+  const absolute = (path: string) => path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
+  return { words: program.split("/").at(-1) ?? "", program: [absolute(program)], hello: [absolute(hello)] };
+}
+
+/** A process that serves on a port of 127.0.0.1. */
+export class Served implements AsyncDisposable {
+  readonly process: Watched;
+  readonly port: number;
+  readonly #startMs = clock.steadyMs();
+
+  private constructor(line: (port: number) => readonly string[], env: Readonly<Record<string, string>>) {
+    this.port = freePort(portsToTry()[0] ?? 0);
+    const [command = "", ...args] = line(this.port);
+    const { HOME = "", PATH = "", DENO_DIR = "" } = Deno.env.toObject();
+    const own = { HOME, PATH, ...(DENO_DIR === "" ? {} : { DENO_DIR }), DENO_NO_UPDATE_CHECK: "1" };
+    const port = { STATUS_PORT_SERVE: String(this.port), STATUS_HOST_SERVE: "127.0.0.1" };
+    this.process = new Watched(
+      new Deno.Command(command, {
+        ...{ args, cwd: root, clearEnv: true, env: { ...own, ...port, ...env } },
+        ...{ stdin: "null", stdout: "piped", stderr: "piped" },
+      }),
+    );
+  }
+
+  static hello({ hello }: Build): Served {
+    return new Served((port) => [...hello, String(port)], {});
+  }
+
+  /** Its files are in `folder`, which it makes anew; it sends no mail. */
+  static program({ program }: Build, env: Readonly<Record<string, string>>, folder: string): Served {
+    const place = `${folder}/${crypto.randomUUID()}`;
+    return new Served(() => [...program, "serve"], {
+      ...{ STATUS_STORE_FILE: `${place}.db`, STATUS_LOG_FILE: `${place}.log`, STATUS_HEALTH_STARTUP: "1s" },
+      ...env,
+    });
+  }
+
+  /** Resolves when it answers well, with how long it took since the start. */
+  async answers(path: string): Promise<number> {
+    while (!this.process.hasEnded) {
+      const isWell = await this.get(path).then(({ ok }) => ok, () => false);
+      if (isWell) return clock.steadyMs() - this.#startMs;
+      await sleep(pollMs);
+    }
+    throw new Error(`It ended before it answered ${path}: ${this.process.words}`);
+  }
+
+  /** Asks, and reads all of the answer. */
+  async get(path: string, headers: Readonly<Record<string, string>> = {}) {
+    const startMs = clock.steadyMs();
+    const answer = await fetch(`http://127.0.0.1:${this.port}${path}`, { headers });
+    const bytes = (await answer.arrayBuffer()).byteLength;
+    return { ok: answer.ok, status: answer.status, bytes, tookMs: clock.steadyMs() - startMs };
+  }
+
+  /** CPU milliseconds that all its threads have taken. */
+  async cpuMs(): Promise<number> {
+    const tasks = await Array.fromAsync(Deno.readDir(`/proc/${this.process.pid}/task`), ({ name }) => name);
+    const spent = await Promise.all(tasks.map(async (task) => {
+      const text = await Deno.readTextFile(`/proc/${this.process.pid}/task/${task}/schedstat`).catch(() => "0");
+      return Number(text.split(" ")[0]) / 1e6;
+    }));
+    return spent.reduce((sum, each) => sum + each, 0);
+  }
+
+  /** Resident memory in MB: now, and the most that it ever was. */
+  async memory(): Promise<{ now: number; peak: number }> {
+    const text = await Deno.readTextFile(`/proc/${this.process.pid}/status`);
+    const megabytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text)?.[1]) / 1024;
+    return { now: megabytes("VmRSS"), peak: megabytes("VmHWM") };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.process.end();
+  }
+}
+
+/** Book, jump and relay for so many experiments; `everyMs` 0: reports go out when they are asked for alone. */
+export class Feeds implements AsyncDisposable {
+  readonly #process: Watched;
+  readonly #line: FeedLine;
+
+  private constructor(process: Watched, line: FeedLine) {
+    this.#process = process;
+    this.#line = line;
+  }
+
+  static async start(experiments: number, everyMs: number): Promise<Feeds> {
+    const args = ["run", "--allow-all", "scripts/bench_feed.ts", String(experiments), String(everyMs)];
+    const process = new Watched(
+      new Deno.Command(Deno.execPath(), { args, cwd: root, stdin: "null", stdout: "piped", stderr: "piped" }),
+    );
+    while (!process.words.includes("\n") && !process.hasEnded) await sleep(pollMs);
+    if (process.hasEnded) throw new Error(`The feeds of the bench ended: ${process.words}`);
+    return new Feeds(process, JSON.parse(process.words));
+  }
+
+  get env(): FeedLine["env"] {
+    return this.#line.env;
+  }
+
+  async counts(): Promise<FeedCounts> {
+    return await (await fetch(`${this.#line.control}/counts`)).json();
+  }
+
+  /** One report at once; `isIll`: in it one stream has sent nothing for a while. */
+  async report(feed: "jump" | "relay", isIll = false): Promise<void> {
+    const answer = await fetch(`${this.#line.control}/report?feed=${feed}${isIll ? "&ill" : ""}`);
+    await answer.body?.cancel();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process.end();
+  }
+}
+
+/** So much later nobody notices that somebody looked. */
+const pollMs = 2;
