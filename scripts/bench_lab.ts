@@ -3,7 +3,7 @@
  * monitor with a store on the disk and hands that only note.
  */
 import type { Resource } from "../src/book.ts";
-import { type Decoded, Mirror } from "../src/columns.ts";
+import { type Columns, Mirror } from "../src/columns.ts";
 import type { Report } from "../src/connection.ts";
 import { emptyLab, type Lab, observe, withManifest } from "../src/experiment.ts";
 import { FrameReader } from "../src/frame_reader.ts";
@@ -27,7 +27,7 @@ export function manifestOf(experiments: number): readonly Resource[] {
   return Array.from({ length: experiments }, (_, at) => resource(nameOf(at), ["st-data", "st-video"]));
 }
 
-/** Reads the frames of one socket. */
+/** What becomes of the frames of one socket, on both sides of the Worker. */
 export class FrameReading {
   readonly #dialect: Dialect;
   readonly #reader: FrameReader;
@@ -38,16 +38,21 @@ export class FrameReading {
     this.#reader = new FrameReader(feedOf(dialect));
   }
 
-  /** As the Worker does it, and the pool with what that hands over. Throws on a frame that is no report. */
-  decode(text: string): Decoded {
+  /** As the Worker does it. Throws on a frame that is no report. */
+  read(text: string): Columns {
     const read = this.#reader.read(text);
     if (read.kind !== "report") throw new Error(`Cannot read a frame of the bench: ${text.slice(0, 80)}`);
-    return this.#mirror.apply(read.columns);
+    return read.columns;
   }
 
-  /** As the feed makes it of that. */
-  report(decoded: Decoded, atMs: number): Report {
-    return { feed: feedOf(this.#dialect), atMs, ...decoded, intervalMs };
+  /** As they come out of the Worker. */
+  handOver(columns: Columns): Columns {
+    return structuredClone(columns, { transfer: columns.figures === null ? [] : [columns.figures.buffer] });
+  }
+
+  /** As the pool and the feed make it of them. */
+  report(columns: Columns, atMs: number): Report {
+    return { feed: feedOf(this.#dialect), atMs, ...this.#mirror.apply(columns), intervalMs };
   }
 }
 
@@ -81,7 +86,7 @@ export async function openMonitor(experiments: number, folder: string) {
   const reading = { jump: new FrameReading("jump"), relay: new FrameReading("relay") };
   /** Resolves when all that follows is recorded. What was noted is let go of. */
   const report = async (feed: "jump" | "relay", text: string) => {
-    monitor.report(reading[feed].report(reading[feed].decode(text), clock.nowMs()));
+    monitor.report(reading[feed].report(reading[feed].read(text), clock.nowMs()));
     await monitor.settled();
     bench.done.length = bench.recorded.length = 0;
   };

@@ -2,10 +2,11 @@
  * What does one report cost, from the frame's text to the judgement, and up to the recorded events where something changed?
  * As a ratio to `JSON.parse` of the same frame in the same run, which nobody can do without.
  */
+import type { Columns } from "../src/columns.ts";
 import { type Dialect, dialects, entriesIn, frameOf } from "./bench_frames.ts";
 import { Core, FrameReading, framesOf, intervalMs, openMonitor } from "./bench_lab.ts";
 import { type BenchOptions, cpuMs, cpuMsOf, Findings, say, timesOf } from "./bench_timing.ts";
-import type { Figure } from "./bench_figures.ts";
+import type { Figure, Unit } from "./bench_figures.ts";
 
 /** Words for the figures. */
 const named: Record<Dialect, string> = { jump: "jump", relay: "relay", bare: "relay without statistics" };
@@ -35,52 +36,79 @@ class Subject {
     this.#reading = new FrameReading(dialect);
     this.#core = new Core(size);
     this.#times = Math.max(this.#frames.length, Math.ceil(entriesAtOnce / this.entries));
+    for (const text of this.#frames) this.#judge(this.#reading.read(text)); // which names everything for the first time
   }
 
-  /** CPU milliseconds a report: bare parsing; reading; the handing over; and all, from the text to the judgement. */
+  /** CPU milliseconds of a report: bare parsing, reading, all from the text to the judgement; and what the loop has of it. */
   measure() {
-    const reading = this.#reading, core = this.#core;
-    const decoded = this.#frames.map((text) => reading.decode(text));
-    const each = (act: (at: number) => void) => cpuMsOf(this.#times, (at) => act(at % this.#frames.length));
+    const reading = this.#reading;
+    const costOf = (act: (text: string) => void) =>
+      cpuMsOf(this.#times, (at) => act(this.#frames[at % this.#frames.length] ?? ""));
     return {
-      parse: each((at) => JSON.parse(this.#frames[at] ?? "")),
-      decode: each((at) => reading.decode(this.#frames[at] ?? "")),
-      clone: each((at) => structuredClone(decoded[at])),
-      all: each((at) => {
-        core.nowMs += intervalMs;
-        const events = core.report(reading.report(reading.decode(this.#frames[at] ?? ""), core.nowMs));
-        if (events > 0) throw new Error(`Nothing changed, and ${events} events were raised`);
-      }),
+      parse: costOf((text) => JSON.parse(text)),
+      read: costOf((text) => reading.report(reading.read(text), this.#core.nowMs)),
+      all: costOf((text) => this.#unmoved(reading.read(text))),
+      ...this.#measureLoop(),
     };
   }
 
-  /** The first reports, which name everything for the first time. */
-  begin(): void {
-    for (const text of this.#frames) {
-      this.#core.report(this.#reading.report(this.#reading.decode(text), this.#core.nowMs));
+  /** What is handed over from the Worker, and how long the loop has to do with it: the mean, and the longest. */
+  #measureLoop() {
+    const handOver: number[] = [], loop: number[] = [];
+    for (let at = 0; at < this.#times; at++) {
+      const columns = this.#reading.read(this.#frames[at % this.#frames.length] ?? "");
+      const startMs = cpuMs();
+      const handed = this.#reading.handOver(columns);
+      handOver.push(cpuMs() - startMs);
+      this.#unmoved(handed);
+      loop.push(cpuMs() - startMs);
     }
+    const mean = handOver.reduce((sum, each) => sum + each, 0) / handOver.length;
+    return { handOver: mean, longest: Math.max(...loop) };
+  }
+
+  #unmoved(columns: Columns): void {
+    const events = this.#judge(columns);
+    if (events > 0) throw new Error(`Nothing changed, and ${events} events were raised`);
+  }
+
+  #judge(columns: Columns): number {
+    this.#core.nowMs += intervalMs;
+    return this.#core.report(this.#reading.report(columns, this.#core.nowMs));
   }
 }
 
 function unchanged(dialect: Dialect, { sizes, full }: BenchOptions, findings: Findings): void {
   say(`report: ${named[dialect]}, nothing changed`);
   const subjects = sizes.map((size) => new Subject(dialect, size));
-  for (const subject of subjects) subject.begin(), subject.measure(); // until V8 has compiled it
+  for (const subject of subjects) subject.measure(); // until V8 has compiled it
   for (let round = 0; round < (full ? 15 : 5); round++) {
     const costs = subjects.map((subject) => ({ subject, ...subject.measure() }));
-    for (const { subject: { size, entries }, parse, decode, clone, all } of costs) {
-      const tell = (what: string, unit: "×" | "µs", value: number, atMost?: number) => {
+    const [smallest] = costs;
+    for (const { subject: { size, entries }, parse, read, all, handOver, longest } of costs) {
+      const tell = (what: string, unit: Unit, value: number, atMost?: number) => {
         const words = `${named[dialect]}, nothing changed: ${what}`;
         findings.add({ what: words, size, unit, ...(atMost === undefined ? {} : { atMost }) }, value);
       };
-      const goal = dialect !== "jump" && size === 10_000 ? 1.5 : undefined;
-      tell("all, to a bare JSON.parse", "×", all / parse, goal);
-      tell("reading alone, to a bare JSON.parse", "×", decode / parse);
-      tell("handing over, to a bare JSON.parse", "×", clone / parse);
-      tell("all, for each entry", "µs", all / entries * 1_000);
-      const [smallest = { all, subject: { entries } }] = costs;
+      const isRelay = dialect !== "jump";
+      tell(
+        "reading, observing, judging, to a bare JSON.parse",
+        "×",
+        all / parse,
+        isRelay && size === 10_000 ? 1.5 : undefined,
+      );
+      tell("reading alone, to a bare JSON.parse", "×", read / parse);
+      tell("handing over from the Worker, to a bare JSON.parse", "×", handOver / parse);
+      tell(
+        "the loop's part of it (handing over, observing, judging), the longest",
+        "ms",
+        longest,
+        size === 1_000 ? 50 : undefined,
+      );
+      tell("reading, observing, judging, for each entry", "µs", all / entries * 1_000);
+      if (smallest === undefined || smallest.subject.size === size) continue;
       const growth = all / entries / (smallest.all / smallest.subject.entries);
-      if (size !== sizes[0]) tell(`all for each entry, to that of ${sizes[0]} experiments`, "×", growth, 1.3);
+      tell(`the same for each entry, to that with ${smallest.subject.size} experiments`, "×", growth, 1.3);
     }
   }
 }
