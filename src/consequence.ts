@@ -13,7 +13,7 @@ import type { Outbox } from "./outbox.ts";
 import type { Recorder } from "./recorder.ts";
 import { savedExperiment } from "./saved.ts";
 import type { Change } from "./store.ts";
-import type { Clock } from "./wait.ts";
+import { type Clock, inPieces } from "./wait.ts";
 
 export interface ConsequencePorts {
   readonly clock: Clock;
@@ -31,11 +31,14 @@ export interface Hands {
 
 /** How long a message waits for book to answer the changes it tells of. */
 const gateMsMax = 2_000;
+// Lines of the log, of some 20 µs each, and more while the program is young.
+const saidAtOnceMax = 50;
 
 export class Consequences {
   readonly #ports: ConsequencePorts;
   readonly hands: Hands;
   #acted: Promise<void> = Promise.resolve();
+  #said: Promise<void> = Promise.resolve();
   /** The laboratory that was last followed, and the one that book was last wished true to. */
   #followed: Lab | null = null;
   #wished: Lab | null = null;
@@ -60,8 +63,7 @@ export class Consequences {
     const { lab, events, alerts, turns } = judged;
     const reshaped = reshapedSince(this.#followed, lab);
     this.#followed = lab;
-    for (const event of events) this.#logEvent(event);
-    for (const alert of alerts) this.#ports.log[alert.turn === "raised" ? "error" : "warn"](alertText(alert));
+    this.#say(events, alerts);
     const hasNews = events.length + alerts.length > 0;
     if (!hasNews && reshaped.length + turns.length === 0 && !isWishDue(lab, this.#wished)) return;
     const changes: Change[] = [...turns, ...events.map((event) => ({ kind: "event", event } as const))];
@@ -102,7 +104,17 @@ export class Consequences {
 
   /** Resolves when all so far is recorded and handed on. */
   async settled(): Promise<void> {
-    await this.#acted;
+    await Promise.all([this.#acted, this.#said]);
+  }
+
+  /** In the log, line by line: of a whole laboratory that changes there are thousands. */
+  #say(events: readonly HealthEvent[], alerts: readonly SystemAlert[]): void {
+    if (events.length + alerts.length === 0) return;
+    const lines = [
+      ...events.map((event) => () => this.#logEvent(event)),
+      ...alerts.map((alert) => () => this.#ports.log[alert.turn === "raised" ? "error" : "warn"](alertText(alert))),
+    ];
+    this.#said = this.#said.then(() => inPieces(lines, saidAtOnceMax, (say) => say()));
   }
 
   /** Adds to `changes` what is owed for `news`: with them, so that no kill comes between. Those that owe it. */

@@ -33,13 +33,12 @@ export function createMemoryStore(): Store {
         const since = own.findLast(({ atMs }) => atMs <= sinceMs)?.atMs ?? -Infinity;
         return own.filter(({ atMs }) => atMs >= since).slice(-max);
       }),
-    record: (changes) =>
-      Promise.try(() => {
-        for (const change of checked(changes)) apply(change, kept);
-        if (kept.events.length > memoryEventsMax) kept.events = kept.events.slice(-memoryEventsMax);
-        const excess = kept.turns.length - memoryTurnsMax;
-        if (excess > 0) kept.turns = turnsAfter(kept.turns, byTime(kept.turns)[excess]?.turn.atMs ?? 0);
-      }),
+    async record(changes) {
+      for (const change of await checked(changes)) apply(change, kept);
+      if (kept.events.length > memoryEventsMax) kept.events = kept.events.slice(-memoryEventsMax);
+      const excess = kept.turns.length - memoryTurnsMax;
+      if (excess > 0) kept.turns = turnsAfter(kept.turns, byTime(kept.turns)[excess]?.turn.atMs ?? 0);
+    },
     prune: (beforeMs) =>
       Promise.try(() => {
         kept.events = kept.events.filter(({ atMs }) => atMs >= beforeMs);

@@ -4,7 +4,6 @@
  */
 import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { setImmediate } from "node:timers/promises";
 import { type Change, type Store, StoreFailed, StoreGone, StoreLocked } from "./store.ts";
 import { checkIntegrity, isDamage, setAside, trusting } from "./store_damage.ts";
 import { Place } from "./store_gone.ts";
@@ -13,9 +12,11 @@ import { createReader, type Reader } from "./store_read.ts";
 import { migrate, migrations, versionOf } from "./store_tables.ts";
 import { checked, faultWords } from "./store_values.ts";
 import { createWriter, type Writer } from "./store_write.ts";
+import { inPieces, pause } from "./wait.ts";
 
-// Deleting takes some 15 µs an event, during which nothing else happens.
-const prunedAtOnceMax = 2_000;
+// Writing takes some 15 µs a change, and deleting as much, during which nothing else happens.
+const writtenAtOnceMax = 200;
+const prunedAtOnceMax = 500;
 // Others may read the file, and write it for a moment: waiting for them holds up everything.
 const busyMs = 200;
 // What a great change leaves of its log is given back to the disk.
@@ -50,13 +51,13 @@ interface Opened {
 
 function sqliteStore(place: Place, opened: Opened): Store {
   let isOpen = true;
+  let last: Promise<unknown> = Promise.resolve();
 
   /** Throws StoreGone where the file was gone and is there again, StoreFailed where it can't be. */
   async function findFile(): Promise<void> {
     place.keepLock();
     if (!place.isStoreGone()) return;
     const found = await writtenAnew(place, opened.db);
-    if (!isOpen) throw new Error("it is closed");
     const anew = openedAnew(place.file, opened.writer);
     closed(opened.db);
     opened = anew;
@@ -64,10 +65,19 @@ function sqliteStore(place: Place, opened: Opened): Store {
     throw new StoreGone(found === null ? place.file : `${place.file} (what was found in its place is now ${found})`);
   }
 
+  /** One after the other: what is written in pieces is to be seen whole or not at all, and to be undone alone. */
+  function inTurn<T>(work: () => T | Promise<T>): Promise<T> {
+    const done = last.then(work);
+    last = done.catch(() => {}); // is for whoever asked
+    return done;
+  }
+
   async function attempt<T>(tried: string, work: () => T | Promise<T>): Promise<T> {
     try {
-      if (!isOpen) throw new Error("it is closed");
-      return await work();
+      return await inTurn(() => {
+        if (!isOpen) throw new Error("it is closed");
+        return work();
+      });
     } catch (error) {
       throw failed(`${tried} the store ${place.file}`, error);
     }
@@ -80,14 +90,14 @@ function sqliteStore(place: Place, opened: Opened): Store {
     record: (changes) =>
       attempt("write", async () => {
         await findFile();
-        record(checked(changes), opened);
+        await record(await checked(changes), opened);
       }),
     async prune(beforeMs) {
       const deleted = () => attempt("write", () => opened.writer.prune({ beforeMs, max: prunedAtOnceMax }));
-      while (await deleted() === prunedAtOnceMax) await setImmediate();
+      while (await deleted() === prunedAtOnceMax) await pause();
     },
     close: () =>
-      Promise.try(() => {
+      inTurn(() => {
         if (!isOpen) return;
         isOpen = false;
         closed(opened.db);
@@ -118,11 +128,11 @@ function openedAnew(file: string, before: Writer): Opened {
   }
 }
 
-function record(changes: readonly Change[], { db, writer }: Opened): void {
+async function record(changes: readonly Change[], { db, writer }: Opened): Promise<void> {
   if (changes.length === 0) return;
   db.exec("BEGIN IMMEDIATE");
   try {
-    for (const change of changes) writer.write(change);
+    await inPieces(changes, writtenAtOnceMax, (change) => writer.write(change));
     db.exec("COMMIT");
   } catch (error) {
     if (db.isTransaction) db.exec("ROLLBACK"); // of some errors SQLite rolls back by itself

@@ -5,11 +5,12 @@
  * adds one adds a migration too (an empty one does), so that an older program says "newer version" and not "damaged".
  */
 import { z } from "zod";
-import { alertCodes, channels } from "./alert.ts";
+import { alertCodes, channels, type HealthEvent } from "./alert.ts";
 import type { Verdict } from "./health.ts";
 import type { SpanState } from "./history.ts";
 import { type Change, StoreFailed } from "./store.ts";
 import { excerpt } from "./trouble.ts";
+import { inPieces } from "./wait.ts";
 
 /** As far from 1970 as a Date goes, either way. */
 export const timeMsMax = 8_640_000_000_000_000;
@@ -90,27 +91,51 @@ export const manifestSchema = z.object({
   resources: listOf(z.object({ name: text, stub: text, required: listOf(text) }).readonly()),
 }).readonly();
 
+/** All but those that hold events, which are checked one by one. */
 const changeSchema = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("event"), event: eventSchema }),
   z.object({ kind: z.literal("experiment"), experiment: experimentSchema }),
   z.object({ kind: z.literal("forgotten"), name: text }),
   z.object({ kind: z.literal("turn"), experiment: text, turn: turnSchema }),
   z.object({ kind: z.literal("run"), run: runSchema }),
   z.object({ kind: z.literal("clock-back"), toMs: timeSchema }),
-  z.object({ kind: z.literal("letter"), letter: letterSchema }),
   z.object({ kind: z.literal("letter-sent"), id: text, channel: channelSchema, atMs: timeSchema }),
   z.object({ kind: z.literal("letter-dropped"), id: text }),
   z.object({ kind: z.literal("alert"), alert: alertSchema }),
   z.object({ kind: z.literal("manifest"), manifest: manifestSchema }),
 ]);
 
-/** The changes as they will be read back. Throws StoreFailed that names what can't be kept. */
-export function checked(changes: readonly z.input<typeof changeSchema>[]): readonly Change[] {
+// Some milliseconds' work.
+const checkedAtOnceMax = 100;
+
+/** The changes as they will be read back, checked in pieces. Rejects with StoreFailed that names what can't be kept. */
+export async function checked(changes: readonly Change[]): Promise<readonly Change[]> {
+  // An event that happens is in the letters that tell of it, too: it is checked once. A letter may hold thousands.
+  const events = new Map<HealthEvent, HealthEvent>();
+  const eventOf = (given: HealthEvent): HealthEvent => {
+    const event = events.get(given) ?? eventSchema.parse(given);
+    events.set(given, event);
+    return event;
+  };
+  const all: Change[] = [];
   try {
-    return changes.map((change) => changeSchema.parse(change));
+    await inPieces(changes.flatMap(eventsIn), checkedAtOnceMax, eventOf);
+    await inPieces(changes, checkedAtOnceMax, (change) => all.push(checkedChange(change, eventOf)));
+    return all;
   } catch (error) {
     throw new StoreFailed(`Cannot keep what is no valid change: ${faultWords(error)}`, { cause: error });
   }
+}
+
+function eventsIn(change: Change): readonly HealthEvent[] {
+  return change.kind === "event" ? [change.event] : change.kind === "letter" ? change.letter.events : [];
+}
+
+function checkedChange(change: Change, eventOf: (given: HealthEvent) => HealthEvent): Change {
+  if (change.kind === "event") return { kind: "event", event: eventOf(change.event) };
+  if (change.kind !== "letter") return changeSchema.parse(change);
+  const letter = letterSchema.parse({ ...change.letter, events: [] });
+  const events = Object.freeze(change.letter.events.map(eventOf));
+  return { kind: "letter", letter: Object.freeze({ ...letter, events }) };
 }
 
 /** What is wrong, in a line: of a value that does not fit its schema, which field and why. */

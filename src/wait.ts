@@ -19,9 +19,27 @@ export interface Clock {
   wait(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-/** Resolves when all else that waits has had its turn: for whoever has more to do than others should wait for. */
+let paused = Promise.resolve();
+
+/**
+ * Resolves when all else that waits has had its turn: for whoever has more to do than others should wait for. Of several who
+ * pause one goes on at a time, so that nobody waits for all of them.
+ */
 export function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
+  return paused = paused.then(() => new Promise((resolve) => setTimeout(resolve, 0)));
+}
+
+/**
+ * Does `act` with each of `items`, in their order, and pauses between every `most` of them and the next. The first are done
+ * at once. Rejects with what `act` throws, and does no more then.
+ */
+export async function inPieces<Item>(items: Iterable<Item>, most: number, act: (item: Item) => void): Promise<void> {
+  let done = 0;
+  for (const item of items) {
+    if (done > 0 && done % most === 0) await pause();
+    act(item);
+    done++;
+  }
 }
 
 /** What a clock is made of. */
