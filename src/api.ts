@@ -7,7 +7,8 @@ import type { EventJson, ExperimentJson } from "./api_schema.ts";
 import type { StatusJson } from "./api_schema_status.ts";
 import type { Connection, Traffic } from "./connection.ts";
 import type { FeedView, OutboxView, PartView } from "./part_view.ts";
-import type { ExperimentView, SeenView, Snapshot } from "./snapshot.ts";
+import type { SeenView } from "./seen.ts";
+import type { ExperimentView, Snapshot } from "./snapshot.ts";
 
 type ReportJson = NonNullable<ExperimentJson["jump_report"]>;
 

@@ -21,13 +21,13 @@ export class ConnectionTable {
   /** By row; a row that nobody has may hold anything. */
   readonly peers: readonly Peer[];
   /** Null: nothing is measured of any of them. */
-  readonly #figures: Figures | null;
+  readonly figures: Figures | null;
   #lasts: readonly string[] | null = null;
 
   constructor(rows: ReadonlyMap<string, number>, peers: readonly Peer[], figures: Figures | null) {
     this.rows = rows;
     this.peers = peers;
-    this.#figures = figures;
+    this.figures = figures;
   }
 
   /** A table of these, one of each topic. */
@@ -69,15 +69,20 @@ export class ConnectionTable {
 
   /** The same of a row. */
   quietMsAt(row: number): number | null {
-    const ms = this.#figures?.numbers[row * figuresEach] ?? NaN;
+    const ms = this.figures?.numbers[row * figuresEach] ?? NaN;
     return Number.isNaN(ms) ? null : ms;
+  }
+
+  /** What it sent and was sent, null where that is not measured: made for who asks; undefined where it is not there. */
+  stats(topic: string): Connection["stats"] | undefined {
+    const row = this.rows.get(topic);
+    return row === undefined ? undefined : this.#statsAt(row);
   }
 
   /** All that the report says of it: made for who asks. */
   get(topic: string): Connection | undefined {
-    const row = this.rows.get(topic);
-    const peer = row === undefined ? undefined : this.peers[row];
-    return row === undefined || peer === undefined ? undefined : { ...peer, stats: this.#statsAt(row) };
+    const peer = this.peer(topic), stats = this.stats(topic);
+    return peer === undefined || stats === undefined ? undefined : { ...peer, stats };
   }
 
   /** Whether these are the same topics as before: where nobody came or went. */
@@ -86,20 +91,22 @@ export class ConnectionTable {
   }
 
   #statsAt(row: number): Connection["stats"] {
-    if (this.#figures === null || this.quietMsAt(row) === null) return null;
-    this.#lasts ??= this.#figures.lasts.split("\n");
-    const [tx = "", rx = ""] = this.#lasts.slice(2 * row, 2 * row + 2);
-    const at = row * figuresEach;
-    return { tx: this.#trafficAt(at, tx), rx: this.#trafficAt(at + figuresEach / 2, rx) };
-  }
-
-  #trafficAt(at: number, last: string): Traffic {
-    const [ms = Infinity, size = 0, fps = 0] = this.#figures?.numbers.subarray(at, at + 3) ?? [];
-    return { last, idle: ms === Infinity ? { kind: "never" } : { kind: "for", ms }, size, fps };
+    if (this.figures === null || this.quietMsAt(row) === null) return null;
+    this.#lasts ??= this.figures.lasts.split("\n");
+    const { numbers } = this.figures, at = row * figuresEach;
+    return {
+      tx: trafficAt(numbers, at, this.#lasts[2 * row] ?? ""),
+      rx: trafficAt(numbers, at + figuresEach / 2, this.#lasts[2 * row + 1] ?? ""),
+    };
   }
 }
 
 export const noConnections: ConnectionTable = new ConnectionTable(new Map(), [], null);
+
+function trafficAt(numbers: Float64Array, at: number, last: string): Traffic {
+  const ms = numbers[at] ?? Infinity, size = numbers[at + 1] ?? 0, fps = numbers[at + 2] ?? 0;
+  return { last, idle: ms === Infinity ? { kind: "never" } : { kind: "for", ms }, size, fps };
+}
 
 const unmeasured = [NaN, 0, 0, NaN, 0, 0];
 

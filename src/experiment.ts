@@ -29,6 +29,8 @@ export interface Lab {
   readonly relay: Feed;
   /** The manifest in use, sorted by name. */
   readonly resources: readonly Resource[];
+  /** When that was last read. */
+  readonly listedMs: number | null;
   readonly experiments: ReadonlyMap<string, Experiment>;
   /** All streams that are watched, by topic. */
   readonly watched: ReadonlySet<string>;
@@ -43,8 +45,8 @@ export interface Experiment {
   readonly firstSeenMs: number;
   /** When something named it last, as far as neither the manifest in use nor a report of this run tells. */
   readonly namedBeforeMs: number;
-  /** When the manifest last listed it; null for one that book does not list. */
-  readonly foundInManifestMs: number | null;
+  /** When an earlier manifest than the one in use last listed it (see `foundInManifestMs`). */
+  readonly listedBeforeMs: number | null;
   readonly resources: readonly Resource[];
   /** All its streams that are watched, sorted by topic. */
   readonly streams: readonly { readonly topic: string; readonly required: boolean }[];
@@ -66,6 +68,7 @@ export function emptyLab(startedMs: number): Lab {
     jump: emptyFeed("jump", startedMs),
     relay: emptyFeed("relay", startedMs),
     resources: [],
+    listedMs: null,
     experiments: new Map(),
     watched: new Set(),
     refused: new Set(),
@@ -94,6 +97,7 @@ export function observe(lab: Lab, report: Report, rules: HealthRules): Lab {
 /** The laboratory with another manifest in use, as book listed it at `atMs`. */
 export function withManifest(lab: Lab, resources: readonly Resource[], atMs: number): Lab {
   const sorted = resources.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  if (isSameManifest(lab.resources, sorted)) return { ...lab, listedMs: atMs };
   const before = lab.resources.flatMap(({ required }) => required);
   // What is required no longer was named by book until now.
   const left = new Map(lab.relay.left);
@@ -103,7 +107,11 @@ export function withManifest(lab: Lab, resources: readonly Resource[], atMs: num
   }
   const required = new Set(sorted.flatMap((resource) => resource.required));
   const relay = withoutFindings({ ...lab.relay, left }, (topic) => required.has(topic));
-  return indexed({ ...lab, relay, resources: sorted }, atMs, atMs);
+  return { ...indexed({ ...lab, relay, resources: sorted }, atMs), listedMs: atMs };
+}
+
+function isSameManifest(was: readonly Resource[], now: readonly Resource[]): boolean {
+  return was.length === now.length && JSON.stringify(was) === JSON.stringify(now);
 }
 
 /** Without the streams and experiments that nothing has named for `forgetMs`. `forgotten`: experiments, by name. */
@@ -125,6 +133,11 @@ export function forget(lab: Lab, forgetMs: number, nowMs: number): { lab: Lab; f
   return { lab: indexed({ ...slim, experiments }, nowMs), forgotten };
 }
 
+/** When a manifest last listed it; null for one that book has not listed. */
+export function foundInManifestMs({ listedMs }: Lab, { resources, listedBeforeMs }: Experiment): number | null {
+  return resources.length > 0 ? listedMs : listedBeforeMs;
+}
+
 /** When `experiment` was last named: now while the manifest or a newest report has it. */
 export function namedMs(lab: Lab, experiment: Experiment, nowMs: number): number {
   const topics = experiment.streams.map(({ topic }) => topic);
@@ -132,8 +145,11 @@ export function namedMs(lab: Lab, experiment: Experiment, nowMs: number): number
     topics.some((topic) => isNamed(lab.relay, topic));
   if (isNow) return nowMs;
   const seen = [lab.jump.left.get(experiment.name), ...topics.map((topic) => lab.relay.left.get(topic))];
-  const { namedBeforeMs, foundInManifestMs } = experiment;
-  return Math.max(namedBeforeMs, foundInManifestMs ?? 0, ...seen.map((each) => each?.namedMs ?? 0));
+  return Math.max(
+    experiment.namedBeforeMs,
+    foundInManifestMs(lab, experiment) ?? 0,
+    ...seen.map((each) => each?.namedMs ?? 0),
+  );
 }
 
 function leftAfter(was: Feed, now: ConnectionTable, lab: Lab): Feed["left"] {

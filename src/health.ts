@@ -114,6 +114,7 @@ export function issuesOf(experiment: Experiment, lab: Lab): readonly Issue[] {
 /** What the rule wants of a resource: available if all its required streams are ok. Jump does not matter. */
 export function wishFor(resource: Resource, lab: Lab): Wish {
   if (lab.experiments.get(resource.stub)?.isStarting ?? true) return { kind: "undecided" };
+  if (resource.required.every((topic) => lab.relay.verdicts.get(topic) === "ok")) return { kind: "available" };
   const verdicts = resource.required.map((topic) => ({ topic, verdict: lab.relay.verdicts.get(topic) }));
   const bad = verdicts.filter(({ verdict }) => verdict === "missing" || verdict === "unhealthy");
   if (bad.length > 0) {
@@ -127,5 +128,5 @@ export function wishFor(resource: Resource, lab: Lab): Wish {
       ],
     };
   }
-  return { kind: verdicts.every(({ verdict }) => verdict === "ok") ? "available" : "undecided" };
+  return { kind: "undecided" };
 }

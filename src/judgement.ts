@@ -60,7 +60,9 @@ function judgeFeed(
   const doubts = new Map(feed.doubts);
   // What spoke against the old verdict has been heard: it does not count again towards turning it back.
   for (const [topic] of turned) doubts.delete(topic);
-  return { ...feed, verdicts: new Map([...feed.verdicts, ...turned]), doubts };
+  const verdicts = new Map(feed.verdicts);
+  for (const [topic, verdict] of turned) verdicts.set(topic, verdict);
+  return { ...feed, verdicts, doubts };
 }
 
 function judgeExperiment(experiment: Experiment, lab: Lab, rules: HealthRules, nowMs: number): Experiment {

@@ -5,7 +5,8 @@
  */
 import { type Issue, issueText } from "./alert.ts";
 import type { Connection } from "./connection.ts";
-import type { ExperimentView, SeenView, StreamView } from "./snapshot.ts";
+import type { SeenView, StreamView } from "./seen.ts";
+import type { ExperimentView } from "./snapshot.ts";
 
 type Same<T> = (a: T, b: T) => boolean;
 
@@ -33,6 +34,8 @@ const seen: Table<SeenView> = {
   verdict: is,
   seenMs: sameAbsence,
   connection: (a, b) => a === null || b === null ? a === b : sameConnection(a, b),
+  peer: ignored, // both are the connection
+  stats: ignored,
 };
 
 const sameExperiment = members<ExperimentView>({

@@ -6,7 +6,8 @@ import { alertCodes } from "./alert.ts";
 import type { shownMetrics, ShownName } from "./metrics_list.ts";
 import type { Sample } from "./metrics_text.ts";
 import type { BookView, FeedView, HeartbeatView, OutboxView, PartView, ProbesView, StoreView } from "./part_view.ts";
-import { type ExperimentView, idleMsOf, type Snapshot } from "./snapshot.ts";
+import { idleMsOf } from "./seen.ts";
+import type { ExperimentView, Snapshot } from "./snapshot.ts";
 import type { ExperimentState } from "./standing.ts";
 
 /** Of the live events: how many readers, what waits for them, and how many were given up. */

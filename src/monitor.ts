@@ -6,6 +6,7 @@
 import { Alarms } from "./alarms.ts";
 import type { ResourceState } from "./availability.ts";
 import type { Resource } from "./book.ts";
+import { BookSaid } from "./book_said.ts";
 import type { BookListener } from "./bookkeeper.ts";
 import { ClockWatch, moveText } from "./clock_watch.ts";
 import type { FeedName, FeedNews, Report } from "./connection.ts";
@@ -35,6 +36,7 @@ export class Monitor implements BookListener {
   #lab: Lab;
   #conditions: Conditions;
   #sources: sources.Sources;
+  readonly #said = new BookSaid();
   readonly #alarms: Alarms;
   readonly #consequences: Consequences;
   readonly #timeline: Timeline;
@@ -42,8 +44,6 @@ export class Monitor implements BookListener {
   #snapshot: Snapshot | null = null;
   readonly #trials: TrialLog;
   #woken = Promise.withResolvers<void>();
-  /** Resolves when book has said of every resource whether it is available. */
-  readonly #booked = Promise.withResolvers<void>();
   /** In steady time. */
   #forgotMs: number;
   readonly #clockWatch: ClockWatch;
@@ -105,9 +105,7 @@ export class Monitor implements BookListener {
   }
 
   state(resource: string, state: ResourceState): void {
-    this.#setBook(sources.afterState(this.#sources.book, resource, state));
-    if (this.#sources.book.states.size >= this.#lab.resources.length) this.#booked.resolve();
-    this.#trials.follow(this.#lab, this.#sources.book.states, this.#ports.clock.nowMs());
+    this.#said.note(resource, state, this.#lab.resources);
     this.readersChanged();
   }
 
@@ -132,7 +130,7 @@ export class Monitor implements BookListener {
   /** Judges at every limit that passes without a report. Resolves when `signal` is aborted and all is recorded. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#ports;
-    this.#consequences.begin(this.#booked.promise);
+    this.#consequences.begin(this.#said.all);
     this.judge();
     while (!signal.aborted) {
       this.#woken = Promise.withResolvers();
@@ -154,6 +152,7 @@ export class Monitor implements BookListener {
 
   snapshot(): Snapshot {
     if (this.#snapshot !== null) return this.#snapshot;
+    this.#setBook(this.#said.takenInto(this.#sources.book));
     const { keeper, outbox, webhook } = this.#consequences.hands;
     const known = {
       atMs: this.#now(),
@@ -175,6 +174,7 @@ export class Monitor implements BookListener {
 
   /** Judges everything as it is now: for what turns without a word to this, as the store does. `owed`: to be told besides. */
   judge(owed: Start["alerts"] = []): void {
+    this.#setBook(this.#said.takenInto(this.#sources.book));
     const nowMs = this.#now();
     const { lab, events, conditions } = judge(this.#lab, this.#options.health, nowMs);
     this.#lab = lab;
@@ -190,9 +190,9 @@ export class Monitor implements BookListener {
   }
 
   #useManifest(resources: readonly Resource[], atMs: number): void {
-    const before = JSON.stringify(this.#lab.resources);
+    const before = this.#lab.resources;
     this.#lab = withManifest(this.#lab, resources, atMs);
-    if (JSON.stringify(this.#lab.resources) === before) return;
+    if (this.#lab.resources === before) return; // as mostly, nothing is to be recorded
     this.#consequences.record([{ kind: "manifest", manifest: { atMs, resources: this.#lab.resources } }]);
   }
 

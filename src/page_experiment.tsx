@@ -10,7 +10,8 @@ import type { PageWindow } from "./page_query.ts";
 import { bookLine, issueList, markOf, standing } from "./page_row.tsx";
 import { age, instant, mark } from "./page_time.tsx";
 import { changeText, hostWords, nameText, type SeenWords, serviceTimeMs, streamWords } from "./page_words.ts";
-import type { ExperimentView, ProbeView, SeenView, Snapshot, StreamView } from "./snapshot.ts";
+import type { ProbeView, SeenView, StreamView } from "./seen.ts";
+import type { ExperimentView, Snapshot } from "./snapshot.ts";
 import { excerpt } from "./trouble.ts";
 
 /** `<article id="experiment">`. */

@@ -17,7 +17,8 @@ import {
   stateWords,
   streamWords,
 } from "./page_words.ts";
-import type { ExperimentView, Snapshot, StreamView } from "./snapshot.ts";
+import type { StreamView } from "./seen.ts";
+import type { ExperimentView, Snapshot } from "./snapshot.ts";
 import { excerpt } from "./trouble.ts";
 
 /** The row of `view` with its history over `window`. */

@@ -6,7 +6,8 @@ import { type Issue, issueText } from "./alert.ts";
 import { durationWords } from "./duration.ts";
 import type { Shares, SpanState } from "./history.ts";
 import type { FeedView } from "./part_view.ts";
-import { agedMs, type ExperimentView, idleMsOf, type SeenView, type Snapshot, type StreamView } from "./snapshot.ts";
+import { agedMs, idleMsOf, type SeenView, type StreamView } from "./seen.ts";
+import type { ExperimentView, Snapshot } from "./snapshot.ts";
 import { excerpt } from "./trouble.ts";
 
 /** A name that is safe to show: one line, cut, never empty. */
@@ -21,20 +22,24 @@ export function rowId(name: string): string {
 
 /** `22 Nov 2026, 20:31:14 UTC`. */
 export function timeWords(atMs: number): string {
-  const { day, month, year, clock } = partsOf(atMs);
-  return `${day} ${month} ${year}, ${clock} UTC`;
+  const { day, month, year, minutes, at } = partsOf(atMs);
+  return `${day} ${month} ${year}, ${minutes}:${twoDigits(at.getUTCSeconds())} UTC`;
 }
 
 /** `22 Nov, 20:31 UTC`: beside an age, which says the rest. */
 export function shortTimeWords(atMs: number): string {
-  const { day, month, clock } = partsOf(atMs);
-  return `${day} ${month}, ${clock.slice(0, 5)} UTC`;
+  const { day, month, minutes } = partsOf(atMs);
+  return `${day} ${month}, ${minutes} UTC`;
 }
 
 function partsOf(atMs: number) {
-  const [date = "", clock = ""] = new Date(atMs).toISOString().split(/[T.]/);
-  const [year, month, day] = date.split("-");
-  return { year, month: months[Number(month) - 1], day: Number(day), clock };
+  const at = new Date(atMs);
+  const minutes = `${twoDigits(at.getUTCHours())}:${twoDigits(at.getUTCMinutes())}`;
+  return { year: at.getUTCFullYear(), month: months[at.getUTCMonth()], day: at.getUTCDate(), minutes, at };
+}
+
+function twoDigits(number: number): string {
+  return number < 10 ? `0${number}` : String(number);
 }
 
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

@@ -3,23 +3,23 @@
  * Pure. When this has to be asked anew is for `experiment`.
  */
 import type { Resource } from "./book.ts";
-import type { Experiment, Lab } from "./experiment.ts";
+import { type Experiment, foundInManifestMs, type Lab } from "./experiment.ts";
 import { splitTopic } from "./relay.ts";
 import { isSeen, keeping, namedIn } from "./sighting.ts";
 
 /** Experiments that book does not list and streams that it does not require, together: clients make names up. */
 export const extrasMax = 20_000;
 
-/** The laboratory with its roster made anew at `nowMs`; `manifestMs`: when the manifest in use was last read, if just now. */
-export function indexed(lab: Lab, nowMs: number, manifestMs?: number): Lab {
+/** The laboratory with its roster made anew at `nowMs`. */
+export function indexed(lab: Lab, nowMs: number): Lab {
   const resources = Map.groupBy(lab.resources, ({ stub }) => stub);
   const { names, watched, extras, refused } = admitted(lab, resources);
   const experiments = new Map([...names].map((name) => {
     const own = resources.get(name) ?? [];
     const was = lab.experiments.get(name);
-    const foundMs = (own.length > 0 ? manifestMs : undefined) ?? was?.foundInManifestMs ?? null;
     const shape = { resources: own, streams: streamsOf(own, extras.get(name) ?? [], was) };
-    return [name, { ...(was ?? newExperiment(name, nowMs)), foundInManifestMs: foundMs, ...shape }];
+    const listedBeforeMs = was ? foundInManifestMs(lab, was) : null;
+    return [name, { ...(was ?? newExperiment(name, nowMs)), listedBeforeMs, ...shape }];
   }));
   const jump = keeping(lab.jump, (name) => names.has(name));
   const relay = keeping(lab.relay, (topic) => watched.has(topic));
@@ -64,7 +64,7 @@ function newExperiment(name: string, nowMs: number): Omit<Experiment, "resources
     name,
     firstSeenMs: nowMs,
     namedBeforeMs: nowMs,
-    foundInManifestMs: null,
+    listedBeforeMs: null,
     isStarting: true,
     judged: { kind: "never" },
     events: [],

@@ -5,7 +5,7 @@
 import { type Experiment, type Lab, namedMs } from "./experiment.ts";
 import type { Verdict } from "./health.ts";
 import { indexed } from "./roster.ts";
-import { type Feed, type Finding, lastSeen, type Left } from "./sighting.ts";
+import { type Feed, type Finding, lastSeenMs, type Left } from "./sighting.ts";
 import type { Saved, SavedExperiment, SavedVerdict } from "./store.ts";
 
 /** The experiment as it was judged at `nowMs`, to be kept; null for one that never was. */
@@ -35,7 +35,7 @@ export function restored(empty: Lab, saved: Saved): Lab {
     name: each.name,
     firstSeenMs: nowMs,
     namedBeforeMs: Math.min(each.namedMs, nowMs),
-    foundInManifestMs: null,
+    listedBeforeMs: null,
     resources: [],
     streams: [],
     isStarting: true,
@@ -47,15 +47,16 @@ export function restored(empty: Lab, saved: Saved): Lab {
     jump: restoredFeed(empty.jump, hosts, nowMs),
     relay: restoredFeed(empty.relay, streams, nowMs),
     resources: saved.manifest?.resources ?? [],
+    listedMs: saved.manifest ? Math.min(saved.manifest.atMs, nowMs) : null,
     experiments: new Map(experiments),
   };
-  return indexed(lab, nowMs, Math.min(saved.manifest?.atMs ?? nowMs, nowMs));
+  return indexed(lab, nowMs);
 }
 
 function savedVerdict(feed: Feed, topic: string): SavedVerdict | null {
   const verdict = feed.verdicts.get(topic), found = feed.findings.get(topic);
   if (verdict === undefined) return null;
-  const seenMs = lastSeen(feed, topic)?.seenMs ?? null;
+  const seenMs = lastSeenMs(feed, topic);
   return found?.heard === false ? { verdict, seenMs, silent: found.connected } : { verdict, seenMs };
 }
 

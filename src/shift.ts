@@ -6,7 +6,7 @@
  */
 import type { SystemAlert } from "./alert.ts";
 import type { Move } from "./clock_watch.ts";
-import type { Experiment, Judged, Lab } from "./experiment.ts";
+import { type Experiment, foundInManifestMs, type Judged, type Lab } from "./experiment.ts";
 import type { Feed, Finding, Left } from "./sighting.ts";
 import type { BookSource, FeedSource, Sources } from "./sources.ts";
 
@@ -34,7 +34,8 @@ export function shiftedLab(lab: Lab, shift: Shift): Lab {
     jump: shiftedFeed(lab.jump, shift),
     relay: shiftedFeed(lab.relay, shift),
     refusedMs: lab.refusedMs === null ? null : lab.refusedMs + shift.byMs,
-    experiments: new Map([...lab.experiments].map(([name, each]) => [name, shiftedExperiment(each, shift)])),
+    listedMs: lab.listedMs === null ? null : lab.listedMs + shift.setMs,
+    experiments: new Map([...lab.experiments].map(([name, each]) => [name, shiftedExperiment(each, lab, shift)])),
   };
 }
 
@@ -72,15 +73,15 @@ function shiftedFeed(feed: Feed, { byMs, setMs }: Shift): Feed {
   };
 }
 
-function shiftedExperiment(experiment: Experiment, shift: Shift): Experiment {
+function shiftedExperiment(experiment: Experiment, lab: Lab, shift: Shift): Experiment {
   const { byMs, setMs } = shift;
-  const { firstSeenMs, isStarting, namedBeforeMs, foundInManifestMs } = experiment;
+  const { firstSeenMs, isStarting, namedBeforeMs, listedBeforeMs } = experiment;
   return {
     ...experiment,
     firstSeenMs: isStarting ? firstSeenMs + byMs : told(firstSeenMs, shift),
     // That it was listed is shown, and makes it be kept for a while: the age is kept by what is not shown.
-    namedBeforeMs: Math.max(namedBeforeMs, foundInManifestMs ?? 0) + byMs,
-    foundInManifestMs: foundInManifestMs === null ? null : foundInManifestMs + setMs,
+    namedBeforeMs: Math.max(namedBeforeMs, foundInManifestMs(lab, experiment) ?? 0) + byMs,
+    listedBeforeMs: listedBeforeMs === null ? null : listedBeforeMs + setMs,
     judged: shiftedJudged(experiment.judged, shift),
     events: eventsUntil(experiment.events, shift),
   };

@@ -62,6 +62,12 @@ export function lastSeen(feed: Feed, topic: string): Left | null {
   return connection ? { seenMs: atMs, namedMs: atMs, connection } : feed.left.get(topic) ?? null;
 }
 
+/** When a report last had `topic`; null for never. */
+export function lastSeenMs(feed: Feed, topic: string): number | null {
+  if (feed.newest.kind === "report" && feed.newest.connections.has(topic)) return feed.newest.atMs;
+  return feed.left.get(topic)?.seenMs ?? null;
+}
+
 /** Whether the newest report has `topic`. */
 export function isNamed(feed: Feed, topic: string): boolean {
   return namedIn(feed).has(topic);

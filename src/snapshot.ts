@@ -4,12 +4,12 @@
  */
 import type { AlertCode, HealthEvent, Issue, SystemAlert } from "./alert.ts";
 import { type AvailabilityRules, heldReason } from "./availability.ts";
-import type { Connection } from "./connection.ts";
-import type { Experiment, Lab } from "./experiment.ts";
-import { type Conditions, type HealthRules, type Verdict, wishFor } from "./health.ts";
+import { type Experiment, foundInManifestMs, type Lab } from "./experiment.ts";
+import { type Conditions, type HealthRules, wishFor } from "./health.ts";
 import type { Run, Turn } from "./history.ts";
 import type { BookView, FeedView, HeartbeatView, OutboxView, ProbesView, StoreView } from "./part_view.ts";
-import { type Feed, type Finding, lastSeen } from "./sighting.ts";
+import { Seen, SeenStream, type SeenView, type StreamView } from "./seen.ts";
+import type { Feed } from "./sighting.ts";
 import type { BookSource, FeedSource, Sources } from "./sources.ts";
 import { type ExperimentState, standingOf } from "./standing.ts";
 import { trialsOf } from "./trial.ts";
@@ -71,23 +71,6 @@ export interface ExperimentView {
   readonly streams: readonly StreamView[];
 }
 
-export interface SeenView {
-  /** Null while it has never been judged. */
-  readonly verdict: Verdict | null;
-  readonly seenMs: number | null;
-  /** From the newest report that had it, in this run. */
-  readonly connection: Connection | null;
-}
-
-export interface StreamView extends SeenView {
-  readonly topic: string;
-  readonly required: boolean;
-  readonly probe: ProbeView | null;
-}
-
-/** What listening to a stream last found, while it holds. `sinceMs`: since when it has been found so. */
-export type ProbeView = Pick<Finding, "atMs" | "heard" | "sinceMs">;
-
 /** All that a Snapshot is made of. */
 export interface Known {
   readonly atMs: number;
@@ -142,65 +125,38 @@ export function snapshotOf(known: Known): Snapshot {
 }
 
 function experimentView(experiment: Experiment, known: Known): ExperimentView {
-  const { lab, conditions, sources: { book }, rules: { availability, health }, timeline } = known;
-  const { name, judged } = experiment;
+  const { lab, conditions, sources, rules: { availability, health }, timeline } = known;
+  const { states } = sources.book, { name, judged } = experiment;
   const resources = experiment.resources.map((resource) => resource.name).sort();
-  const trials = trialsOf(experiment.resources, { lab, states: book.states, rules: availability }, known.atMs);
-  const trial = [...trials].map(([resource, { reason }]) => `${resource}: ${reason}`);
-  const states = resources.map((resource) => book.states.get(resource) ?? { kind: "unread" as const });
+  const trials = trialsOf(experiment.resources, { lab, states, rules: availability }, known.atMs);
   return {
     name,
     resources,
-    ...standingOf(experiment, { lab, conditions, health, states: book.states }, timeline.wasAvailable(name)),
+    ...standingOf(experiment, { lab, conditions, health, states }, timeline.wasAvailable(name)),
     judged: judged.kind === "judged",
     healthy: judged.kind === "judged" && judged.issues.length === 0,
     issues: judged.kind === "judged" ? judged.issues : [],
     wanted: wantedOf(experiment, lab),
-    held: states.map((state) => heldReason(state, availability)).find((reason) => reason !== null) ?? null,
-    trial: trial.length > 0 ? trial.join("; ") : null,
+    held: heldOf(resources, states, availability),
+    trial: trials.size > 0 ? [...trials].map(([resource, { reason }]) => `${resource}: ${reason}`).join("; ") : null,
     events: experiment.events,
     turns: timeline.turnsOf(name),
     firstSeenMs: experiment.firstSeenMs,
-    foundInManifestMs: experiment.foundInManifestMs,
-    host: seenView(name, lab.jump, known.sources.jump),
-    streams: experiment.streams.map((stream) => ({
-      ...stream,
-      ...seenView(stream.topic, lab.relay, known.sources.relay),
-      probe: lab.relay.findings.get(stream.topic) ?? null,
-    })),
+    foundInManifestMs: foundInManifestMs(lab, experiment),
+    host: new Seen(name, lab.jump, sources.jump),
+    streams: experiment.streams.map(({ topic, required }) => new SeenStream(topic, lab.relay, sources.relay, required)),
   };
+}
+
+function heldOf(resources: readonly string[], states: BookSource["states"], rules: AvailabilityRules): string | null {
+  const held = resources.map((resource) => heldReason(states.get(resource) ?? { kind: "unread" }, rules));
+  return held.find((reason) => reason !== null) ?? null;
 }
 
 function wantedOf({ resources }: Experiment, lab: Lab): boolean | null {
   const wishes = resources.map((resource) => wishFor(resource, lab).kind);
   if (wishes.includes("unavailable")) return false;
   return wishes.length === 0 || wishes.includes("undecided") ? null : true;
-}
-
-/**
- * How long ago it last sent, at its feed's newest report; null where that is not known. What has left the reports goes on
- * getting older, report by report. To count up to now would add an age of the report that says nothing of the stream: a
- * camera that sends all the time would seem to pause, and with its feed late all would.
- */
-export function idleMsOf({ connection, seenMs }: SeenView, feed: FeedView): number | null {
-  const idle = connection?.stats?.tx.idle;
-  return idle?.kind !== "for" || seenMs === null || feed.state === "lost" ? null : idle.ms + agedMs(seenMs, feed);
-}
-
-/** How long before its feed's newest report it was last in one. */
-export function agedMs(seenMs: number, { lastSuccessMs }: FeedView): number {
-  return Math.max((lastSuccessMs ?? seenMs) - seenMs, 0);
-}
-
-function seenView(topic: string, feed: Feed, { lastReportMs }: FeedSource): SeenView {
-  const seen = lastSeen(feed, topic);
-  // While nothing of the program ran nothing got older (`shift`), but what is told is when it was.
-  const { newest } = feed, missedMs = newest.kind === "none" || lastReportMs === null ? 0 : newest.atMs - lastReportMs;
-  return {
-    verdict: feed.verdicts.get(topic) ?? null,
-    seenMs: seen === null ? null : seen.seenMs - missedMs,
-    connection: seen?.connection ?? null,
-  };
 }
 
 function feedView(source: FeedSource, { intervalMs }: Feed): FeedView {

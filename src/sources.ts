@@ -161,9 +161,11 @@ export function afterTrouble(source: BookSource, trouble: Trouble, failures: num
   return { ...inState(source, state, nowMs), trouble, failures, stuck: source.stuck + Math.min(failures, 1) };
 }
 
-export function afterState(source: BookSource, resource: string, state: ResourceState): BookSource {
-  if (isSame(source.states.get(resource), state)) return source; // most of what book says, it has said before
-  return { ...source, states: new Map(source.states).set(resource, state) };
+/** Book said these of resources, by name. */
+export function afterStates(source: BookSource, said: ReadonlyMap<string, ResourceState>): BookSource {
+  const news = [...said].filter(([resource, state]) => !isSame(source.states.get(resource), state));
+  if (news.length === 0) return source; // most of what book says, it has said before
+  return { ...source, states: new Map([...source.states, ...news]) };
 }
 
 function isSame(was: ResourceState | undefined, now: ResourceState): boolean {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import type { Connection } from "../src/connection.ts";
 import { isSameExperiment } from "../src/live_same.ts";
-import type { ExperimentView, StreamView } from "../src/snapshot.ts";
+import type { StreamView } from "../src/seen.ts";
+import type { ExperimentView } from "../src/snapshot.ts";
 import { Bench, connection, resource, startMs } from "./fixtures/bench.ts";
+import { plain, seenBy } from "./fixtures/seen.ts";
 import { snapshot } from "./fixtures/snapshot.ts";
 
 const view = viewOf();
@@ -31,7 +33,7 @@ const changes: Record<string, [Partial<ExperimentView>, isTold: boolean]> = {
   "jump's verdict": [{ host: { ...view.host, verdict: "missing" } }, true],
   "when jump last had it": [{ host: { ...view.host, seenMs: startMs + 1 } }, false],
   "that jump has never had it": [{ host: { ...view.host, seenMs: null } }, true],
-  "its connection at jump": [{ host: { ...view.host, connection: null } }, true],
+  "its connection at jump": [{ host: { ...view.host, ...seenBy(null) } }, true],
   "another stream": [{ streams: [...view.streams, { ...stream, topic: "pend00-st-other" }] }, true],
   "a stream less": [{ streams: [] }, true],
   "another topic": [withStream({ topic: "pend00-st-other" }), true],
@@ -39,7 +41,7 @@ const changes: Record<string, [Partial<ExperimentView>, isTold: boolean]> = {
   "a stream's verdict": [withStream({ verdict: "unhealthy" }), true],
   "when relay last had a stream": [withStream({ seenMs: startMs + 1 }), false],
   "a stream that was never seen": [withStream({ seenMs: null }), true],
-  "a stream's connection": [withStream({ connection: null }), true],
+  "a stream's connection": [withStream(seenBy(null)), true],
   "a connection's topic": [withConnection({ topic: "x" }), true],
   "a connection's scopes": [withConnection({ scopes: ["read"] }), true],
   "what a connection can read": [withConnection({ canRead: false }), true],
@@ -84,7 +86,8 @@ function viewOf(): ExperimentView {
   const bench = new Bench([resource("pend00", ["st-data"])]);
   bench.jump(["pend00"]);
   bench.relay({ "pend00-st-data": 0 });
-  return snapshot(bench, { "r-pend00": { available: true } }).experiments[0]!;
+  const view = snapshot(bench, { "r-pend00": { available: true } }).experiments[0]!;
+  return { ...view, host: plain(view.host), streams: view.streams.map(plain) };
 }
 
 function withStream(change: Partial<StreamView>): Partial<ExperimentView> {
@@ -92,5 +95,5 @@ function withStream(change: Partial<StreamView>): Partial<ExperimentView> {
 }
 
 function withConnection(change: Partial<Connection>): Partial<ExperimentView> {
-  return withStream({ connection: { ...stream.connection!, ...change } });
+  return withStream(seenBy({ ...stream.connection!, ...change }));
 }

@@ -3,9 +3,11 @@ import type { Idle } from "../src/connection.ts";
 import type { ShownName } from "../src/metrics_list.ts";
 import { samplesOf } from "../src/metrics_snapshot.ts";
 import type { FeedView } from "../src/part_view.ts";
-import type { ExperimentView, Snapshot, StreamView } from "../src/snapshot.ts";
+import type { StreamView } from "../src/seen.ts";
+import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
 import { connection } from "./fixtures/bench.ts";
 import { agoMs, alert, nowMs, snapshot, view } from "./fixtures/letters.ts";
+import { seenBy } from "./fixtures/seen.ts";
 
 const figures = {
   deno: "2.9.6",
@@ -64,8 +66,8 @@ const streamCases: Record<string, [Partial<StreamView>, ShownName, string[]]> = 
   "one that sent 1.5 s before the newest report": [{}, "status_stream_idle_seconds", ["1.5"]],
   "one that left the reports a minute ago": [{ seenMs: agoMs(1) }, "status_stream_idle_seconds", ["61.5"]],
   "one that never sent": [sent({ kind: "never" }), "status_stream_idle_seconds", []],
-  "one without statistics": [{ connection: connection("x") }, "status_stream_idle_seconds", []],
-  "one that no report of this run had": [{ connection: null }, "status_stream_idle_seconds", []],
+  "one without statistics": [seenBy(connection("x")), "status_stream_idle_seconds", []],
+  "one that no report of this run had": [seenBy(null), "status_stream_idle_seconds", []],
 };
 
 for (const [name, [given, metric, want]] of Object.entries(streamCases)) {
@@ -222,17 +224,17 @@ Deno.test("the experiments are counted by state, and the process tells of itself
 });
 
 function host(verdict: "missing" | null): Partial<ExperimentView> {
-  return { host: { verdict, seenMs: null, connection: null } };
+  return { host: { verdict, seenMs: null, ...seenBy(null) } };
 }
 
 function sent(idle: Idle): Partial<StreamView> {
   const { stats, ...rest } = connection("pend00-st-data", 1_500);
-  return { connection: { ...rest, stats: stats && { ...stats, tx: { ...stats.tx, idle } } } };
+  return seenBy({ ...rest, stats: stats && { ...stats, tx: { ...stats.tx, idle } } });
 }
 
 function withStream(given: Partial<StreamView>): Snapshot {
   const stream = { topic: "pend00-st-data", required: true, verdict: "ok" as const, seenMs: nowMs, probe: null };
-  const whole = { ...stream, connection: connection(stream.topic, 1_500), ...given };
+  const whole = { ...stream, ...seenBy(connection(stream.topic, 1_500)), ...given };
   return snapshot([view("pend00", [], { streams: [whole] })]);
 }
 

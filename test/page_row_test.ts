@@ -5,6 +5,7 @@ import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
 import { elementsOf } from "./fixtures/html.ts";
 import { agoMs, missing, missingJump, missingRequired, nowMs, unhealthy } from "./fixtures/letters.ts";
 import { connection, lab, lost, rig, stream } from "./fixtures/page_lab.ts";
+import { seenBy } from "./fixtures/seen.ts";
 
 function rowOf(view: ExperimentView, given: Partial<Snapshot> = {}, window: PageWindow = "24h") {
   return elementsOf(renderRow(view, lab([view], given), window));
@@ -50,7 +51,7 @@ const texts: Record<string, [ExperimentView, Partial<Snapshot>, Record<string, s
       ...off,
       wanted: false,
       sinceMs: agoMs(125),
-      host: { verdict: "missing", seenMs: agoMs(125), connection: null },
+      host: { verdict: "missing", seenMs: agoMs(125), ...seenBy(null) },
       streams: [
         stream("pend00-st-data", { verdict: "missing", seenMs: null, connection: null }),
         stream("pend00-st-log", { verdict: "missing", seenMs: agoMs(4), required: false }),

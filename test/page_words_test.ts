@@ -16,9 +16,10 @@ import {
   timeWords,
 } from "../src/page_words.ts";
 import type { FeedView } from "../src/part_view.ts";
-import type { SeenView, StreamView } from "../src/snapshot.ts";
+import type { SeenView, StreamView } from "../src/seen.ts";
 import { missingJump, nowMs, snapshot, unhealthy, view } from "./fixtures/letters.ts";
 import { connection } from "./fixtures/page_lab.ts";
+import { seenBy } from "./fixtures/seen.ts";
 
 const second = 1_000, minute = 60 * second;
 /** The feeds in this state, having reported last at `nowMs`; it is a while later. */
@@ -28,7 +29,9 @@ const at = (state: FeedView["state"]) => {
 };
 const sent = (idleMs: number) => connection({ idle: { kind: "for", ms: idleMs } });
 const never = connection({ idle: { kind: "never" } });
-const seen = (given: Partial<SeenView>): SeenView => ({ verdict: "ok", seenMs: nowMs, connection: null, ...given });
+const seen = ({ connection = null, ...given }: Partial<SeenView>): SeenView => {
+  return { verdict: "ok", seenMs: nowMs, ...seenBy(connection), ...given };
+};
 
 /** Without statistics, and last listened to 2 s ago, for 10 s. */
 const heard = (isHeard: boolean): SeenView & Pick<StreamView, "probe"> => {
@@ -87,12 +90,12 @@ const streams: Record<string, [SeenView & Partial<Pick<StreamView, "probe">>, Fe
     words: "not known for",
     sinceMs: nowMs,
   }],
-  "one that says it sends, and was listened to in vain": [{ ...heard(false), connection: sent(300) }, "live", {
+  "one that says it sends, and was listened to in vain": [{ ...heard(false), ...seenBy(sent(300)) }, "live", {
     mark: "healthy",
     words: "connected but nothing heard for",
     sinceMs: nowMs - 12 * second,
   }],
-  "one that says it sends, and was heard": [{ ...heard(true), connection: sent(300) }, "live", {
+  "one that says it sends, and was heard": [{ ...heard(true), ...seenBy(sent(300)) }, "live", {
     mark: "healthy",
     words: "sent 0.3 s ago",
     sinceMs: null,

@@ -127,7 +127,7 @@ const something: Record<string, Step> = {
   "a feed has trouble": inRelay((feed) => sources.afterNews(feed, { kind: "trouble", trouble })),
   "a feed is of another generation": inRelay((feed) => ({ ...feed, generation: "unmeasured" })),
   "a feed is in another state": inRelay((feed) => ({ ...feed, state: "live" })),
-  "book says of a resource": inBook((book) => sources.afterState(book, "r-pend00", saidAvailable)),
+  "book says of a resource": inBook((book) => sources.afterStates(book, new Map([["r-pend00", saidAvailable]]))),
   "book has trouble": inBook((book) => sources.afterTrouble(book, trouble, 1, startMs)),
   "book's trouble is another": inBook((book) => {
     return { ...book, trouble: { kind: "refused", message: "book answered 502" } };

@@ -149,14 +149,15 @@ Deno.test("every moment by which something ages goes with the clock, and with th
   const { lab } = new Bench([resource("pend00", ["st-data"])]);
   const jump = { ...lab.jump, startedMs: 1, backMs: 2, newest, left };
   const known = lab.experiments.get("pend00") ?? assert.fail();
-  const starting = { ...known, firstSeenMs: 6, namedBeforeMs: 7, foundInManifestMs: 8, isStarting: true };
-  const aged = { ...lab, startedMs: 0, jump, experiments: new Map([["pend00", starting]]) };
+  const starting = { ...known, firstSeenMs: 6, namedBeforeMs: 7, isStarting: true };
+  const aged = { ...lab, startedMs: 0, listedMs: 8, jump, experiments: new Map([["pend00", starting]]) };
 
   const shifted = shiftedLab(aged, { byMs: 100, setMs: 0, startedMs: 0, nowMs: 200 });
 
   // When the manifest had it is shown as it was, and ages by when it was named.
-  const experiment = { ...starting, firstSeenMs: 106, namedBeforeMs: 108, foundInManifestMs: 8 };
+  const experiment = { ...starting, firstSeenMs: 106, namedBeforeMs: 108 };
   assert.deepEqual(shifted.experiments.get("pend00"), experiment);
+  assert.equal(shifted.listedMs, 8);
   assert.deepEqual(shifted.jump, {
     ...jump,
     startedMs: 101,

@@ -1,0 +1,112 @@
+/** What a judgement costs, counted in work and not in time: what makes it more than linear is seen here. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { ConnectionTable } from "../src/connection_table.ts";
+import { observe, withManifest } from "../src/experiment.ts";
+import { judge } from "../src/judgement.ts";
+import { namedIn } from "../src/sighting.ts";
+import { Bench, connection, resource, type Sending } from "./fixtures/bench.ts";
+
+/** Counts what it is asked. */
+class CountingTable extends ConnectionTable {
+  looks = 0;
+  made = 0;
+
+  override has(topic: string) {
+    this.looks++;
+    return super.has(topic);
+  }
+  override peer(topic: string) {
+    this.looks++;
+    return super.peer(topic);
+  }
+  override quietMsAt(row: number) {
+    this.looks++;
+    return super.quietMsAt(row);
+  }
+  override stats(topic: string) {
+    this.made++;
+    return super.stats(topic);
+  }
+}
+
+function laboratory(experiments: number) {
+  const names = Array.from({ length: experiments }, (_, at) => `pend${at}`);
+  const bench = new Bench(names.map((name) => resource(name, ["st-data", "st-video"])));
+  const streams = names.flatMap((name) => [`${name}-st-data`, `${name}-st-video`]);
+  bench.jump(names);
+  bench.relay(Object.fromEntries(streams.map((topic) => [topic, 0])));
+  return { bench, streams };
+}
+
+/** One more relay report of the same connections, through tables that count. */
+function reportOf(experiments: number, sending: (at: number) => Sending) {
+  const { bench, streams } = laboratory(experiments);
+  const before = bench.lab, was = namedIn(before.relay);
+  const { peers, figures } = ConnectionTable.of(streams.map((topic, at) => connection(topic, sending(at))));
+  const table = new CountingTable(was.rows, peers, figures);
+  const report = { feed: "relay", atMs: bench.nowMs, connections: table, entries: table.size, skipped: 0 } as const;
+  const seen = observe(before, { ...report, generation: "measured", intervalMs: 5_000 }, bench.rules);
+  return { before, table, streams, after: judge(seen, bench.rules, bench.nowMs) };
+}
+
+for (const experiments of [10, 100, 1_000]) {
+  Deno.test(`a report of ${experiments} experiments in which nothing changed is gone through twice, and makes nothing`, () => {
+    const { before, after: { lab, events }, table, streams } = reportOf(experiments, () => 500);
+    assert.deepEqual([table.looks, table.made], [2 * streams.length, 0]);
+    assert.deepEqual(events, []);
+    assert.equal(lab.experiments, before.experiments);
+    const { left, verdicts, doubts, findings } = before.relay;
+    assert.deepEqual([lab.relay.left, lab.relay.verdicts, lab.relay.doubts, lab.relay.findings], [
+      left,
+      verdicts,
+      doubts,
+      findings,
+    ]);
+    assert.ok(lab.relay.verdicts === verdicts && lab.relay.left === left && lab.jump === before.jump);
+  });
+
+  Deno.test(`of ${experiments} experiments one that falls silent makes itself anew, and no other`, () => {
+    const { before, after: { lab, events }, table } = reportOf(experiments, (at) => at === 3 ? "silent" : 500);
+    assert.deepEqual(events.map(({ experiment }) => experiment), ["pend1"]);
+    const others = [...lab.experiments].filter(([name, each]) => before.experiments.get(name) !== each);
+    assert.deepEqual(others.map(([name]) => name), ["pend1"]);
+    assert.equal(table.made, 0);
+  });
+}
+
+Deno.test("a manifest that says what it said makes no experiment anew, and is seen to have been read", () => {
+  const { bench } = laboratory(3);
+  const { experiments } = bench.lab;
+  bench.nowMs += 60_000;
+  const resources = ["pend0", "pend1", "pend2"].map((name) => resource(name, ["st-data", "st-video"]));
+  bench.lab = withManifest(bench.lab, resources, bench.nowMs);
+  assert.equal(bench.lab.experiments, experiments);
+  assert.equal(bench.lab.listedMs, bench.nowMs);
+});
+
+Deno.test("it is judged alike whether a report shares its rows with the last one or not", () => {
+  const topics = ["pend00-st-data", "pend00-st-video", "spin31-st-data"];
+  const sending = fc.constantFrom<Sending | "gone">(0, 500, 20_000, "silent", "unmeasured", "gone");
+  fc.assert(fc.property(fc.array(fc.tuple(sending, sending, sending, fc.nat(15_000))), (reports) => {
+    const [one, other] = [0, 1].map(() => new Bench([resource("pend00", ["st-data", "st-video"])]));
+    for (const [passed, ...report] of reports.map(([a, b, c, ms]) => [ms, a, b, c] as const)) {
+      const there = topics.flatMap((topic, at) => report[at] === "gone" ? [] : [[topic, report[at]] as const]);
+      const streams = Object.fromEntries(there) as Record<string, Sending>;
+      for (const bench of [one!, other!]) bench.nowMs += passed;
+      other!.lab = { ...other!.lab, relay: withOwnRows(other!.lab.relay) };
+      assert.deepEqual(one!.relay(streams), other!.relay(streams));
+      assert.deepEqual(one!.lab.relay.left, other!.lab.relay.left);
+      assert.deepEqual(one!.lab.relay.doubts, other!.lab.relay.doubts);
+    }
+  }));
+});
+
+/** The feed with rows that no other report shares. */
+function withOwnRows(feed: Bench["lab"]["relay"]): Bench["lab"]["relay"] {
+  if (feed.newest.kind === "none") return feed;
+  const { peers, figures, rows } = feed.newest.connections;
+  // Another order than that of any report, so that the bench does not share them.
+  const connections = new ConnectionTable(new Map([...rows].reverse()), peers, figures);
+  return { ...feed, newest: { ...feed.newest, connections } };
+}
