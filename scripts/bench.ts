@@ -14,16 +14,24 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { type Figure, merged, movesSince, type Run } from "./bench_figures.ts";
+import { benchHttp } from "./bench_http.ts";
+import { benchLibraries } from "./bench_libraries.ts";
 import { benchLoad } from "./bench_load.ts";
 import { benchReport } from "./bench_report.ts";
 import { benchStart } from "./bench_start.ts";
+import { benchStore } from "./bench_store.ts";
 import { goalsText, machineText, movesText, tableOf } from "./bench_table.ts";
 import type { BenchOptions, Part } from "./bench_timing.ts";
+import { benchWay } from "./bench_way.ts";
 
 const parts: Readonly<Record<string, Part>> = {
   report: benchReport,
+  http: benchHttp,
+  way: benchWay,
   start: benchStart,
   load: benchLoad,
+  store: benchStore,
+  libraries: benchLibraries,
 };
 
 const keptFile = new URL("../docs/performance.json", import.meta.url);
