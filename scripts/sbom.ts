@@ -1,7 +1,7 @@
 /**
  * What is in the executable, and under which licences: writes docs/sbom.cdx.json (CycloneDX 1.6) from deno.lock and the
  * graph of imports, `deno run --allow-all scripts/sbom.ts`. The same input makes the same bytes; a test compares. What only
- * tests and scripts import is not in it. (A compiler of Deno 2.6 puts that into the executable too: see `compile`.)
+ * tests and scripts import is not in it.
  */
 import { Buffer } from "node:buffer";
 import { DatabaseSync } from "node:sqlite";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { compileArguments, permissions, readArguments } from "../scripts/compile.ts";
+import { bundleArguments, compileArguments, permissions, readArguments, workers } from "../scripts/compile.ts";
 import { settingsList } from "../src/settings_list.ts";
 
 const read = (path: string) => Deno.readTextFileSync(`${import.meta.dirname}/../${path}`);
@@ -23,11 +23,26 @@ Deno.test("readArguments: a slip is told of, not ignored", () => {
   assert.throws(() => readArguments(["status"]), /Unexpected argument 'status'/);
 });
 
-Deno.test("compileArguments: Deno 2.9 leaves out what the program does not import", () => {
-  assert.deepEqual(compileArguments({ out: "build/status", target: null }, "2.9.6"), [
+Deno.test("bundleArguments: the program and its Worker side by side, of what deno.lock has and nothing else", () => {
+  const how = ["bundle", "--quiet", "--frozen", "--check"];
+
+  assert.deepEqual(bundleArguments("/tmp/b"), [
+    [...how, "--code-splitting", "--outdir", "/tmp/b", "main.ts"],
+    [...how, "--output", "/tmp/b/socket_worker.ts", "src/socket_worker.ts"],
+  ]);
+});
+
+Deno.test("compileArguments: of the bundle, to which nothing can be added", () => {
+  assert.deepEqual(compileArguments({ out: "build/status", target: null }, "/tmp/b"), [
     "compile",
     "--quiet",
-    "--frozen",
+    "--no-check",
+    "--no-config",
+    "--no-lock",
+    "--no-npm",
+    "--no-remote",
+    "--unstable-raw-imports",
+    "--unstable-net",
     "--allow-net",
     "--allow-env=STATUS_*,NOTIFY_SOCKET,WATCHDOG_PID,WATCHDOG_USEC",
     "--ignore-env",
@@ -38,31 +53,26 @@ Deno.test("compileArguments: Deno 2.9 leaves out what the program does not impor
     "--allow-import=0.0.0.0:0",
     "--no-prompt",
     "--no-code-cache",
-    "--exclude-unused-npm",
     "--include",
-    "src/socket_worker.ts",
+    "/tmp/b/socket_worker.ts",
     "--output",
     "build/status",
-    "main.ts",
+    "/tmp/b/main.js",
   ]);
 });
 
-const compilers: Record<string, [denoVersion: string, isKnown: boolean]> = {
-  "the oldest that is supported": ["2.6.8", false],
-  "the last before it came": ["2.8.99", false],
-  "a later one, whose number is no decimal fraction": ["2.10.0", true],
-  "the next generation": ["3.0.0", true],
-};
-for (const [name, [denoVersion, isKnown]] of Object.entries(compilers)) {
-  Deno.test(`compileArguments: ${name} is ${isKnown ? "" : "not "}asked to leave out what is not imported`, () => {
-    const args = compileArguments({ out: "build/status", target: null }, denoVersion);
-    assert.equal(args.includes("--exclude-unused-npm"), isKnown);
-  });
-}
-
 Deno.test("compileArguments: another machine is named to the compiler", () => {
-  const args = compileArguments({ out: "build/status", target: "x86_64-apple-darwin" }, pin);
-  assert.deepEqual(args.slice(-5), ["--target", "x86_64-apple-darwin", "--output", "build/status", "main.ts"]);
+  const args = compileArguments({ out: "build/status", target: "x86_64-apple-darwin" }, "/tmp/b");
+  assert.deepEqual(args.slice(-5), ["--target", "x86_64-apple-darwin", "--output", "build/status", "/tmp/b/main.js"]);
+});
+
+Deno.test("what the program finds by its own address is bundled beside it, under the same name", () => {
+  const sources = Array.from(Deno.readDirSync(`${import.meta.dirname}/../src`), ({ name }) => `src/${name}`);
+  const found = sources.flatMap((path) => read(path).match(/(?<=new URL\("\.\/)[^"]+(?=", import\.meta)/g) ?? []);
+  const asked = sources.flatMap((path) => read(path).match(/import\.meta\b/g) ?? []);
+
+  assert.deepEqual(found.map((name) => `src/${name}`), workers);
+  assert.equal(asked.length, found.length);
 });
 
 Deno.test("the executable may run nothing, load no library and import nothing", () => {
@@ -87,12 +97,6 @@ Deno.test("the executable learns nothing of the system but its own profile", asy
     env: { NO_COLOR: "1" },
   }).output();
   assert.equal(new TextDecoder().decode(stdout), "13 []\n");
-});
-
-Deno.test("what the compiler is told to include is there", () => {
-  const args = compileArguments({ out: "build/status", target: null }, pin);
-  const included = args.filter((_, at) => args[at - 1] === "--include");
-  for (const path of included) assert.ok(read(path).length > 0, path);
 });
 
 for (const paper of ["README.md", "CONTRIBUTING.md"]) {
