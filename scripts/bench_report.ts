@@ -10,8 +10,8 @@ import type { Figure, Unit } from "./bench_figures.ts";
 
 /** Words for the figures. */
 const named: Record<Dialect, string> = { jump: "jump", relay: "relay", bare: "relay without statistics" };
-// So many entries a measurement: 100 experiments have few, and a few milliseconds can't be told apart.
-const entriesAtOnce = 25_000;
+// So many entries a measurement: 100 experiments have few, and a few milliseconds can't be told apart. (Fewer have fewer.)
+const entriesAtOnce = (size: number) => Math.min(25_000, 250 * size);
 
 export async function benchReport(options: BenchOptions): Promise<Figure[]> {
   const findings = new Findings("report");
@@ -35,7 +35,7 @@ class Subject {
     this.#frames = framesOf(dialect, size);
     this.#reading = new FrameReading(dialect);
     this.#core = new Core(size);
-    this.#times = Math.max(this.#frames.length, Math.ceil(entriesAtOnce / this.entries));
+    this.#times = Math.max(this.#frames.length, Math.ceil(entriesAtOnce(size) / this.entries));
     for (const text of this.#frames) this.#judge(this.#reading.read(text)); // which names everything for the first time
   }
 
