@@ -25,7 +25,7 @@ const layers: readonly (readonly [layer: string, files: string])[] = [
   ],
   [
     "readers",
-    "api api_* assets healthcheck live live_* listening metrics metrics_* page page_* profile server webhook_body webhook_schema",
+    "api api_* assets body healthcheck live live_* listening metrics metrics_* outgoing page page_* profile server webhook_body webhook_schema",
   ],
   ["wiring", "check check_* opening outboxes parts probing serve watch"],
 ];

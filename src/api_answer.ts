@@ -1,12 +1,17 @@
-/** How an answer travels: its type, its length, how long it may be kept, and what a browser may do with it. */
+/** How an answer travels: its type, its length, packed or not, how long it may be kept, and what a browser may do with it. */
 import type { Context, MiddlewareHandler } from "hono";
+import { accepts } from "hono/accepts";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { Body, type Piece } from "./body.ts";
+import { Outgoing } from "./outgoing.ts";
+import { pause } from "./wait.ts";
 
 // For HTML: nothing but the page's own stylesheet, script, icon and event stream.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
   "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-const encoder = new TextEncoder();
+// What is shorter is not worth packing: it goes in one packet either way.
+const packedBytesMin = 1_024;
 
 /** `cache`: `no-store` for what is true only now, `no-cache` for what may be kept and has to be asked about (ETag). */
 export interface Sent {
@@ -15,29 +20,64 @@ export interface Sent {
   readonly cache?: "no-store" | "no-cache";
 }
 
-/** With its length: short answers are not compressed, and HEAD tells it. */
-export function send(
+// Of all servers of the program: they share its memory.
+const outgoing = new Outgoing();
+
+/** With its length, which HEAD tells too; as gzip to those who take it. */
+export async function send(
   c: Context,
-  content: string | Uint8Array<ArrayBuffer>,
+  content: string | Body,
   { type, status = 200, cache = "no-store" }: Sent,
-): Response {
-  const bytes = typeof content === "string" ? encoder.encode(content) : content;
-  return c.body(bytes, status, {
+): Promise<Response> {
+  const plain = typeof content === "string" ? Body.of(content) : content;
+  const isPacked = plain.length >= packedBytesMin && takesGzip(c);
+  const body = isPacked ? await plain.packed(pause) : plain;
+  return c.newResponse(bytesOf(c, body), status, {
     "Content-Type": type,
-    "Content-Length": String(bytes.length),
+    "Content-Length": String(body.length),
     "Cache-Control": cache,
     Vary: "Accept-Encoding",
+    ...(isPacked ? { "Content-Encoding": "gzip" } : {}),
+    ...(body.tag === null ? {} : { ETag: body.tag }),
   });
 }
 
-export function sendJson(c: Context, value: unknown, status: ContentfulStatusCode = 200): Response {
+export function sendJson(c: Context, value: unknown, status: ContentfulStatusCode = 200): Promise<Response> {
   return send(c, JSON.stringify(value), { type: "application/json", status });
 }
 
 /** Every error: the code a string, as the Go program has it. */
-export function problem(c: Context, status: ContentfulStatusCode, message: string): Response {
+export function problem(c: Context, status: ContentfulStatusCode, message: string): Promise<Response> {
   return sendJson(c, { code: String(status), message }, status);
 }
+
+/** Null for one who has not what `tag` is of. */
+export function unchanged(c: Context, tag: string): Response | null {
+  if (!hasAlready(c.req.header("If-None-Match"), tag)) return null;
+  return c.body(null, 304, { ETag: tag, "Cache-Control": "no-store", Vary: "Accept-Encoding" });
+}
+
+/** Whether it is one of those that are named, weak or not (RFC 9110, 13.1.2); `*` names any. */
+function hasAlready(named: string | undefined, tag: string): boolean {
+  if (named === undefined) return false;
+  const opaque = tag.replace(/^W\//, "");
+  return named.trim() === "*" || (named.match(/"[^"]*"/g)?.includes(opaque) ?? false);
+}
+
+/** With the quality that each encoding is asked for with: what is refused (q=0) is not sent, nor what is liked less. */
+function takesGzip(c: Context): boolean {
+  const supports = ["gzip", "identity"];
+  return accepts(c, { header: "Accept-Encoding", supports, default: "identity" }) === "gzip";
+}
+
+/** Small bodies are copied by the runtime, which is faster than to ask for each piece. HEAD takes nothing, and asks for none. */
+function bytesOf(c: Context, body: Body): Piece | ReadableStream<Piece> | null {
+  const [only = nothing, ...more] = body.pieces;
+  if (more.length === 0) return only;
+  return c.req.method === "HEAD" ? null : outgoing.stream(body);
+}
+
+const nothing: Piece = new Uint8Array();
 
 /**
  * What browsers are told with every answer. Not here: Strict-Transport-Security, which would bind the whole host and is for

@@ -2,7 +2,8 @@
  * What programs are told live: the API's own objects, all at first, then those in which something but times and statistics
  * is another. An experiment that is known no more is told with `forgotten`.
  */
-import { type ApiOptions, experimentJson, statusJson } from "./api.ts";
+import { type ApiOptions, statusJson } from "./api.ts";
+import { experimentText } from "./api_experiment.ts";
 import { type Channel, isDue } from "./live_channel.ts";
 import { chunkOf, eventText } from "./live_event.ts";
 import { isSameExperiment } from "./live_same.ts";
@@ -16,7 +17,7 @@ export function createJsonChannel(snapshot: Snapshot, nowMs: number, options: Ap
   let statusMs = nowMs;
   let picture: { of: Snapshot; chunk: Uint8Array<ArrayBuffer> } | null = null;
   const status = (of: Snapshot, atMs: number) => eventText("status", JSON.stringify(statusJson(of, atMs)));
-  const experiment = (view: ExperimentView) => eventText("experiment", JSON.stringify(experimentJson(view, options)));
+  const experiment = (view: ExperimentView) => eventText("experiment", experimentText(view, options));
 
   return {
     first(now, atMs) {

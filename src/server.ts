@@ -4,24 +4,25 @@
  * `metrics`; who listens is `listening`.
  */
 import { type Context, Hono } from "hono";
-import { accepts } from "hono/accepts";
-import { compress } from "hono/compress";
 import { etag } from "hono/etag";
-import { type ApiOptions, eventJson, experimentJson, missingParts, statusJson } from "./api.ts";
-import { guard, problem, send, sendJson } from "./api_answer.ts";
+import { type ApiOptions, eventJson, missingParts, statusJson } from "./api.ts";
+import { guard, problem, send, sendJson, unchanged } from "./api_answer.ts";
+import { ExperimentBodies } from "./api_body.ts";
 import { openapiDocument } from "./api_document.ts";
-import { historyJson, historyWindow } from "./api_history.ts";
-import { historyQuery, type Path } from "./api_routes.ts";
+import { historyJson, historyQuery, historyWindow } from "./api_history.ts";
+import type { Path } from "./api_routes.ts";
 import { iconSvg, pageCss, pageJs, pageTimeJs } from "./assets.ts";
+import { Body } from "./body.ts";
 import { parseDuration } from "./duration.ts";
 import type { Turn } from "./history.ts";
 import type { Live } from "./live.ts";
-import { isKnown, renderPage } from "./page.tsx";
+import { isKnown, pageInParts } from "./page.tsx";
 import { Copies } from "./page_copies.ts";
 import { readQuery } from "./page_query.ts";
 import { type ExperimentView, historyEndMs, type Snapshot } from "./snapshot.ts";
 import { StoreFailed } from "./store.ts";
 import { excerpt } from "./trouble.ts";
+import { pause } from "./wait.ts";
 
 export interface ServerPorts {
   snapshot(): Snapshot;
@@ -30,7 +31,7 @@ export interface ServerPorts {
   history(name: string, sinceMs: number): Promise<readonly Turn[]>;
   readonly live: Pick<Live, "answer">;
   /** In the text format of Prometheus. */
-  metrics(): Promise<string>;
+  metrics(): Promise<Body>;
   /** What of the program hangs, in words; null while all is alive. */
   hanging(): string | null;
   /** What went wrong inside while answering. */
@@ -53,7 +54,7 @@ const retryAfterSeconds = 15;
 export function createApp(ports: ServerPorts, options: ServerOptions): Hono {
   const app = new Hono();
   const page = pages(ports);
-  app.use(guard, compress(), async (c, next) => {
+  app.use(guard, async (c, next) => {
     if (!hasHost(c)) return problem(c, 400, "the host that is asked for is none");
     if (c.req.method === "GET" || c.req.method === "HEAD") return await next();
     c.header("Allow", "GET, HEAD");
@@ -82,11 +83,9 @@ function hasHost(c: Context): boolean {
 
 /** An answer to everything that is promised: a path without one does not compile. */
 function answers(ports: ServerPorts, options: ServerOptions, page: PageAnswer): Record<Path, Answer> {
-  const experiments = once(({ experiments }) =>
-    JSON.stringify(experiments.map((each) => experimentJson(each, options)))
-  );
+  const bodies = new ExperimentBodies({ snapshot: ports.snapshot, pause }, options);
   return {
-    "/api/v1/experiments": (c) => send(c, experiments(ports.snapshot()), { type: json }),
+    "/api/v1/experiments": async (c) => unchanged(c, bodies.tag) ?? send(c, await bodies.now(), { type: json }),
     "/api/v1/experiments/events/{name}": (c) =>
       ofExperiment(c, ports, (view) => sendJson(c, view.events.map(eventJson))),
     "/api/v1/experiments/{name}/history": (c) =>
@@ -120,15 +119,6 @@ const assets: Readonly<Record<string, Answer>> = {
 };
 // A new version has to be seen at once: browsers may keep these, and ask each time whether they still hold.
 const kept = [...Object.keys(assets), "/api/v1/openapi.json"];
-
-/** `make`, but not again for the Snapshot that it was last made for: all who ask in between get the same. */
-function once(make: (snapshot: Snapshot) => string): (snapshot: Snapshot) => string {
-  let made: { of: Snapshot; text: string } | null = null;
-  return (snapshot) => {
-    if (made?.of !== snapshot) made = { of: snapshot, text: make(snapshot) };
-    return made.text;
-  };
-}
 
 function ofExperiment(
   c: Context,
@@ -164,7 +154,7 @@ function single(queries: Record<string, string[]>): Record<string, string | stri
   );
 }
 
-function live(c: Context, ports: ServerPorts): Response {
+function live(c: Context, ports: ServerPorts): Response | Promise<Response> {
   // HEAD asks what would come: it must not take a reader's place.
   if (c.req.method === "HEAD") {
     return c.body(null, 200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
@@ -181,11 +171,16 @@ function pages(ports: ServerPorts): PageAnswer {
     const { search, searchParams } = new URL(c.req.url);
     const query = readQuery(searchParams);
     const snapshot = ports.snapshot();
-    const make = () => renderPage(snapshot, query, { nowMs: ports.nowMs(), prefix });
-    const page = copies.of(prefix + search, snapshot, ports.nowMs, make);
-    const sent = { type: html, status: isKnown(snapshot, query) ? 200 : 404 } as const;
-    if (!accepts(c, { header: "Accept-Encoding", supports: ["gzip"], default: "" })) return send(c, page.text, sent);
-    c.header("Content-Encoding", "gzip");
-    return send(c, await page.packed(), sent);
+    const make = () => madeInTurns(pageInParts(snapshot, query, { nowMs: ports.nowMs(), prefix }));
+    const page = await copies.of(prefix + search, snapshot, ports.nowMs, make);
+    return send(c, page, { type: html, status: isKnown(snapshot, query) ? 200 : 404 });
   };
+}
+
+/** The text that `parts` gives in the end; at each of its steps all else has its turn. */
+async function madeInTurns(parts: Iterator<void, string>): Promise<Body> {
+  for (let part = parts.next();; part = parts.next()) {
+    if (part.done) return Body.of(part.value);
+    await pause();
+  }
 }

@@ -68,6 +68,72 @@ for (const path of ["/api/page.css", "/api/page.js", "/api/icon.svg?trouble=2", 
   });
 }
 
+const named: Record<string, [of: (tag: string) => string, status: number]> = {
+  "its tag": [(tag) => tag, 304],
+  "its tag as a strong one": [(tag) => tag.slice(2), 304],
+  "its tag among others": [(tag) => `"a", ${tag}, W/"b"`, 304],
+  "any": [() => "*", 304],
+  "another": [() => '"older"', 200],
+  "a tag that it begins with": [(tag) => tag.slice(0, -2) + '"', 200],
+  "no tag at all": [() => "nonsense", 200],
+  "nothing": [() => "", 200],
+};
+for (const [name, [of, status]] of Object.entries(named)) {
+  Deno.test(`experiments that If-None-Match names with ${name} are answered ${status}, packed or not, to GET and HEAD`, async () => {
+    const app = appOf(well);
+    const tag = (await app.request("/api/v1/experiments")).headers.get("etag") ?? "";
+    assert.match(tag, /^W\/"[^"]+"$/);
+    for (const method of ["GET", "HEAD"]) {
+      for (const asked of [plainly, gzip]) {
+        const headers = { ...asked.headers, "If-None-Match": of(tag) };
+        const answer = await app.request("/api/v1/experiments", { method, headers });
+
+        assert.deepEqual([answer.status, answer.headers.get("etag")], [status, tag]);
+        assert.equal(answer.headers.get("vary"), "Accept-Encoding");
+        assert.equal(answer.headers.get("cache-control"), "no-store");
+        assert.equal((await answer.text()).length > 0, status === 200 && method === "GET");
+      }
+    }
+  });
+}
+
+Deno.test("experiments that have changed since are answered whole, with another tag", async () => {
+  let seen = well;
+  const app = appOf(well, { snapshot: () => seen });
+  const tag = (await app.request("/api/v1/experiments")).headers.get("etag") ?? "";
+  seen = { ...well };
+  const answer = await app.request("/api/v1/experiments", { headers: { "If-None-Match": tag } });
+
+  assert.equal(answer.status, 200);
+  assert.notEqual(answer.headers.get("etag"), tag);
+});
+
+const encodings: Record<string, "gzip" | null> = {
+  "gzip": "gzip",
+  "GZIP": "gzip",
+  "br, gzip": "gzip",
+  "gzip;q=0.5": "gzip",
+  "gzip;q=0.5, identity;q=0.1": "gzip",
+  "identity;q=0.5, gzip": "gzip",
+  "gzip;q=0.5, identity": null,
+  "gzip;q=0": null,
+  "gzip;q=0, *": null,
+  "br": null,
+  "deflate": null,
+  "identity": null,
+  "": null,
+};
+for (const [asked, expected] of Object.entries(encodings)) {
+  Deno.test(`Accept-Encoding: ${asked || "nothing"} is answered ${expected ?? "as it is"}`, async () => {
+    for (const path of ["/api/v1/experiments", "/api/", "/api/page.css"]) {
+      const answer = await appOf(well).request(path, { headers: { "Accept-Encoding": asked } });
+
+      assert.equal(answer.headers.get("content-encoding"), expected);
+      assert.equal(Number(answer.headers.get("content-length")), (await answer.bytes()).length);
+    }
+  });
+}
+
 Deno.test("icons that say another number have another tag", async () => {
   const tags = ["0", "1", "12"].map(async (trouble) => {
     return (await appOf(well).request(`/api/icon.svg?trouble=${trouble}`)).headers.get("etag");
@@ -110,7 +176,8 @@ for (const path of ["/healthz", "/nothing"]) {
 
 Deno.test("HEAD says what GET would, without it", async () => {
   for (const path of ["/api/", "/api/page.css", "/api/v1/experiments", "/healthz", "/nothing"]) {
-    const [get, head] = await Promise.all(["GET", "HEAD"].map((method) => appOf(well).request(path, { method })));
+    const app = appOf(well);
+    const [get, head] = await Promise.all(["GET", "HEAD"].map((method) => app.request(path, { method })));
     assert.ok(get && head);
 
     assert.equal(head.status, get.status);

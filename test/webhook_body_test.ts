@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Letter } from "../src/alert.ts";
 import type { Snapshot } from "../src/snapshot.ts";
-import { experimentJson } from "../src/api.ts";
 import { messageBytesMax, webhookMessage, webhookTest } from "../src/webhook_body.ts";
 import { type WebhookJson, webhookSchema } from "../src/webhook_schema.ts";
+import { experimentJson } from "./fixtures/api.ts";
 import {
   agoMs,
   alert,

@@ -1,0 +1,65 @@
+/**
+ * What an answer holds, made once for all who ask for it: bytes in pieces, and the same as gzip when first somebody takes it
+ * so. Of ten thousand experiments it is 15 MB: nothing is done to all of it at once, so that whoever asks for something else
+ * is not kept waiting. How it travels is for `api_answer`.
+ */
+
+export type Piece = Uint8Array<ArrayBuffer>;
+
+/** Lets all else have its turn. */
+export type Pause = () => Promise<void>;
+
+/** A piece is written in one go. Of larger ones fewer are needed, of smaller ones less is held for each who reads slowly. */
+export const pieceBytes = 256 * 1024;
+
+// Of what there is to pack, JSON and HTML, level 2 leaves a fourteenth in 19 ms for 7 MB; level 6 a sixteenth in 72 ms.
+const level = 2;
+
+export class Body {
+  readonly pieces: readonly Piece[];
+  readonly length: number;
+  /** By which it is known whether somebody has it already (ETag); null for what is not asked for in that way. */
+  readonly tag: string | null;
+  #packed: Promise<Body> | null = null;
+
+  constructor(pieces: readonly Piece[], tag: string | null = null) {
+    this.pieces = pieces;
+    this.length = pieces.reduce((sum, { length }) => sum + length, 0);
+    this.tag = tag;
+  }
+
+  static of(text: string): Body {
+    return new Body(cut(encoded(text)));
+  }
+
+  /** As gzip; the same one for all. */
+  packed(pause: Pause): Promise<Body> {
+    return this.#packed ??= this.#pack(pause);
+  }
+
+  async #pack(pause: Pause): Promise<Body> {
+    const { createGzip } = await import("node:zlib"); // 2 MB of memory, for those who ask for it
+    const gzip = createGzip({ level });
+    const packed: Piece[] = [];
+    gzip.on("data", (piece: Piece) => packed.push(piece));
+    const ended = new Promise((resolve, reject) => gzip.on("end", resolve).on("error", reject));
+    for (const [at, piece] of this.pieces.entries()) {
+      if (at > 0) await pause();
+      await new Promise((resolve) => gzip.write(piece, resolve));
+    }
+    gzip.end();
+    await ended;
+    return new Body(cut(await new Blob(packed).bytes()), this.tag);
+  }
+}
+
+const encoder = new TextEncoder();
+
+export function encoded(text: string): Piece {
+  return encoder.encode(text);
+}
+
+function cut(bytes: Piece): readonly Piece[] {
+  const count = Math.ceil(bytes.length / pieceBytes);
+  return Array.from({ length: count }, (_, at) => bytes.subarray(at * pieceBytes, (at + 1) * pieceBytes));
+}

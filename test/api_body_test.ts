@@ -1,0 +1,135 @@
+/** How many times a body is made, and what of it: what a second asker, or nobody, must not cost. */
+import assert from "node:assert/strict";
+import { ExperimentBodies } from "../src/api_body.ts";
+import type { Body } from "../src/body.ts";
+import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
+import { wellLab } from "./fixtures/app.ts";
+import { snapshot } from "./fixtures/snapshot.ts";
+
+/** A laboratory of `count` experiments that counts how many of them have been written down. */
+class Counted {
+  written = 0;
+  /** How many were written between two pauses, or before the first. */
+  readonly turns: number[] = [];
+  broken = false;
+  readonly #view: ExperimentView;
+  readonly #count: number;
+  readonly #pauses: (() => void)[] = [];
+  #before = 0;
+  now: Snapshot;
+  readonly bodies: ExperimentBodies;
+
+  constructor(count: number) {
+    this.#count = count;
+    this.#view = snapshot(wellLab(["pend00"]).bench).experiments[0]!;
+    this.now = this.next();
+    const pause = () => {
+      this.turns.push(this.written - this.#before);
+      this.#before = this.written;
+      return new Promise<void>((resolve) => this.#pauses.push(resolve));
+    };
+    this.bodies = new ExperimentBodies({ snapshot: () => this.now, pause }, { addresses: false });
+  }
+
+  /** Another Snapshot, that says the same. */
+  next(): Snapshot {
+    // deno-lint-ignore no-this-alias
+    const lab = this;
+    const experiments = Array.from({ length: this.#count }, (_, at) => ({
+      ...this.#view,
+      get name() {
+        if (lab.broken) throw new Error("broken");
+        lab.written++;
+        return `pend${at}`;
+      },
+    }));
+    return this.now = { ...snapshot(wellLab([]).bench), experiments };
+  }
+
+  /** Lets the making go on, to its end. */
+  async finish(): Promise<void> {
+    for (let quiet = 0; quiet < 5; quiet++) {
+      await Promise.resolve();
+      for (const resume of this.#pauses.splice(0)) [quiet] = [0, resume()];
+    }
+  }
+}
+
+Deno.test("one body is made of a Snapshot, however many ask for it, at once or later", async () => {
+  const lab = new Counted(100);
+
+  const [first, ...others] = await Promise.all(Array.from({ length: 50 }, () => lab.bodies.now()));
+  for (const other of [...others, await lab.bodies.now()]) assert.equal(other, first);
+  assert.equal(lab.written, 100);
+});
+
+Deno.test("no body is made of a Snapshot that nobody asks for, nor to tell its tag", () => {
+  const lab = new Counted(100);
+  const tags = Array.from({ length: 20 }, () => (lab.next(), lab.bodies.tag));
+
+  assert.equal(new Set(tags).size, 20);
+  assert.equal(lab.bodies.tag, tags.at(-1));
+  assert.equal(lab.written, 0);
+});
+
+Deno.test("of each Snapshot that is asked for there is another body, with another tag", async () => {
+  const lab = new Counted(10);
+  const bodies: Body[] = [];
+  for (let at = 0; at < 5; at++) {
+    bodies.push(await lab.bodies.now());
+    assert.equal(bodies.at(-1)!.tag, lab.bodies.tag);
+    lab.next();
+  }
+
+  assert.equal(new Set(bodies.map(({ tag }) => tag)).size, 5);
+  assert.equal(lab.written, 50);
+});
+
+Deno.test("another run of the program, or another monitor, has other tags for the same", () => {
+  assert.notEqual(new Counted(1).bodies.tag, new Counted(1).bodies.tag);
+});
+
+Deno.test("while one is being made all who come get the one after it, whatever changes meanwhile", async () => {
+  const lab = new Counted(3_000);
+  const first = lab.bodies.now();
+  const later: Promise<Body>[] = [];
+  for (let at = 0; at < 20; at++) {
+    lab.next();
+    later.push(lab.bodies.now(), lab.bodies.now());
+  }
+  const newest = lab.bodies.tag;
+  await lab.finish();
+
+  const [last, ...others] = await Promise.all(later);
+  for (const other of others) assert.equal(other, last);
+  assert.equal(last!.tag, newest);
+  assert.notEqual(await first, last);
+  assert.equal(lab.written, 6_000);
+});
+
+Deno.test("what is done between two pauses does not grow with the laboratory", async () => {
+  const lab = new Counted(20_000);
+  const body = lab.bodies.now();
+  await lab.finish();
+
+  assert.equal(JSON.parse(await textOf(await body)).length, 20_000);
+  assert.ok(Math.max(...lab.turns) < 2_000, `${Math.max(...lab.turns)} in one go`);
+});
+
+Deno.test("a body that can't be made is an error to all who wait for it, and is tried again for who asks next", async () => {
+  const lab = new Counted(3);
+  lab.broken = true;
+  const asked = [lab.bodies.now(), lab.bodies.now()];
+  for (const each of asked) await assert.rejects(each, /broken/);
+  lab.broken = false;
+
+  assert.equal(JSON.parse(await textOf(await lab.bodies.now())).length, 3);
+});
+
+Deno.test("a laboratory without experiments has an empty list", async () => {
+  assert.equal(await textOf(await new Counted(0).bodies.now()), "[]");
+});
+
+function textOf({ pieces }: Body): Promise<string> {
+  return new Blob([...pieces]).text();
+}

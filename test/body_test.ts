@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { Body, pieceBytes } from "../src/body.ts";
+
+const long = Array.from({ length: 100_000 }, (_, at) => `experiment ${at}`).join("\n");
+
+Deno.test("a body is the bytes of its text, in pieces of a size that one turn can write", async () => {
+  for (const text of ["", "x", "ü".repeat(pieceBytes), long]) {
+    const { pieces, length } = Body.of(text);
+
+    assert.equal(await new Blob([...pieces]).text(), text);
+    assert.equal(length, new TextEncoder().encode(text).length);
+    assert.ok(pieces.every((piece) => piece.length <= pieceBytes));
+  }
+});
+
+Deno.test("a body is packed once for all who take it so, with the same tag, and is the same inside", async () => {
+  const body = new Body(Body.of(long).pieces, 'W/"x"');
+  const [packed, again] = await Promise.all([body.packed(turn), body.packed(turn)]);
+
+  assert.equal(packed, again);
+  assert.equal(packed.tag, body.tag);
+  assert.ok(packed.length < body.length / 4);
+  const opened = new Blob([...packed.pieces]).stream().pipeThrough(new DecompressionStream("gzip"));
+  assert.equal(await new Response(opened).text(), long);
+});
+
+Deno.test("a body is packed piece by piece, and all else has its turn between two", async () => {
+  let turns = 0;
+  const body = Body.of(long);
+  await body.packed(() => (turns++, turn()));
+
+  assert.equal(turns, body.pieces.length - 1);
+});
+
+function turn(): Promise<void> {
+  return Promise.resolve();
+}
