@@ -10,6 +10,7 @@ FROM node:22-bookworm-slim AS compile
 WORKDIR /status
 COPY .deno-version deno.json deno.lock main.ts ./
 COPY scripts/compile.ts scripts/
+COPY docs/openapi.json docs/
 COPY src src
 RUN npx --yes "deno@$(cat .deno-version)" task compile && mkdir store
 

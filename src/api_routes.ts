@@ -3,8 +3,9 @@
  * the OpenAPI document, which is made of it. How the answers come about is for `server`.
  */
 import type { RouteConfig } from "@hono/zod-openapi";
-import { z } from "zod";
+import * as z from "zod";
 import { eventExample, experimentExample, liveExample } from "./api_example.ts";
+import { historyQuery } from "./api_history.ts";
 import { errorSchema, eventSchema, experimentSchema, historySchema } from "./api_schema.ts";
 import { aliveSchema, readySchema, statusSchema } from "./api_schema_status.ts";
 
@@ -13,19 +14,6 @@ export type Path = keyof typeof routes;
 /** What is found in the path. A name is anything that a path can hold when it is encoded. */
 export const nameParams = z.object({
   name: z.string().min(1).meta({ description: "`topic_name` of the experiment", examples: ["pend00"] }),
-});
-
-// A duration as in the settings, within what parseDuration takes: the document promises exactly what is taken.
-const windowPattern =
-  /^(?:(?:0\.\d{0,2}[1-9]|[1-9]\d{0,2}(?:\.\d{1,3})?)d|[1-9]\d?w|(?:0\.\d{0,2}[1-9]|[1-9]\d{0,3}(?:\.\d{1,3})?)[smh]){1,3}$/;
-
-/** What may be asked of a history. */
-export const historyQuery = z.object({
-  window: z.string().regex(windowPattern, "a window is a duration such as 45m, 24h, 1h30m, 7d or 4w")
-    .default("24h").meta({
-      description: "How far back: a duration in seconds (s), minutes (m), hours (h), days (d) or weeks (w)",
-      examples: ["7d"],
-    }),
 });
 
 const inside = "Only on the monitor's own port: proxies pass on nothing but /api/";

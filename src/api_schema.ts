@@ -3,7 +3,7 @@
  * what tests hold the answers against. Field names are the Go program's, and those added to them (design, section 5).
  * What it says of the monitor itself is in `api_schema_status`.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { experimentExample, historyExample } from "./api_example.ts";
 
 const atExample = "2026-11-22T20:31:14.120Z";

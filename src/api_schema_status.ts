@@ -1,5 +1,5 @@
 /** What the API says of the monitor and its sources, field by field. What it says of experiments is in `api_schema`. */
-import { z } from "zod";
+import * as z from "zod";
 import { timeOrNeverSchema, timeSchema } from "./api_schema.ts";
 
 const count = z.int().nonnegative();

@@ -2,7 +2,7 @@
  * What is in an answer of book: the manifest, or whether one resource is available. Read as far as it matters, and no further
  * than any laboratory goes: what is too much is left out and counted, as what can't be read is. How it is asked for is `book`'s.
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { Availability, BookList, Resource } from "./book.ts";
 import { type Attempt, BookGarbled } from "./book_error.ts";
 import { topicCharsMax } from "./entry.ts";

@@ -4,7 +4,7 @@
  * A schema's own issue, where it has words, is the help that follows a fault: where a pasted scheme goes, for instance.
  */
 import { X509Certificate } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { formatDuration, parseDuration } from "./duration.ts";
 import { formatAddress, parseAddresses } from "./mail_address.ts";
 import { Secret } from "./secret.ts";

@@ -3,7 +3,7 @@
  * mistake, so a fault says where each of its parts goes.
  */
 import { isIPv6 } from "node:net";
-import { z } from "zod";
+import * as z from "zod";
 import { Secret } from "./secret.ts";
 import { type Kind, kind, refuse } from "./setting.ts";
 

@@ -3,7 +3,7 @@
  * whatever the error: what follows from that is for `store_sqlite`.
  */
 import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import type { Channel, HealthEvent } from "./alert.ts";
 import type { Turn } from "./history.ts";
 import type { Saved, Store } from "./store.ts";

@@ -4,7 +4,7 @@
  * A code that another module's union has and these schemas have not, or the other way round, does not compile. Whoever
  * adds one adds a migration too (an empty one does), so that an older program says "newer version" and not "damaged".
  */
-import { z } from "zod";
+import * as z from "zod";
 import { alertCodes, channels, type HealthEvent } from "./alert.ts";
 import type { Verdict } from "./health.ts";
 import type { SpanState } from "./history.ts";

@@ -3,7 +3,7 @@
  * messages against. Shapes are the API's where it has them. Fields may be added under the same `version`; a receiver must
  * bear with those it does not know. Whatever would break one is another version.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { webhookExample } from "./api_example.ts";
 import { eventSchema, issuesSchema, timeSchema } from "./api_schema.ts";
 

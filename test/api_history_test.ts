@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { historyJson, historyTurnsMax, historyWindow } from "../src/api_history.ts";
-import { historyQuery } from "../src/api_routes.ts";
+import { historyJson, historyQuery, historyTurnsMax, historyWindow } from "../src/api_history.ts";
 import { parseDuration } from "../src/duration.ts";
 import { runsMax } from "../src/store.ts";
 import { turn } from "./fixtures/store_samples.ts";

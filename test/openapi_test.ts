@@ -3,8 +3,7 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import assert from "node:assert/strict";
-import config from "../deno.json" with { type: "json" };
-import { openapiDocument } from "../src/api_document.ts";
+import { openapiDocument } from "../scripts/openapi.ts";
 import { experimentExample } from "../src/api_example.ts";
 import type { Turn } from "../src/history.ts";
 import { StoreFailed } from "../src/store.ts";
@@ -36,7 +35,7 @@ interface Schema {
   readonly examples?: readonly unknown[];
 }
 
-const text = await openapiDocument(config.version);
+const text = openapiDocument();
 const document: Document = JSON.parse(text);
 const well = () => snapshot(wellLab().bench);
 

@@ -40,7 +40,7 @@ Deno.test("every npm package in it has the version and the sum that deno.lock ha
     Object.entries(lock.npm).map(([id, { integrity }]) => [id.replace(/^(@?[^@]+@[^_]+).*$/, "$1"), integrity]),
   );
   const packages = components.filter(({ purl }) => purl?.startsWith("pkg:npm/"));
-  assert.ok(packages.length > 10);
+  assert.ok(packages.length >= 10);
   for (const { group, name, version, hashes = [] } of packages) {
     const id = `${group === undefined ? "" : `${group}/`}${name}@${version}`;
     const [sum] = hashes.map(({ content }) => content);
