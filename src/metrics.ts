@@ -5,6 +5,7 @@
  */
 import process from "node:process";
 import type { BookOperation, BookResult, Measures, SendFailure, StoreOperation, StoreResult } from "./measures.ts";
+import { Body } from "./body.ts";
 import { Counter, Histogram, Registry } from "./metrics_client.ts";
 import { measuredMetrics, type Metric, shownMetrics, type ShownName } from "./metrics_list.ts";
 import { type LiveFigures, type ProcessFigures, type Samples, samplesOf } from "./metrics_snapshot.ts";
@@ -22,8 +23,8 @@ export interface MetricsOptions {
 
 export interface Metrics {
   readonly measures: Measures;
-  /** All metrics, in Prometheus' text format (version 0.0.4). */
-  text(snapshot: Snapshot): Promise<string>;
+  /** All metrics, in Prometheus' text format (version 0.0.4): made once for all who ask meanwhile. */
+  body(snapshot: Snapshot): Promise<Body>;
 }
 
 export function createMetrics(options: MetricsOptions): Metrics {
@@ -31,26 +32,22 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
   for (const metric of measured.metrics) registry.registerMetric(metric);
 
-  async function write(snapshot: Snapshot): Promise<string> {
+  async function make(snapshot: Snapshot): Promise<Body> {
     const shown = new Shown();
     for (const part of samplesOf(snapshot, { ...options.process(), live: options.live() })) {
       shown.add(part);
       await options.pause();
     }
-    return [...shown.texts(), await registry.metrics()].join("\n");
+    return Body.of([...shown.texts(), await registry.metrics()].join(""));
   }
 
-  let writing: { readonly of: Snapshot; readonly text: Promise<string> } | null = null;
+  let making: { readonly of: Snapshot; readonly body: Promise<Body> } | null = null;
   return {
     measures: measured,
-    text(snapshot) {
-      // For all who ask meanwhile: that of thousands of experiments has 10 MB.
-      if (writing?.of === snapshot) return writing.text;
-      const mine = writing = {
-        of: snapshot,
-        text: write(snapshot).finally(() => writing === mine && (writing = null)),
-      };
-      return mine.text;
+    body(snapshot) {
+      if (making?.of === snapshot) return making.body;
+      const mine = making = { of: snapshot, body: make(snapshot).finally(() => making === mine && (making = null)) };
+      return mine.body;
     },
   };
 }
@@ -78,12 +75,15 @@ class Shown {
     }
   }
 
-  texts(): readonly string[] {
-    const names = Object.keys(shownMetrics) as ShownName[];
-    return names.flatMap((name) => {
+  /** With an empty line after each metric. */
+  *texts(): Generator<string> {
+    for (const name of Object.keys(shownMetrics) as ShownName[]) {
       const series = this.#series.get(name);
-      return series ? [headText(name, shownMetrics[name]) + series.join("")] : [];
-    });
+      if (!series) continue;
+      yield headText(name, shownMetrics[name]);
+      yield* series;
+      yield "\n";
+    }
   }
 }
 

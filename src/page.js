@@ -91,6 +91,9 @@ function placeRow(row) {
     return old?.remove();
   }
   const list = byId("experiments");
+  const isFull = list.childElementCount >= Number(list.dataset.rows ?? Infinity);
+  if (!old && isFull && !isBefore(row, list.lastElementChild, order)) return; // one of the rest that is not listed
+  if (!old && isFull) list.lastElementChild.remove();
   const placed = old ?? list.appendChild(document.createElement("li"));
   become(placed, row);
   const next = [...list.children].find((each) => each !== placed && isBefore(placed, each, order)) ?? null;
@@ -190,7 +193,7 @@ function showPage(page) {
 
 // ---- What the reader chooses: the address has it, and the window and the colours stay
 
-const usual = { q: "", show: "all", order: "trouble", window: "24h", view: "list", theme: "system" };
+const usual = { q: "", show: "all", order: "trouble", window: "24h", view: "list", theme: "system", rows: "first" };
 // As the server understood the address: it is in the form.
 const asked = () => Object.fromEntries(new FormData(byId("choose")));
 let asking;

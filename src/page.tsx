@@ -1,14 +1,13 @@
 /**
  * The page that a lab manager leaves open on a wall and opens on a phone at night: the whole document, complete without
  * JavaScript; `page.js` keeps it live, `live_page` sends the pieces. Every URL is relative, as it sits behind a proxy's path.
- * Parts: `page_top`, `page_form`, `page_row`, `page_experiment`.
+ * Parts: `page_top`, `page_form`, `page_rows`, `page_row`, `page_experiment`.
  */
 import { type Banner, bannerOf, titleOf } from "./page_banner.ts";
 import { experiment } from "./page_experiment.tsx";
 import { form, windowLinks } from "./page_form.tsx";
-import { isShown, ordered } from "./page_list.ts";
 import { linkTo, type PageQuery } from "./page_query.ts";
-import { row } from "./page_row.tsx";
+import { listInParts } from "./page_rows.tsx";
 import { shapes } from "./page_shapes.tsx";
 import { instant } from "./page_time.tsx";
 import { legend } from "./page_bar.tsx";
@@ -32,9 +31,13 @@ export function isKnown(snapshot: Snapshot, { experiment }: PageQuery): boolean 
   return experiment === null || viewOf(snapshot, experiment) !== undefined;
 }
 
-export function renderPage(snapshot: Snapshot, query: PageQuery, at: PageAt): string {
+/** The whole page. At each step whoever takes it can let others have their turn: there can be thousands of rows. */
+export function* pageInParts(snapshot: Snapshot, query: PageQuery, at: PageAt): Generator<void, string> {
   const banner = bannerOf(snapshot);
   const { prefix } = at;
+  const main = query.experiment === null
+    ? yield* listInParts(snapshot, query)
+    : one(snapshot, query.experiment, { query, prefix });
   return `<!DOCTYPE html>${(
     <html lang="en" data-theme={query.theme}>
       {head(banner, query, prefix)}
@@ -50,7 +53,8 @@ export function renderPage(snapshot: Snapshot, query: PageQuery, at: PageAt): st
         <aside class="fresh" aria-label="How fresh this page is">
           <p id="freshness" data-state="static">as of {instant(at.nowMs)}; reload for newer</p>
         </aside>
-        {query.experiment === null ? list(snapshot, query) : one(snapshot, query.experiment, { query, prefix })}
+        {query.experiment === null && form(snapshot, query)}
+        {main}
         <p id="said" class="visually-hidden" aria-live="polite"></p>
         <footer>
           <p>status {snapshot.version}, running since {instant(snapshot.startedMs)}</p>
@@ -77,28 +81,6 @@ function head(banner: Banner, { theme }: PageQuery, prefix: string) {
       <script type="module" src={`${prefix}page.js`}></script>
     </head>
   );
-}
-
-function list(snapshot: Snapshot, query: PageQuery) {
-  const views = ordered(snapshot, query.order).filter((view) => isShown(view, snapshot, query));
-  return (
-    <>
-      {form(snapshot, query)}
-      <main id="main" tabindex={-1}>
-        <h2 class="visually-hidden">Experiments</h2>
-        <ol id="experiments" class={query.view} data-size={sizeOf(views.length)}>
-          {views.map((view) => row(view, snapshot, query))}
-        </ol>
-        {snapshot.experiments.length > 0 && <p class="none">No experiment is like that.</p>}
-        {legend()}
-      </main>
-    </>
-  );
-}
-
-/** How dense the wall is. As of when the page is made: a stylesheet that counts rows lays all of them out anew for each. */
-function sizeOf(count: number): "few" | "some" | "many" | "most" {
-  return count > 120 ? "most" : count > 60 ? "many" : count > 12 ? "some" : "few";
 }
 
 function one(snapshot: Snapshot, name: string, { query, prefix }: { query: PageQuery; prefix: string }) {

@@ -27,6 +27,7 @@ export function form(snapshot: Snapshot, query: PageQuery) {
       {select("window", "History", query)}
       {select("view", "View", query)}
       {select("theme", "Colours", query)}
+      {query.rows === "all" && <input type="hidden" name="rows" value="all" />}
       <button type="submit">Apply</button>
     </form>
   );
@@ -47,13 +48,16 @@ export function windowLinks(query: PageQuery) {
   );
 }
 
+/** How the list is ordered, in words. */
+export const orderWords = { trouble: "trouble first", name: "by name", since: "newest first" } as const;
+
 const words = {
   show: { all: "all", trouble: "in trouble", unavailable: "unavailable", held: "held", extra: "extra" },
-  order: { trouble: "trouble first", name: "by name", since: "newest first" },
+  order: orderWords,
   window: windowWords satisfies Record<PageWindow, string>,
   view: { list: "list", wall: "wall" },
   theme: { system: "system", light: "light", dark: "dark" },
-} as const satisfies { [Key in keyof typeof choices]: Record<(typeof choices)[Key][number], string> };
+} as const satisfies { [Key in Exclude<keyof typeof choices, "rows">]: Record<(typeof choices)[Key][number], string> };
 
 function select<Key extends "order" | "window" | "view" | "theme">(key: Key, label: string, query: PageQuery) {
   const options: readonly string[] = choices[key];

@@ -19,22 +19,32 @@ export type Tag = Exclude<PageShow, "all">;
 const settlingMs = 5_000;
 
 /** `extra`: book does not list it. `unavailable`: book lists it, and does not offer it. */
-export function tagsOf(view: ExperimentView, { book, atMs }: Pick<Snapshot, "book" | "atMs">): readonly Tag[] {
-  const isExtra = view.resources.length === 0;
-  const isUnavailable = !isExtra && !view.available;
-  const hasSaid = book.lastSuccessMs !== null; // before, "not available" only means that book has not been asked
-  const isSettled = atMs - (view.turns.at(-1)?.atMs ?? view.sinceMs) >= settlingMs;
-  const isStranded = isUnavailable && hasSaid && view.wanted === true && view.held === null && isSettled;
-  return [
-    ...(hasIssues(view) || isStranded ? ["trouble" as const] : []),
-    ...(isUnavailable ? ["unavailable" as const] : []),
-    ...(view.held !== null ? ["held" as const] : []),
-    ...(isExtra ? ["extra" as const] : []),
-  ];
+export function tagsOf(view: ExperimentView, snapshot: Pick<Snapshot, "book" | "atMs">): readonly Tag[] {
+  const tags: Tag[] = [];
+  if (isInTrouble(view, snapshot)) tags.push("trouble");
+  if (isUnavailable(view)) tags.push("unavailable");
+  if (view.held !== null) tags.push("held");
+  if (isExtra(view)) tags.push("extra");
+  return tags;
 }
 
+/** Asked of all experiments, several times for a page. */
 export function isInTrouble(view: ExperimentView, snapshot: Pick<Snapshot, "book" | "atMs">): boolean {
-  return tagsOf(view, snapshot).includes("trouble");
+  return hasIssues(view) || isStranded(view, snapshot);
+}
+
+function isStranded(view: ExperimentView, { book, atMs }: Pick<Snapshot, "book" | "atMs">): boolean {
+  if (!isUnavailable(view) || view.wanted !== true || view.held !== null) return false;
+  const hasSaid = book.lastSuccessMs !== null; // before, "not available" only means that book has not been asked
+  return hasSaid && atMs - (view.turns.at(-1)?.atMs ?? view.sinceMs) >= settlingMs;
+}
+
+function isUnavailable(view: ExperimentView): boolean {
+  return !isExtra(view) && !view.available;
+}
+
+function isExtra({ resources }: ExperimentView): boolean {
+  return resources.length === 0;
 }
 
 /** How many experiments each choice of `show` has. */
@@ -71,8 +81,11 @@ export function isShown(view: ExperimentView, snapshot: Snapshot, { q, show }: P
   return q === "" || searchText(view).includes(q.toLowerCase());
 }
 
-/** All experiments in the order asked for; `since`: the newest change first. */
-export function ordered(snapshot: Snapshot, order: PageOrder): readonly ExperimentView[] {
+/** The experiments in the order asked for; `since`: the newest change first. */
+export function ordered(
+  snapshot: Pick<Snapshot, "experiments" | "book" | "atMs">,
+  order: PageOrder,
+): readonly ExperimentView[] {
   const ranked = snapshot.experiments.map((view) => ({
     view,
     name: nameText(view.name),

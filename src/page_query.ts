@@ -10,6 +10,7 @@ export type PageShow = "all" | "trouble" | "unavailable" | "held" | "extra";
 export type PageOrder = "trouble" | "name" | "since";
 export type PageView = "list" | "wall";
 export type PageTheme = "system" | "light" | "dark";
+export type PageRows = "first" | "all";
 
 export interface PageQuery {
   /** The name of the one experiment that is asked for; null for the list. */
@@ -21,7 +22,12 @@ export interface PageQuery {
   readonly window: PageWindow;
   readonly view: PageView;
   readonly theme: PageTheme;
+  /** Which of those that are asked for are listed, where there are more than `rowsMax`. */
+  readonly rows: PageRows;
 }
+
+/** Experiments in the list unless all are asked for: nobody reads more, and all who only look in would wait for them. */
+export const rowsMax = 1_000;
 
 /** Each choice of the page; the first is the default. */
 export const choices = {
@@ -30,6 +36,7 @@ export const choices = {
   window: ["24h", "7d", "30d"],
   view: ["list", "wall"],
   theme: ["system", "light", "dark"],
+  rows: ["first", "all"],
 } as const satisfies { [Key in keyof PageQuery]?: readonly PageQuery[Key][] };
 
 /** Longer words match nothing anyway; what is searched has no control characters either. */
@@ -44,6 +51,7 @@ export function readQuery(params: URLSearchParams): PageQuery {
     window: chosen("window", params),
     view: chosen("view", params),
     theme: chosen("theme", params),
+    rows: chosen("rows", params),
   };
 }
 

@@ -131,7 +131,7 @@ function listening(
     failed,
     nowMs: () => clock.nowMs(),
     history: (name, sinceMs) => store.turns(name, { sinceMs, max: historyTurnsMax }),
-    metrics: () => metrics.text(snapshot()),
+    metrics: () => metrics.body(snapshot()),
     hanging: () => vigil.hanging(),
   };
   const app = createApp(ports, { addresses: settings.API_ADDRESSES, storeKeepMs: settings.STORE_KEEP });

@@ -7,7 +7,7 @@ import { leastEnvironment } from "./fixtures/environment.ts";
 import { checkExits, checkMetrics, type Exits } from "./fixtures/exits.ts";
 import { hostileTexts, megabyteOf, unsafe } from "./fixtures/hostile.ts";
 import { alert, event, letter, unhealthy } from "./fixtures/letters.ts";
-import { promtoolTest } from "./fixtures/metrics.ts";
+import { metrics, promtoolTest } from "./fixtures/metrics.ts";
 import { snapshot } from "./fixtures/snapshot.ts";
 
 /** A laboratory in trouble, in which everything that others say is `text`, as far as the core could ever be given it. */
@@ -96,14 +96,10 @@ Deno.test("what is said about settings that hold such texts moves no terminal, b
 });
 
 promtoolTest("promtool can read the metrics of a laboratory of hostile names", async (promtool) => {
-  const { createMetrics } = await import("../src/metrics.ts");
   const names = Object.values(hostileTexts).flatMap((text) => nameOf(text) ?? []);
   const bench = new Bench([...new Set(names)].map((name) => resource(name, ["st-data"])));
   bench.relay(Object.fromEntries(names.map((name) => [`${name}-st-data`, 5])));
-  const figures = { deno: "2.9.6", residentBytes: 80_000_000, cpuSeconds: 1.5 };
-  const live = { readers: 0, queuedBytes: 0, dropped: 0 };
-  const pause = () => Promise.resolve();
-  const text = await createMetrics({ process: () => figures, live: () => live, pause }).text(snapshot(bench));
+  const text = await metrics().text(snapshot(bench));
 
   checkMetrics(text);
   assert.deepEqual(await promtool(["check", "metrics"], text), { success: true, says: "" });

@@ -1,9 +1,8 @@
 /** What a scrape costs as the laboratory grows, counted: series, bytes and turns, not seconds. */
 import assert from "node:assert/strict";
-import { createMetrics } from "../src/metrics.ts";
 import { experimentsPerPart, samplesOf } from "../src/metrics_snapshot.ts";
 import type { Snapshot } from "../src/snapshot.ts";
-import { seriesOf } from "./fixtures/metrics.ts";
+import { metrics, seriesOf } from "./fixtures/metrics.ts";
 import { lab, rig } from "./fixtures/page_lab.ts";
 
 const figures = { deno: "2.9.6", residentBytes: 80_000_000, cpuSeconds: 1.5 };
@@ -23,7 +22,7 @@ function counted() {
     count.pauses++;
     return Promise.resolve();
   };
-  return { count, metrics: createMetrics({ process, live: () => live, pause }) };
+  return { count, metrics: metrics(0, { process, pause }) };
 }
 
 Deno.test("each experiment of two streams adds 15 series and as many bytes as the one before, however many there are", async () => {

@@ -1,64 +1,107 @@
 import assert from "node:assert/strict";
+import { Body } from "../src/body.ts";
 import { Copies } from "../src/page_copies.ts";
 
-/** Copies whose pages take `costMs` to make and say how many were made before. */
-function setUp(costMs = 0) {
+/** Copies whose pages take `costMs` to make and say how many were made before, with `bytes` after that. */
+function setUp({ costMs = 0, bytes = 0 } = {}) {
   const copies = new Copies();
   const bench = { nowMs: 0, revision: 1, made: 0 };
-  const make = () => {
+  const make = async () => {
+    const text = `page ${++bench.made}`;
+    await Promise.resolve();
     bench.nowMs += costMs;
-    return `page ${++bench.made}`;
+    return Body.of(text.padEnd(bytes));
   };
   const ask = (address = "/") => copies.of(address, { revision: bench.revision }, () => bench.nowMs, make);
-  return { bench, ask };
+  const read = async (address?: string) => (await textOf(await ask(address))).trim();
+  return { bench, ask, read, copies };
 }
 
-Deno.test("a page that is asked for again within a second is the same one", () => {
-  const { bench, ask } = setUp();
-  const first = ask();
+function textOf({ pieces }: Body): Promise<string> {
+  return new Blob([...pieces]).text();
+}
+
+Deno.test("a page that is asked for again within a second is the same one", async () => {
+  const { bench, ask, read } = setUp();
+  const first = await ask();
   bench.nowMs = 1_000;
-  assert.equal(ask(), first);
+  assert.equal(await ask(), first);
   bench.nowMs = 1_001;
-  assert.equal(ask().text, "page 2");
+  assert.equal(await read(), "page 2");
 });
 
-Deno.test("a page that says less than there is to say is made anew at once", () => {
+Deno.test("all who ask for a page while it is being made get that one", async () => {
+  const { bench, ask } = setUp({ costMs: 5_000 });
+  const [first, second] = await Promise.all([ask(), ask()]);
+
+  assert.equal(first, second);
+  assert.equal(bench.made, 1);
+});
+
+Deno.test("a page that is being made and says less than there is to say by now is not waited for", async () => {
   const { bench, ask } = setUp();
-  ask();
-  bench.revision = 2;
-  assert.equal(ask().text, "page 2");
-});
-
-Deno.test("a page that takes long to make is kept for longer", () => {
-  const { bench, ask } = setUp(200);
   const first = ask();
-  bench.nowMs = 4_000;
-  assert.equal(ask(), first);
-  bench.nowMs = 4_001;
-  assert.equal(ask().text, "page 2");
+  bench.revision = 2;
+  assert.equal(await textOf(await ask()), "page 2");
+  assert.equal(await textOf(await first), "page 1");
+  assert.equal(await textOf(await ask()), "page 2");
 });
 
-Deno.test("of 32 addresses a page is kept, those that were made last", () => {
+Deno.test("a page that could not be made is made anew for the next who asks", async () => {
+  const { ask, copies } = setUp();
+  const failing = copies.of("/", { revision: 1 }, () => 0, () => Promise.reject(new Error("no")));
+  await assert.rejects(failing, /no/);
+  assert.equal(await textOf(await ask()), "page 1");
+});
+
+Deno.test("a page that says less than there is to say is made anew at once", async () => {
+  const { bench, ask, read } = setUp();
+  await ask();
+  bench.revision = 2;
+  assert.equal(await read(), "page 2");
+});
+
+Deno.test("a page that takes long to make is kept for longer", async () => {
+  const { bench, ask, read } = setUp({ costMs: 200 });
+  const first = await ask();
+  bench.nowMs = 4_000;
+  assert.equal(await ask(), first);
+  bench.nowMs = 4_001;
+  assert.equal(await read(), "page 2");
+});
+
+Deno.test("of 32 addresses a page is kept, those that were made last", async () => {
   const { bench, ask } = setUp();
-  for (let at = 0; at < 33; at++) ask(`/?q=${at}`);
-  ask("/?q=1");
+  for (let at = 0; at < 33; at++) await ask(`/?q=${at}`);
+  await ask("/?q=1");
   assert.equal(bench.made, 33);
-  ask("/?q=0");
+  await ask("/?q=0");
   assert.equal(bench.made, 34);
 });
 
-Deno.test("a page is packed once for all who take it so", async () => {
-  const { ask } = setUp();
-  const page = ask();
-  assert.equal(await page.packed(), await page.packed());
-  const unpacked = new Blob([await page.packed()]).stream().pipeThrough(new DecompressionStream("gzip"));
-  assert.equal(await new Response(unpacked).text(), "page 1");
+Deno.test("of large pages as many are kept as have 32 MB, and the last however large", async () => {
+  const { bench, ask } = setUp({ bytes: 12 * 1024 * 1024 });
+  for (const address of ["/?q=1", "/?q=2", "/?q=3", "/?q=3", "/?q=2"]) await ask(address);
+  assert.equal(bench.made, 3);
+  await ask("/?q=1");
+  assert.equal(bench.made, 4);
+
+  const huge = setUp({ bytes: 40 * 1024 * 1024 });
+  await Promise.all([await huge.ask(), await huge.ask()]);
+  assert.equal(huge.bench.made, 1);
 });
 
-Deno.test("a page that was made before the clock was put back is made anew", () => {
-  const { bench, ask } = setUp();
+Deno.test("a page is packed once for all who take it so", async () => {
+  const { ask } = setUp({ bytes: 2_000 });
+  const page = await ask();
+  const pause = () => Promise.resolve();
+  assert.equal(await page.packed(pause), await page.packed(pause));
+});
+
+Deno.test("a page that was made before the clock was put back is made anew", async () => {
+  const { bench, ask, read } = setUp();
   bench.nowMs = 3_600_000;
-  ask();
+  await ask();
   bench.nowMs = 1_000;
-  assert.equal(ask().text, "page 2");
+  assert.equal(await read(), "page 2");
 });

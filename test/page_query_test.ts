@@ -9,6 +9,7 @@ const usual: PageQuery = {
   window: "24h",
   view: "list",
   theme: "system",
+  rows: "first",
 };
 
 const addresses: Record<string, [string, Partial<PageQuery>]> = {

@@ -1,10 +1,9 @@
 /** The page of a thousand experiments is small, whatever their past. */
 import assert from "node:assert/strict";
-import { renderPage } from "../src/page.tsx";
 import { readQuery } from "../src/page_query.ts";
 import type { ExperimentView } from "../src/snapshot.ts";
 import { agoMs, missingJump, nowMs } from "./fixtures/letters.ts";
-import { connection, lab, rig, stream } from "./fixtures/page_lab.ts";
+import { connection, lab, renderPage, rig, stream } from "./fixtures/page_lab.ts";
 
 /** Each has stood otherwise so many times in the window, at times that no other has. */
 function large(count: number, { turns: turnCount, minutes }: { turns: number; minutes: number }): ExperimentView[] {

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { iconSvg, pageCss } from "../src/assets.ts";
-import { isKnown, renderPage, renderRow } from "../src/page.tsx";
+import { isKnown, renderRow } from "../src/page.tsx";
 import { linkTo, readQuery } from "../src/page_query.ts";
 import type { Snapshot } from "../src/snapshot.ts";
 import { elementsOf } from "./fixtures/html.ts";
 import { agoMs, nowMs, unhealthy } from "./fixtures/letters.ts";
-import { connection, lab, rig, stream } from "./fixtures/page_lab.ts";
+import { connection, lab, renderPage, rig, stream } from "./fixtures/page_lab.ts";
 
 const views = [
   rig("pend00", [unhealthy("pend00-st-video")], { sinceMs: agoMs(4), available: false, wanted: false }),
