@@ -25,20 +25,28 @@ const pageQuery = z.object({
   window: z.string().optional().meta({ description: "Length of the histories: 24h, 7d or 30d" }),
   view: z.string().optional().meta({ description: "list or wall" }),
   theme: z.string().optional().meta({ description: "system, light or dark" }),
+  rows: z.string().optional().meta({ description: "first, of which there are 1000 at most, or all" }),
 });
 
 export const routes = {
   "/api/v1/experiments": route({
     operationId: "listExperiments",
     summary: "How all experiments stand, sorted by name",
-    responses: { 200: json("All experiments", z.array(experimentSchema), [experimentExample]) },
+    responses: {
+      200: tagged(json("All experiments", z.array(experimentSchema), [experimentExample])),
+      304: notModified(),
+    },
   }),
   "/api/v1/experiments/events/{name}": route({
     operationId: "listEvents",
     summary: "What happened to one experiment, oldest first",
     description: "The newest STATUS_HEALTH_EVENTS (100) of them.",
     params: nameParams,
-    responses: { 200: json("Its events", z.array(eventSchema), [eventExample]), 404: error("No such experiment") },
+    responses: {
+      200: tagged(json("Its events", z.array(eventSchema), [eventExample])),
+      304: notModified(),
+      404: error("No such experiment"),
+    },
   }),
   "/api/v1/experiments/{name}/history": route({
     operationId: "getHistory",
@@ -73,7 +81,10 @@ export const routes = {
   "/api/v1/openapi.json": route({
     operationId: "getDocument",
     summary: "This document",
-    responses: { 200: json("OpenAPI 3.1", z.looseObject({ openapi: z.literal("3.1.0") })), 304: notModified() },
+    responses: {
+      200: tagged(json("OpenAPI 3.1", z.looseObject({ openapi: z.literal("3.1.0") }))),
+      304: notModified(),
+    },
   }),
   "/api/": route({
     operationId: "getPage",
@@ -147,8 +158,15 @@ function error(description: string) {
   return json(description, errorSchema);
 }
 
+function tagged<Response extends object>(response: Response) {
+  return {
+    ...response,
+    headers: { ETag: header("Given back as If-None-Match, it asks for the answer only if that is another") },
+  };
+}
+
 function notModified() {
-  return { description: "It is still what If-None-Match names" };
+  return tagged({ description: "It is still what If-None-Match names" });
 }
 
 function tooMany() {

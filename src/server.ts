@@ -60,7 +60,7 @@ export function createApp(ports: ServerPorts, options: ServerOptions): Hono {
     c.header("Allow", "GET, HEAD");
     return problem(c, 405, `${c.req.method} is not allowed: nothing can be changed here`);
   });
-  for (const path of kept) app.use(path, etag());
+  for (const path of tagged) app.use(path, etag());
   for (const [path, answer] of Object.entries(answers(ports, options, page))) {
     app.get(path.replace("{name}", ":name"), answer);
   }
@@ -84,6 +84,7 @@ function hasHost(c: Context): boolean {
 /** An answer to everything that is promised: a path without one does not compile. */
 function answers(ports: ServerPorts, options: ServerOptions, page: PageAnswer): Record<Path, Answer> {
   const bodies = new ExperimentBodies({ snapshot: ports.snapshot, pause }, options);
+  let document: Promise<Body> | null = null; // made when first asked for
   return {
     "/api/v1/experiments": async (c) => unchanged(c, bodies.tag) ?? send(c, await bodies.now(), { type: json }),
     "/api/v1/experiments/events/{name}": (c) =>
@@ -93,7 +94,8 @@ function answers(ports: ServerPorts, options: ServerOptions, page: PageAnswer): 
     "/api/v1/status": (c) => sendJson(c, statusJson(ports.snapshot(), ports.nowMs())),
     "/api/v1/live": (c) => live(c, ports),
     "/api/v1/openapi.json": async (c) => {
-      return send(c, await openapiDocument(ports.snapshot().version), { type: json, cache: "no-cache" });
+      document ??= openapiDocument(ports.snapshot().version).then(Body.of);
+      return send(c, await document, { type: json, cache: "no-cache" });
     },
     "/api/": (c) => page(c, ""),
     "/healthz": (c) => {
@@ -117,8 +119,9 @@ const assets: Readonly<Record<string, Answer>> = {
   "/api/icon.svg": (c) =>
     send(c, iconSvg(Number(c.req.query("trouble"))), { type: "image/svg+xml", cache: "no-cache" }),
 };
-// A new version has to be seen at once: browsers may keep these, and ask each time whether they still hold.
-const kept = [...Object.keys(assets), "/api/v1/openapi.json"];
+// Whoever has them already need not be sent them again. A new version has to be seen at once: browsers may keep the assets
+// and the document, and ask each time whether they still hold.
+const tagged = [...Object.keys(assets), "/api/v1/openapi.json", "/api/v1/experiments/events/:name"];
 
 function ofExperiment(
   c: Context,

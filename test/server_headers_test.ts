@@ -134,6 +134,23 @@ for (const [asked, expected] of Object.entries(encodings)) {
   });
 }
 
+Deno.test("an experiment's events are sent once to whoever names their tag, until there is another", async () => {
+  const { bench } = wellLab();
+  let seen = snapshot(bench);
+  const app = appOf(seen, { snapshot: () => seen });
+  const ask = (tag = "") => app.request("/api/v1/experiments/events/pend00", { headers: { "If-None-Match": tag } });
+  const tag = (await ask()).headers.get("etag") ?? "";
+  bench.nowMs += 1_000;
+  seen = snapshot(bench);
+  const [same, none] = [await ask(tag), await app.request("/api/v1/experiments/events/nobody")];
+  bench.relay({ "pend00-st-data": "silent", "spin31-st-data": 0 });
+  seen = snapshot(bench);
+  const other = await ask(tag);
+
+  assert.deepEqual([same.status, await same.text(), none.status, none.headers.get("etag")], [304, "", 404, null]);
+  assert.deepEqual([other.status, (await other.json()).length], [200, 2]);
+});
+
 Deno.test("icons that say another number have another tag", async () => {
   const tags = ["0", "1", "12"].map(async (trouble) => {
     return (await appOf(well).request(`/api/icon.svg?trouble=${trouble}`)).headers.get("etag");
