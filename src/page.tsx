@@ -3,11 +3,12 @@
  * JavaScript; `page.js` keeps it live, `live_page` sends the pieces. Every URL is relative, as it sits behind a proxy's path.
  * Parts: `page_top`, `page_form`, `page_rows`, `page_row`, `page_experiment`.
  */
+import { raw } from "hono/html";
 import { type Banner, bannerOf, titleOf } from "./page_banner.ts";
 import { experiment } from "./page_experiment.tsx";
 import { form, windowLinks } from "./page_form.tsx";
 import { linkTo, type PageQuery } from "./page_query.ts";
-import { listInParts } from "./page_rows.tsx";
+import { find, list, type Markup, rowsPerPart, rowsText } from "./page_rows.tsx";
 import { shapes } from "./page_shapes.tsx";
 import { instant } from "./page_time.tsx";
 import { legend } from "./page_bar.tsx";
@@ -31,13 +32,31 @@ export function isKnown(snapshot: Snapshot, { experiment }: PageQuery): boolean 
   return experiment === null || viewOf(snapshot, experiment) !== undefined;
 }
 
-/** The whole page. At each step whoever takes it can let others have their turn: there can be thousands of rows. */
-export function* pageInParts(snapshot: Snapshot, query: PageQuery, at: PageAt): Generator<void, string> {
+/**
+ * The page in pieces, in their order; some are empty. At each whoever takes them can let others have their turn, as there can
+ * be thousands of rows.
+ */
+export function* pageTexts(snapshot: Snapshot, query: PageQuery, at: PageAt): Generator<string> {
+  if (query.experiment !== null) {
+    yield wholeText(snapshot, query, at, one(snapshot, query.experiment, { query, prefix: at.prefix }));
+    return;
+  }
+  const found = yield* find(snapshot, query);
+  const whole = wholeText(snapshot, query, at, list(found, snapshot, query, raw(rowsMark)));
+  const [before = "", after = ""] = whole.split(rowsMark);
+  let text = before;
+  for (let at = 0; at < found.listed.length; at += rowsPerPart) {
+    if (at > 0) yield text, text = "";
+    text += rowsText(found.listed.slice(at, at + rowsPerPart), snapshot, query);
+  }
+  yield text + after;
+}
+
+// Where the rows go. It stands nowhere else: what others say is escaped.
+const rowsMark = "<!--rows-->";
+
+function wholeText(snapshot: Snapshot, query: PageQuery, { nowMs, prefix }: PageAt, main: Markup): string {
   const banner = bannerOf(snapshot);
-  const { prefix } = at;
-  const main = query.experiment === null
-    ? yield* listInParts(snapshot, query)
-    : one(snapshot, query.experiment, { query, prefix });
   return `<!DOCTYPE html>${(
     <html lang="en" data-theme={query.theme}>
       {head(banner, query, prefix)}
@@ -49,9 +68,9 @@ export function* pageInParts(snapshot: Snapshot, query: PageQuery, at: PageAt): 
       >
         <a class="skip" href="#main">Skip to the experiments</a>
         {shapes()}
-        {top(snapshot, at.nowMs)}
+        {top(snapshot, nowMs)}
         <aside class="fresh" aria-label="How fresh this page is">
-          <p id="freshness" data-state="static">as of {instant(at.nowMs)}; reload for newer</p>
+          <p id="freshness" data-state="static">as of {instant(nowMs)}; reload for newer</p>
         </aside>
         {query.experiment === null && form(snapshot, query)}
         {main}

@@ -1,8 +1,7 @@
 /**
- * The list of experiments: those that are asked for, as many of them as are shown, and where the rest is. It is made a part
- * at a time, as there can be thousands. What a row has is for `page_row`, what is asked for and in which order `page_list`.
+ * The list of experiments: as many of those that are asked for as are shown, and where the rest is. It is made a part at a
+ * time, as there can be thousands. What is asked for and in which order is for `page_list`, what a row has for `page_row`.
  */
-import { raw } from "hono/html";
 import { legend } from "./page_bar.tsx";
 import { orderWords } from "./page_form.tsx";
 import { isShown, ordered } from "./page_list.ts";
@@ -14,25 +13,34 @@ import type { ExperimentView, Snapshot } from "./snapshot.ts";
 const lookedAtPerPart = 1_000;
 export const rowsPerPart = 100;
 
-/** `<main>`. At each step whoever takes it can let others have their turn. */
-export function* listInParts(snapshot: Snapshot, query: PageQuery): Generator<void, ReturnType<typeof legend>> {
-  const asked = yield* askedFor(snapshot, query);
-  const views = query.rows === "all" ? asked : asked.slice(0, rowsMax);
-  const rows: string[] = [];
-  for (let at = 0; at < views.length; at += rowsPerPart) {
-    if (at > 0) yield;
-    // As a text: the objects that JSX makes of each row can go.
-    rows.push(views.slice(at, at + rowsPerPart).map((view) => String(row(view, snapshot, query))).join(""));
+export type Markup = ReturnType<typeof row>;
+
+/** `listed`: as many of all that are `asked` for as are shown, in their order. */
+export interface Found {
+  readonly asked: number;
+  readonly listed: readonly ExperimentView[];
+}
+
+/** Gives no text at its steps: at each whoever takes it can let others have their turn. */
+export function* find(snapshot: Snapshot, query: PageQuery): Generator<"", Found> {
+  const asked: ExperimentView[] = [];
+  for (const [at, view] of snapshot.experiments.entries()) {
+    if (at > 0 && at % lookedAtPerPart === 0) yield "";
+    if (isShown(view, snapshot, query)) asked.push(view);
   }
-  const rest = restLine(asked.length, query);
-  const limit = views.length < asked.length ? rowsMax : undefined;
+  const inOrder = ordered({ ...snapshot, experiments: asked }, query.order);
+  return { asked: asked.length, listed: query.rows === "all" ? inOrder : inOrder.slice(0, rowsMax) };
+}
+
+/** `<main>` but for the rows themselves, which are to stand where `rows` does. */
+export function list({ asked, listed }: Found, snapshot: Snapshot, query: PageQuery, rows: Markup) {
+  const rest = restLine(asked, query);
+  const limit = listed.length < asked ? rowsMax : undefined;
   return (
     <main id="main" tabindex={-1}>
       <h2 class="visually-hidden">Experiments</h2>
       {rest}
-      <ol id="experiments" class={query.view} data-size={sizeOf(views.length)} data-rows={limit}>
-        {raw(rows.join(""))}
-      </ol>
+      <ol id="experiments" class={query.view} data-size={sizeOf(listed.length)} data-rows={limit}>{rows}</ol>
       {snapshot.experiments.length > 0 && <p class="none">No experiment is like that.</p>}
       {rest}
       {legend()}
@@ -40,14 +48,9 @@ export function* listInParts(snapshot: Snapshot, query: PageQuery): Generator<vo
   );
 }
 
-/** In their order. */
-function* askedFor(snapshot: Snapshot, query: PageQuery): Generator<void, readonly ExperimentView[]> {
-  const found: ExperimentView[] = [];
-  for (const [at, view] of snapshot.experiments.entries()) {
-    if (at > 0 && at % lookedAtPerPart === 0) yield;
-    if (isShown(view, snapshot, query)) found.push(view);
-  }
-  return ordered({ ...snapshot, experiments: found }, query.order);
+export function rowsText(views: readonly ExperimentView[], snapshot: Snapshot, query: PageQuery): string {
+  // Each as a text, so that the many objects of which JSX makes it can go.
+  return views.map((view) => String(row(view, snapshot, query))).join("");
 }
 
 /** Where there are more than are usually shown: that there are, and how to see all. The script keeps the count true. */

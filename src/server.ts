@@ -12,11 +12,11 @@ import { openapiDocument } from "./api_document.ts";
 import { historyJson, historyQuery, historyWindow } from "./api_history.ts";
 import type { Path } from "./api_routes.ts";
 import { iconSvg, pageCss, pageJs, pageTimeJs } from "./assets.ts";
-import { Body } from "./body.ts";
+import { Body, encoded, type Piece, pieceBytes } from "./body.ts";
 import { parseDuration } from "./duration.ts";
 import type { Turn } from "./history.ts";
 import type { Live } from "./live.ts";
-import { isKnown, pageInParts } from "./page.tsx";
+import { isKnown, pageTexts } from "./page.tsx";
 import { Copies } from "./page_copies.ts";
 import { readQuery } from "./page_query.ts";
 import { type ExperimentView, historyEndMs, type Snapshot } from "./snapshot.ts";
@@ -174,16 +174,20 @@ function pages(ports: ServerPorts): PageAnswer {
     const { search, searchParams } = new URL(c.req.url);
     const query = readQuery(searchParams);
     const snapshot = ports.snapshot();
-    const make = () => madeInTurns(pageInParts(snapshot, query, { nowMs: ports.nowMs(), prefix }));
+    const make = () => madeInTurns(pageTexts(snapshot, query, { nowMs: ports.nowMs(), prefix }));
     const page = await copies.of(prefix + search, snapshot, ports.nowMs, make);
     return send(c, page, { type: html, status: isKnown(snapshot, query) ? 200 : 404 });
   };
 }
 
-/** The text that `parts` gives in the end; at each of its steps all else has its turn. */
-async function madeInTurns(parts: Iterator<void, string>): Promise<Body> {
-  for (let part = parts.next();; part = parts.next()) {
-    if (part.done) return Body.of(part.value);
+/** Of the pieces that `texts` gives, with a turn for all else at each. */
+async function madeInTurns(texts: Iterable<string>): Promise<Body> {
+  const pieces: Piece[] = [];
+  let text = "";
+  for (const each of texts) {
+    text += each;
+    if (text.length >= pieceBytes) pieces.push(encoded(text)), text = "";
     await pause();
   }
+  return new Body([...pieces, encoded(text)]);
 }
