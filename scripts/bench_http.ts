@@ -29,7 +29,7 @@ async function answers(size: number, { full, folder }: BenchOptions, findings: F
   const pause = () => systemClock.wait(0, new AbortController().signal);
   const metrics = createMetrics({ process: processFigures, live, pause });
   const snapshot = () => lab.monitor.snapshot();
-  const ports = { snapshot, nowMs: () => lab.clock.nowMs(), metrics: () => metrics.text(snapshot()) };
+  const ports = { snapshot, nowMs: () => lab.clock.nowMs(), metrics: () => metrics.body(snapshot()) };
   const app = appOf(snapshot(), ports);
   const report = async (turn: number, bad: number) => {
     await lab.clock.advance(intervalMs);

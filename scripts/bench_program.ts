@@ -34,6 +34,7 @@ export class Served implements AsyncDisposable {
   readonly process: Watched;
   readonly port: number;
   readonly #startMs = clock.steadyMs();
+  readonly #threadMs = new Map<string, number>();
 
   private constructor(line: (port: number) => readonly string[], env: Readonly<Record<string, string>>) {
     this.port = freePort(portsToTry()[0] ?? 0);
@@ -80,14 +81,17 @@ export class Served implements AsyncDisposable {
     return { ok: answer.ok, status: answer.status, bytes, tookMs: clock.steadyMs() - startMs };
   }
 
-  /** CPU milliseconds that all its threads have taken. */
+  /**
+   * CPU milliseconds that its threads have taken, to the microsecond: what /proc says of the whole process is rounded to 10 ms.
+   * What a thread took that has ended is what was last seen of it, so this is to be asked now and then.
+   */
   async cpuMs(): Promise<number> {
-    const tasks = await Array.fromAsync(Deno.readDir(`/proc/${this.process.pid}/task`), ({ name }) => name);
-    const spent = await Promise.all(tasks.map(async (task) => {
-      const text = await Deno.readTextFile(`/proc/${this.process.pid}/task/${task}/schedstat`).catch(() => "0");
-      return Number(text.split(" ")[0]) / 1e6;
+    const place = `/proc/${this.process.pid}/task`;
+    await Promise.all((await Array.fromAsync(Deno.readDir(place))).map(async ({ name }) => {
+      const text = await Deno.readTextFile(`${place}/${name}/schedstat`).catch(() => null); // it has ended meanwhile
+      if (text !== null) this.#threadMs.set(name, Number(text.split(" ")[0]) / 1e6);
     }));
-    return spent.reduce((sum, each) => sum + each, 0);
+    return this.#threadMs.values().reduce((sum, each) => sum + each, 0);
   }
 
   /** Resident memory in MB: now, and the most that it ever was. */
