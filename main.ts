@@ -1,10 +1,12 @@
 /**
  * The command line: reads the settings, wires the parts, and turns what they say into exit codes.
  * 0: all is well; 1: something failed; 2: it was asked wrongly (a bad setting, an unknown command).
+ *
+ * Each command loads only what it needs: a container asks `healthcheck` every 30 s.
  */
 import { Command, CommanderError } from "commander";
 import config from "./deno.json" with { type: "json" };
-import { readSettings, type Settings } from "./src/settings.ts";
+import type { Settings } from "./src/settings.ts";
 
 const program = new Command("status")
   .description("Watches a remote laboratory, keeps its booking system true, and tells people what changed.")
@@ -49,6 +51,7 @@ program.command("version")
 
 /** Runs `act` with the settings and exits with its code; with bad ones says all that is wrong and exits 2. */
 async function withSettings(act: (settings: Settings, warnings: readonly string[]) => Promise<number>): Promise<void> {
+  const { readSettings } = await import("./src/settings.ts");
   const read = readSettings(Deno.env.toObject(), (path) => Deno.readTextFileSync(path));
   if (read.kind === "faulty") {
     for (const fault of read.faults) console.error(fault);
