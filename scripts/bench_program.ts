@@ -73,10 +73,10 @@ export class Served implements AsyncDisposable {
     throw new Error(`It ended before it answered ${path}: ${this.process.words}`);
   }
 
-  /** Asks, and reads all of the answer. */
-  async get(path: string, headers: Readonly<Record<string, string>> = {}) {
+  /** Asks for it as it is, not packed, and reads all of the answer. */
+  async get(path: string) {
     const startMs = clock.steadyMs();
-    const answer = await fetch(`http://127.0.0.1:${this.port}${path}`, { headers });
+    const answer = await fetch(`http://127.0.0.1:${this.port}${path}`, { headers: { "accept-encoding": "identity" } });
     const bytes = (await answer.arrayBuffer()).byteLength;
     return { ok: answer.ok, status: answer.status, bytes, tookMs: clock.steadyMs() - startMs };
   }
