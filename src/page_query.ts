@@ -22,12 +22,14 @@ export interface PageQuery {
   readonly window: PageWindow;
   readonly view: PageView;
   readonly theme: PageTheme;
-  /** Which of those that are asked for are listed, where there are more than `rowsMax`. */
+  /** Which of those that are asked for are listed, where there are more than `rowsMax` and a rest worth the name. */
   readonly rows: PageRows;
 }
 
-/** Experiments in the list unless all are asked for: nobody reads more, and all who only look in would wait for them. */
+/** Experiments in the list unless all are asked for: nobody reads more, and whoever only looks in would wait for them. */
 export const rowsMax = 1_000;
+/** A rest of fewer is listed, too: nobody should have to ask for the last one. */
+export const restMin = 100;
 
 /** Each choice of the page; the first is the default. */
 export const choices = {

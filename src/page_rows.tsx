@@ -5,7 +5,7 @@
 import { legend } from "./page_bar.tsx";
 import { orderWords } from "./page_form.tsx";
 import { isShown, ordered } from "./page_list.ts";
-import { linkTo, type PageQuery, rowsMax } from "./page_query.ts";
+import { linkTo, type PageQuery, restMin, rowsMax } from "./page_query.ts";
 import { row } from "./page_row.tsx";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
 
@@ -29,7 +29,8 @@ export function* find(snapshot: Snapshot, query: PageQuery): Generator<"", Found
     if (isShown(view, snapshot, query)) asked.push(view);
   }
   const inOrder = ordered({ ...snapshot, experiments: asked }, query.order);
-  return { asked: asked.length, listed: query.rows === "all" ? inOrder : inOrder.slice(0, rowsMax) };
+  const isCut = query.rows === "first" && hasRest(asked.length);
+  return { asked: asked.length, listed: isCut ? inOrder.slice(0, rowsMax) : inOrder };
 }
 
 /** `<main>` but for the rows themselves, which are to stand where `rows` does. */
@@ -53,9 +54,13 @@ export function rowsText(views: readonly ExperimentView[], snapshot: Snapshot, q
   return views.map((view) => String(row(view, snapshot, query))).join("");
 }
 
+function hasRest(count: number): boolean {
+  return count >= rowsMax + restMin;
+}
+
 /** Where there are more than are usually shown: that there are, and how to see all. The script keeps the count true. */
 function restLine(count: number, query: PageQuery) {
-  if (count <= rowsMax) return null;
+  if (!hasRest(count)) return null;
   const all = <b data-count={query.q === "" ? query.show : undefined}>{count}</b>;
   if (query.rows === "all") {
     return (
