@@ -1,6 +1,7 @@
 /**
- * `GET /api/v1/experiments`: the body of a Snapshot, made once however many ask for it, and only if somebody does. One is
- * made at a time, and bit by bit; it is let go of with its Snapshot.
+ * `GET /api/v1/experiments`: its body, made once however many ask for it, and only if somebody does. One is made at a time,
+ * and bit by bit. Every report brings other times and statistics, and is no reason to write all of it anew for each who asks:
+ * of these a body is a second old at most, all else in it is what is so now.
  */
 import type { ApiOptions } from "./api.ts";
 import { experimentText } from "./api_experiment.ts";
@@ -13,10 +14,16 @@ export interface BodyPorts {
   readonly pause: Pause;
 }
 
+/** For so long a body is good while nothing has changed but times and statistics (`revision`). */
+export const keptMs = 1_000;
+
 // Between two pauses: some 5 ms' work. All of 500 experiments is done at once.
 const piecesAtOnce = 4;
 
+/** A body, made or not. */
 interface Known {
+  readonly atMs: number;
+  readonly revision: number;
   readonly tag: string;
   body: Promise<Body> | null;
 }
@@ -26,7 +33,9 @@ export class ExperimentBodies {
   readonly #options: ApiOptions;
   /** Of this run alone: after a restart, or from another monitor behind the same proxy, the same number is another body. */
   readonly #run = crypto.randomUUID().slice(0, 13);
+  /** What is no longer asked for is let go of with the last Snapshot that it was good for. */
   readonly #known = new WeakMap<Snapshot, Known>();
+  #last: WeakRef<Known> | null = null;
   #count = 0;
   /** The last that was begun; null when it is made. */
   #making: Promise<unknown> | null = null;
@@ -81,9 +90,23 @@ export class ExperimentBodies {
   }
 
   #of(snapshot: Snapshot): Known {
-    let known = this.#known.get(snapshot);
+    const known = this.#known.get(snapshot);
+    if (known) return known;
+    const last = this.#last?.deref();
+    const next = last && isGood(last, snapshot) ? last : this.#begun(snapshot);
+    this.#known.set(snapshot, next);
+    return next;
+  }
+
+  #begun({ atMs, revision }: Snapshot): Known {
     // Weak, as another encoding has other bytes and the same tag.
-    if (!known) this.#known.set(snapshot, known = { tag: `W/"${this.#run}-${++this.#count}"`, body: null });
+    const known = { atMs, revision, tag: `W/"${this.#run}-${++this.#count}"`, body: null };
+    this.#last = new WeakRef(known);
     return known;
   }
+}
+
+/** Whether it says of `now` all but newer times and statistics. Where the clock was put back, times are others. */
+function isGood({ atMs, revision }: Known, now: Snapshot): boolean {
+  return revision === now.revision && now.atMs >= atMs && now.atMs - atMs < keptMs;
 }

@@ -12,6 +12,8 @@ export type Pause = () => Promise<void>;
 /** A piece is written in one go. Of larger ones fewer are needed, of smaller ones less is held for each who reads slowly. */
 export const pieceBytes = 256 * 1024;
 
+// Packed between two pauses: some 3 ms' work.
+const piecesAtOnce = 4;
 // Of what there is to pack, JSON and HTML, level 2 leaves a fourteenth in 19 ms for 7 MB; level 6 a sixteenth in 72 ms.
 const level = 2;
 
@@ -44,7 +46,7 @@ export class Body {
     gzip.on("data", (piece: Piece) => packed.push(piece));
     const ended = new Promise((resolve, reject) => gzip.on("end", resolve).on("error", reject));
     for (const [at, piece] of this.pieces.entries()) {
-      if (at > 0) await pause();
+      if (at > 0 && at % piecesAtOnce === 0) await pause();
       await new Promise((resolve) => gzip.write(piece, resolve));
     }
     gzip.end();

@@ -1,6 +1,6 @@
 /** How many times a body is made, and what of it: what a second asker, or nobody, must not cost. */
 import assert from "node:assert/strict";
-import { ExperimentBodies } from "../src/api_body.ts";
+import { ExperimentBodies, keptMs } from "../src/api_body.ts";
 import type { Body } from "../src/body.ts";
 import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
 import { wellLab } from "./fixtures/app.ts";
@@ -15,14 +15,16 @@ class Counted {
   readonly #view: ExperimentView;
   readonly #count: number;
   readonly #pauses: (() => void)[] = [];
+  /** A body goes with the last Snapshot that it is good for, whenever that is: here none does. */
+  readonly #all: Snapshot[] = [];
   #before = 0;
-  now: Snapshot;
+  now: Snapshot = snapshot(wellLab([]).bench);
   readonly bodies: ExperimentBodies;
 
   constructor(count: number) {
     this.#count = count;
     this.#view = snapshot(wellLab(["pend00"]).bench).experiments[0]!;
-    this.now = this.next();
+    this.next();
     const pause = () => {
       this.turns.push(this.written - this.#before);
       this.#before = this.written;
@@ -31,8 +33,8 @@ class Counted {
     this.bodies = new ExperimentBodies({ snapshot: () => this.now, pause }, { addresses: false });
   }
 
-  /** Another Snapshot, that says the same. */
-  next(): Snapshot {
+  /** Another Snapshot so many milliseconds later, in which other things have changed than times and statistics, or have not. */
+  next(laterMs = 0, change = 1): Snapshot {
     // deno-lint-ignore no-this-alias
     const lab = this;
     const experiments = Array.from({ length: this.#count }, (_, at) => ({
@@ -43,7 +45,10 @@ class Counted {
         return `pend${at}`;
       },
     }));
-    return this.now = { ...snapshot(wellLab([]).bench), experiments };
+    const { atMs, revision } = this.now;
+    this.now = { ...this.now, atMs: atMs + laterMs, revision: revision + change, experiments };
+    this.#all.push(this.now);
+    return this.now;
   }
 
   /** Lets the making go on, to its end. */
@@ -83,6 +88,35 @@ Deno.test("of each Snapshot that is asked for there is another body, with anothe
 
   assert.equal(new Set(bodies.map(({ tag }) => tag)).size, 5);
   assert.equal(lab.written, 50);
+});
+
+const moments: Record<string, [laterMs: number, change: number, isSame: boolean]> = {
+  "reports that bring other times and statistics, within a second": [keptMs - 1, 0, true],
+  "the same, a second later": [keptMs, 0, false],
+  "anything else that has changed": [1, 1, false],
+  "a clock that was put back": [-1, 0, false],
+};
+for (const [name, [laterMs, change, isSame]] of Object.entries(moments)) {
+  Deno.test(`after ${name} it is ${isSame ? "the same" : "another"} body and tag`, async () => {
+    const lab = new Counted(10);
+    const first = await lab.bodies.now();
+    lab.next(laterMs, change);
+    const second = await lab.bodies.now();
+
+    assert.equal(second === first, isSame);
+    assert.equal(second.tag === first.tag, isSame);
+    assert.equal(second.tag, lab.bodies.tag);
+  });
+}
+
+Deno.test("whoever asks all the time, while both feeds report ten times a second, has one body a second made", async () => {
+  const lab = new Counted(10);
+  for (let at = 0; at < 200; at++) {
+    for (let asker = 0; asker < 5; asker++) await lab.bodies.now();
+    lab.next(50, 0);
+  }
+
+  assert.equal(lab.written, 10 * 10);
 });
 
 Deno.test("another run of the program, or another monitor, has other tags for the same", () => {

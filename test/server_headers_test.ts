@@ -101,7 +101,7 @@ Deno.test("experiments that have changed since are answered whole, with another 
   let seen = well;
   const app = appOf(well, { snapshot: () => seen });
   const tag = (await app.request("/api/v1/experiments")).headers.get("etag") ?? "";
-  seen = { ...well };
+  seen = { ...well, revision: well.revision + 1 };
   const answer = await app.request("/api/v1/experiments", { headers: { "If-None-Match": tag } });
 
   assert.equal(answer.status, 200);
