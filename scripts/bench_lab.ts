@@ -22,7 +22,7 @@ export function framesOf(dialect: Dialect, experiments: number, bad = 0): readon
   return Array.from({ length: count }, (_, turn) => frameOf({ dialect, experiments, turn, bad }));
 }
 
-/** Half of the manifest's streams are required. */
+/** All streams are required. */
 export function manifestOf(experiments: number): readonly Resource[] {
   return Array.from({ length: experiments }, (_, at) => resource(nameOf(at), ["st-data", "st-video"]));
 }
