@@ -4,7 +4,7 @@
  * them, a `Mirror` for each socket makes reports of them. Pure.
  */
 import type { Peer, Report } from "./connection.ts";
-import { ConnectionTable } from "./connection_table.ts";
+import { ConnectionTable, type Figures } from "./connection_table.ts";
 
 /** One report of a socket. Every one has to be applied, in their order: each says only what the last did not. */
 export interface Columns extends Pick<Report, "entries" | "skipped" | "generation"> {
@@ -12,9 +12,13 @@ export interface Columns extends Pick<Report, "entries" | "skipped" | "generatio
   readonly gone: readonly number[];
   /** Who is new or not as before, with the row. */
   readonly peers: readonly (readonly [row: number, peer: Peer])[];
-  /** As `Figures` has them; null where nothing is measured. */
-  readonly figures: Float64Array<ArrayBuffer> | null;
-  readonly lasts: string;
+  /** Null where nothing is measured. */
+  readonly figures: Figures<ArrayBuffer> | null;
+}
+
+/** What of it is handed over instead of copied. */
+export function buffersOf({ figures }: Columns): ArrayBuffer[] {
+  return figures === null ? [] : [figures.numbers.buffer, figures.places.buffer];
 }
 
 /** One frame in our words. Only connections of experiments are in it. */
@@ -26,11 +30,11 @@ export class Mirror {
   #peers: readonly Peer[] = [];
 
   /** What did not change is the same object as in the report before; what that report has stays as it is. */
-  apply({ gone, peers, figures, lasts, entries, skipped, generation }: Columns): Decoded {
+  apply({ gone, peers, figures, entries, skipped, generation }: Columns): Decoded {
     const isNew = ([row, { topic }]: Columns["peers"][number]) => this.#rows.get(topic) !== row;
     if (gone.length > 0 || peers.some(isNew)) this.#rows = this.#rowsAfter(gone, peers);
     if (peers.length > 0) this.#peers = withPeers(this.#peers, peers);
-    const connections = new ConnectionTable(this.#rows, this.#peers, figures && { numbers: figures, lasts });
+    const connections = new ConnectionTable(this.#rows, this.#peers, figures);
     return { connections, entries, skipped, generation };
   }
 

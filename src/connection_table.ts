@@ -9,10 +9,12 @@ import type { Connection, Peer, Traffic } from "./connection.ts";
 export const figuresEach = 6;
 
 /** What the connections of one report sent, by row. Where nothing was measured of one, its first figure is NaN. */
-export interface Figures {
-  readonly numbers: Float64Array;
-  /** The service's own texts of when they last sent and were sent: two lines for each row. */
+export interface Figures<Memory extends ArrayBufferLike = ArrayBufferLike> {
+  readonly numbers: Float64Array<Memory>;
+  /** The service's own texts of when they last sent and were sent: two lines for each, in the order of the report. */
   readonly lasts: string;
+  /** Which of them is a row's, counted from 1. */
+  readonly places: Uint32Array<Memory>;
 }
 
 export class ConnectionTable {
@@ -40,7 +42,8 @@ export class ConnectionTable {
       lasts.push(stats?.tx.last ?? "", stats?.rx.last ?? "");
     }
     const rows = new Map(all.map(({ topic }, row) => [topic, row]));
-    return new ConnectionTable(rows, all, { numbers, lasts: lasts.join("\n") });
+    const places = Uint32Array.from(all, (_, row) => row + 1);
+    return new ConnectionTable(rows, all, { numbers, lasts: lasts.join("\n"), places });
   }
 
   get size(): number {
@@ -93,10 +96,10 @@ export class ConnectionTable {
   #statsAt(row: number): Connection["stats"] {
     if (this.figures === null || this.quietMsAt(row) === null) return null;
     this.#lasts ??= this.figures.lasts.split("\n");
-    const { numbers } = this.figures, at = row * figuresEach;
+    const { numbers, places } = this.figures, at = row * figuresEach, line = 2 * (places[row]! - 1);
     return {
-      tx: trafficAt(numbers, at, this.#lasts[2 * row] ?? ""),
-      rx: trafficAt(numbers, at + figuresEach / 2, this.#lasts[2 * row + 1] ?? ""),
+      tx: trafficAt(numbers, at, this.#lasts[line] ?? ""),
+      rx: trafficAt(numbers, at + figuresEach / 2, this.#lasts[line + 1] ?? ""),
     };
   }
 }

@@ -6,7 +6,7 @@
 import type { Columns } from "./columns.ts";
 import type { Peer } from "./connection.ts";
 import { type EntryRule, type Fields, isFields, isTopic, peerOf, scopesOf } from "./entry.ts";
-import { newMeasure, quietMsOf, Sheet } from "./sheet.ts";
+import { newMeasure, Sheet } from "./sheet.ts";
 
 /** Who was connected at the last report of a socket. */
 export interface Known {
@@ -34,9 +34,8 @@ export class Draft {
   readonly #added = new Map<string, number>();
   /** By row: who is new or not as before. */
   readonly #changed = new Map<number, Peer>();
-  /** By row: which report of the frame has it, the last of those that have; 0 for none. */
-  readonly #reportOf: number[];
-  #report = 0;
+  /** How many connections the reports of the frame had before this one. */
+  #before = 0;
   /** How many topics the reports of the frame have. */
   #size = 0;
 
@@ -44,7 +43,6 @@ export class Draft {
     this.#rule = rule;
     this.#known = known;
     this.#sheet = new Sheet(known.peers.length);
-    this.#reportOf = new Array<number>(known.peers.length).fill(0);
   }
 
   get entries(): number {
@@ -72,13 +70,14 @@ export class Draft {
 
   /** Another report of the frame begins. Where a topic is in several, the last counts. */
   begin(): void {
-    this.#report++;
+    this.#before = this.#sheet.count;
   }
 
   /** Some entries of the report. */
   take(entries: readonly unknown[]): void {
     this.#entries += entries.length;
     for (const entry of entries) if (!this.#takeOne(entry)) this.#skipped++;
+    this.#sheet.join();
   }
 
   /** What is new is known from now on. Once, and last. */
@@ -93,10 +92,10 @@ export class Draft {
     }
     for (const [topic, row] of this.#added) rows.set(topic, row);
     for (const [row, peer] of this.#changed) peers[row] = peer;
-    const { figures, lasts } = this.#sheet.columns(peers.length);
+    const figures = this.#sheet.figures(peers.length);
     return {
       ...{ entries: this.#entries, skipped: this.#skipped, generation: this.#generation(figures) },
-      ...{ gone, peers: [...this.#changed], figures, lasts },
+      ...{ gone, peers: [...this.#changed], figures },
     };
   }
 
@@ -115,13 +114,12 @@ export class Draft {
   }
 
   #place(topic: string, had: number | undefined, scopes: readonly string[], entry: Fields): boolean {
-    const lastIn = had === undefined ? 0 : this.#reportOf[had]!;
-    if (lastIn === 0 && this.#size === connectionsMax) return false;
+    const place = had === undefined ? 0 : this.#sheet.placeOf(had);
+    if (place === 0 && this.#size === connectionsMax) return false;
     const row = had ?? this.#newRow(topic), known = this.#known.peers[row];
     const peer = peerOf(topic, scopes, entry, known);
-    if (lastIn === this.#report && !this.#isLivelier(peer, row)) return true;
-    if (lastIn === 0) this.#size++;
-    this.#reportOf[row] = this.#report;
+    if (place > this.#before && !this.#isLivelier(peer, row)) return true;
+    if (place === 0) this.#size++;
     if (peer !== known) this.#changed.set(row, peer);
     else this.#changed.delete(row);
     this.#sheet.set(row, this.#measure);
@@ -138,17 +136,22 @@ export class Draft {
   /** Of two that are equally lively the newer one, so that the order of a report, which is not steady, decides nothing. */
   #isLivelier(peer: Peer, row: number): boolean {
     const rival = this.#changed.get(row) ?? this.#known.peers[row]!;
-    const oneMs = quietMsOf(this.#measure), otherMs = this.#sheet.quietMs(row);
+    const oneMs = quietMs(this.#measure.numbers[0]!), otherMs = quietMs(this.#sheet.idleMsOf(row));
     return oneMs < otherMs || (oneMs === otherMs && peer.connected > rival.connected);
   }
 
   #gone(): number[] {
     if (this.#size === this.#known.rows.size + this.#added.size) return []; // all that are known are in it
-    return [...this.#known.rows.values()].filter((row) => this.#reportOf[row] === 0);
+    return [...this.#known.rows.values()].filter((row) => this.#sheet.placeOf(row) === 0);
   }
 
   /** Relay up to v0.7 measures; where there are streams and nothing is measured of any, it is a later one. */
   #generation(figures: Columns["figures"]): Columns["generation"] {
     return this.#rule.measures && (figures !== null || this.#size === 0) ? "measured" : "unmeasured";
   }
+}
+
+/** For comparing: measured ones by how long they have sent nothing, then unmeasured ones, then those that never sent. */
+function quietMs(idleMs: number): number {
+  return Number.isNaN(idleMs) ? Number.MAX_VALUE : idleMs;
 }

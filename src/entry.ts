@@ -34,36 +34,61 @@ export function isTopic(value: unknown): value is string {
 }
 
 /** The scopes of an entry, none where it has none; null where they can't be read. */
-export function scopesOf({ scopes = noScopes }: Fields): readonly string[] | null {
-  if (scopes === null) return noScopes;
-  return Array.isArray(scopes) && scopes.every((each) => typeof each === "string") ? scopes : null;
+export function scopesOf({ scopes }: Fields): readonly string[] | null {
+  if (scopes === undefined || scopes === null) return noScopes;
+  return isTexts(scopes) ? scopes : null;
 }
 
 /** Who an entry is: `before` where it says the same of them. What is missing is false or empty: Go leaves such out. */
 export function peerOf(topic: string, scopes: readonly string[], entry: Fields, before: Peer | undefined): Peer {
+  if (before !== undefined && isSaid(before, scopes, entry)) return before;
   const peer = {
     topic,
     scopes: keptScopes(scopes),
-    canRead: (entry.canRead ?? entry.can_read) === true,
-    canWrite: (entry.canWrite ?? entry.can_write) === true,
-    connected: textOf(entry.connected ?? entry.connected_at ?? entry.connectedAt),
-    expiresAt: textOf(entry.expiresAt ?? entry.expires_at),
-    remoteAddr: textOf(entry.remoteAddr ?? entry.remote_addr ?? entry.remote_address ?? entry.remoteAddress),
-    userAgent: textOf(entry.userAgent ?? entry.user_agent),
+    canRead: canReadIn(entry) === true,
+    canWrite: canWriteIn(entry) === true,
+    connected: textOf(connectedIn(entry)),
+    expiresAt: textOf(expiresAtIn(entry)),
+    remoteAddr: textOf(remoteAddrIn(entry)),
+    userAgent: textOf(userAgentIn(entry)),
   };
   return before !== undefined && isSame(peer, before) ? before : peer;
 }
 
+const canReadIn = (entry: Fields) => entry.canRead ?? entry.can_read;
+const canWriteIn = (entry: Fields) => entry.canWrite ?? entry.can_write;
+const connectedIn = (entry: Fields) => entry.connected ?? entry.connected_at ?? entry.connectedAt;
+const expiresAtIn = (entry: Fields) => entry.expiresAt ?? entry.expires_at;
+const remoteAddrIn = (entry: Fields) =>
+  entry.remoteAddr ?? entry.remote_addr ?? entry.remote_address ?? entry.remoteAddress;
+const userAgentIn = (entry: Fields) => entry.userAgent ?? entry.user_agent;
+
+/** Whether the entry has word for word what is known, as nearly every one has. */
+function isSaid(peer: Peer, scopes: readonly string[], entry: Fields): boolean {
+  return connectedIn(entry) === peer.connected && expiresAtIn(entry) === peer.expiresAt &&
+    canReadIn(entry) === peer.canRead && canWriteIn(entry) === peer.canWrite &&
+    remoteAddrIn(entry) === peer.remoteAddr && userAgentIn(entry) === peer.userAgent &&
+    isSameSet(scopes, peer.scopes);
+}
+
 function isSame(one: Peer, other: Peer): boolean {
-  return one.topic === other.topic && one.connected === other.connected && one.canRead === other.canRead &&
-    one.canWrite === other.canWrite && one.expiresAt === other.expiresAt && one.remoteAddr === other.remoteAddr &&
-    one.userAgent === other.userAgent && isSameList(one.scopes, other.scopes);
+  return one.connected === other.connected && one.expiresAt === other.expiresAt &&
+    one.canRead === other.canRead && one.canWrite === other.canWrite &&
+    one.remoteAddr === other.remoteAddr && one.userAgent === other.userAgent && isSameSet(one.scopes, other.scopes);
 }
 
 /** Jump gives scopes in any order. */
-function isSameList(one: readonly string[], other: readonly string[]): boolean {
-  return one.length === other.length && one.every((each) => other.includes(each)) &&
-    other.every((each) => one.includes(each));
+function isSameSet(one: readonly string[], other: readonly string[]): boolean {
+  if (one.length !== other.length) return false;
+  for (const scope of one) if (!other.includes(scope)) return false;
+  for (const scope of other) if (!one.includes(scope)) return false;
+  return true;
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  if (!Array.isArray(value)) return false;
+  for (const each of value) if (typeof each !== "string") return false;
+  return true;
 }
 
 function textOf(value: unknown): string {

@@ -1,54 +1,46 @@
 /**
  * How long is a duration that a Go program wrote (`1h2m3.456s`, `35.123456ms`)? The services' format, not the settings'.
- * Leaf. Written by hand, since a report can hold 25,000 of them twice.
+ * Leaf. Read by hand, character by character, since a report can hold 25,000 of them twice.
  */
-
-const unitMs: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  "\u00b5s": 1e-3, // micro sign
-  "\u03bcs": 1e-3, // Greek mu
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-};
 
 /** Milliseconds, as Go's time.ParseDuration reads `text`; null where that would fail. */
 export function goDurationMs(text: string): number | null {
-  const isSigned = text.startsWith("-") || text.startsWith("+");
-  const unsigned = isSigned ? text.slice(1) : text;
-  if (unsigned === "0") return 0;
+  const first = text.charCodeAt(0);
+  let at = first === minus || first === plus ? 1 : 0;
   let sumMs = 0;
-  let at = 0;
   do {
-    const unitAt = skip(unsigned, at, isOfNumber);
-    const endAt = skip(unsigned, unitAt, isOfUnit);
-    const partMs = partOf(unsigned.slice(at, unitAt), unsigned.slice(unitAt, endAt));
-    if (partMs === null) return null;
-    sumMs += partMs;
-    at = endAt;
-  } while (at < unsigned.length);
-  return text.startsWith("-") ? -sumMs : sumMs;
+    let digits = 0, value = 0, scale = 1, isFraction = false;
+    for (; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      if (code === point && !isFraction) isFraction = true; // `1.` and `.5` are numbers to Go too
+      else if (code >= zero && code <= nine) {
+        digits++;
+        value = 10 * value + code - zero;
+        if (isFraction) scale *= 10;
+      } else break;
+    }
+    const unitMs = unitMsAt(text, at);
+    if (digits === 0 || unitMs === null) return bareZeros.has(text) ? 0 : null;
+    sumMs += value / scale * unitMs;
+    at += isOfTwo(text, at) ? 2 : 1;
+  } while (at < text.length);
+  return first === minus ? -sumMs : sumMs;
 }
 
-function partOf(number: string, unit: string): number | null {
-  const factor = Object.hasOwn(unitMs, unit) ? unitMs[unit] : undefined;
-  if (factor === undefined || number === "" || number === ".") return null;
-  const value = Number(number); // `1.5`, `1.` and `.5` are numbers to Go too; `1.2.3` is NaN here
-  return Number.isNaN(value) ? null : value * factor;
+function unitMsAt(text: string, at: number): number | null {
+  const code = text.charCodeAt(at);
+  if (!isOfTwo(text, at)) return code === s ? 1_000 : code === m ? 60_000 : code === h ? 3_600_000 : null;
+  if (code === m) return 1;
+  return code === u || code === microSign || code === greekMu ? 1e-3 : code === n ? 1e-6 : null;
 }
 
-function skip(text: string, from: number, belongs: (code: number) => boolean): number {
-  let at = from;
-  while (at < text.length && belongs(text.charCodeAt(at))) at++;
-  return at;
+/** Whether the unit is one of those of two letters, which end as all but those of minutes and hours do. */
+function isOfTwo(text: string, at: number): boolean {
+  return text.charCodeAt(at + 1) === s;
 }
 
-function isOfNumber(code: number): boolean {
-  return (code >= 0x30 && code <= 0x39) || code === 0x2e;
-}
+// Without a unit nothing else is a duration.
+const bareZeros: ReadonlySet<string> = new Set(["0", "+0", "-0"]);
 
-function isOfUnit(code: number): boolean {
-  return !isOfNumber(code);
-}
+const [plus, minus, point, zero, nine] = [0x2b, 0x2d, 0x2e, 0x30, 0x39];
+const [h, m, n, s, u, microSign, greekMu] = [0x68, 0x6d, 0x6e, 0x73, 0x75, 0xb5, 0x3bc];

@@ -44,21 +44,23 @@ function readStats({ tx, rx }: Fields, measure: Measure): boolean {
 function readTraffic(value: unknown, numbers: Float64Array, at: number): string | null {
   const traffic = value ?? nothing;
   if (!isFields(traffic)) return null;
-  const raw = traffic.last ?? "";
-  const last = typeof raw === "number" ? `${raw}ns` : raw;
-  if (typeof last !== "string" || last.length > lastCharsMax) return null;
-  const idleMs = typeof raw === "number" ? limited(raw / 1e6) : idleMsOf(last);
+  const { last = null, size, fps } = traffic;
+  const idleMs = idleMsOf(last);
   if (idleMs === null) return null;
   numbers[at] = idleMs;
-  numbers[at + 1] = numberOf(traffic.size);
-  numbers[at + 2] = numberOf(traffic.fps);
-  return last;
+  numbers[at + 1] = numberOf(size);
+  numbers[at + 2] = numberOf(fps);
+  return typeof last === "number" ? `${last}ns` : last as string ?? "";
 }
 
-function idleMsOf(last: string): number | null {
-  if (last === "" || last.toLowerCase() === "never") return Infinity;
+/** Infinity for never, and null for what can't be read. */
+function idleMsOf(last: unknown): number | null {
+  if (last === null || last === "") return Infinity;
+  if (typeof last === "number") return limited(last / 1e6);
+  if (typeof last !== "string" || last.length > lastCharsMax) return null;
   const ms = goDurationMs(last);
-  return ms === null ? null : limited(ms);
+  if (ms === null) return last.toLowerCase() === "never" ? Infinity : null;
+  return limited(ms);
 }
 
 function limited(ms: number): number | null {

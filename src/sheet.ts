@@ -1,12 +1,12 @@
 /**
- * What the connections of one report sent and were sent, by row, as it is being read: numbers and texts side by side, as
- * `Figures` has them. Whose rows they are is for `draft`.
+ * What the connections of one frame sent and were sent, as it is being read: numbers by row, texts in the order of the frame,
+ * as `Figures` has them. Whose rows they are is for `draft`.
  */
-import type { Columns } from "./columns.ts";
-import { figuresEach } from "./connection_table.ts";
+import { type Figures, figuresEach } from "./connection_table.ts";
 
 /** What one connection sent and was sent. One for all entries of a frame, written over: they are many. */
 export interface Measure {
+  /** As `Figures` has them, of one row. */
   readonly numbers: Float64Array;
   txLast: string;
   rxLast: string;
@@ -16,58 +16,70 @@ export function newMeasure(): Measure {
   return { numbers: new Float64Array(figuresEach).fill(NaN), txLast: "", rxLast: "" };
 }
 
-/** For comparing: measured ones by how long they have sent nothing, then unmeasured ones, then those that never sent. */
-export function quietMsOf({ numbers: [idleMs = NaN] }: Measure): number {
-  return comparable(idleMs);
-}
-
 export class Sheet {
-  /** Null until something is measured, and NaN in a row where it is not. */
-  #numbers: Float64Array<ArrayBuffer> | null = null;
-  #lasts: string[] = [];
   #rows: number;
+  #numbers: Float64Array<ArrayBuffer>;
+  /** By row: which of those that were written down it is, counted from 1; 0 for none. */
+  #places: Uint32Array<ArrayBuffer>;
+  #count = 0;
+  #lines: string[] = [];
+  readonly #texts: string[] = [];
 
   /** Has room for so many rows, and makes more where it is needed. */
   constructor(rows: number) {
     this.#rows = Math.max(rows, rowsAtLeast);
+    this.#numbers = new Float64Array(this.#rows * figuresEach).fill(NaN);
+    this.#places = new Uint32Array(this.#rows);
   }
 
-  set(row: number, measure: Measure): void {
-    if (this.#numbers === null && Number.isNaN(measure.numbers[0])) return;
-    this.#makeRoom(row);
-    this.#numbers!.set(measure.numbers, row * figuresEach);
-    this.#lasts[2 * row] = measure.txLast;
-    this.#lasts[2 * row + 1] = measure.rxLast;
+  /** How many have been written down, those included that others were written over. */
+  get count(): number {
+    return this.#count;
   }
 
-  /** The same of a row as `quietMsOf`. */
-  quietMs(row: number): number {
-    return comparable(this.#numbers?.[row * figuresEach] ?? NaN);
+  /** Which of them `row` is, counted from 1; 0 for none. */
+  placeOf(row: number): number {
+    return this.#places[row] ?? 0;
   }
 
-  columns(rows: number): Pick<Columns, "figures" | "lasts"> {
+  /** The first of the numbers of a row. */
+  idleMsOf(row: number): number {
+    return this.#numbers[row * figuresEach] ?? NaN;
+  }
+
+  set(row: number, { numbers, txLast, rxLast }: Measure): void {
+    if (row >= this.#rows) this.#makeRoom(row);
+    for (let at = 0; at < figuresEach; at++) this.#numbers[row * figuresEach + at] = numbers[at]!;
+    this.#places[row] = ++this.#count;
+    this.#lines.push(txLast, rxLast);
+  }
+
+  /** Forty thousand short texts that live as long as the frame are dear to clear away: they are joined now and then. */
+  join(): void {
+    if (this.#lines.length > 0) this.#texts.push(this.#lines.join("\n"));
+    this.#lines = [];
+  }
+
+  /** Null where nothing is measured. */
+  figures(rows: number): Figures<ArrayBuffer> | null {
     const isMeasured = (ms: number, at: number) => at % figuresEach === 0 && !Number.isNaN(ms);
-    if (this.#numbers === null || !this.#numbers.some(isMeasured)) return { figures: null, lasts: "" };
+    if (!this.#numbers.some(isMeasured)) return null;
+    this.join();
     if (rows > this.#rows) this.#makeRoom(rows - 1);
-    const length = rows * figuresEach, numbers = this.#numbers;
     return {
-      figures: numbers.length === length ? numbers : numbers.slice(0, length),
-      lasts: this.#lasts.slice(0, 2 * rows).join("\n"),
+      numbers: this.#rows === rows ? this.#numbers : this.#numbers.slice(0, rows * figuresEach),
+      places: this.#rows === rows ? this.#places : this.#places.slice(0, rows),
+      lasts: this.#texts.join("\n"),
     };
   }
 
   #makeRoom(row: number): void {
     while (this.#rows <= row) this.#rows *= 2;
-    const length = this.#rows * figuresEach, before = this.#numbers;
-    if (before?.length === length) return;
-    this.#numbers = new Float64Array(length).fill(NaN);
-    this.#numbers.set(before ?? []);
-    this.#lasts = [...this.#lasts, ...new Array<string>(2 * this.#rows - this.#lasts.length).fill("")];
+    const { buffer } = this.#numbers;
+    this.#numbers = new Float64Array(this.#rows * figuresEach).fill(NaN);
+    this.#numbers.set(new Float64Array(buffer));
+    this.#places = new Uint32Array(this.#places.buffer.transfer(this.#rows * this.#places.BYTES_PER_ELEMENT));
   }
 }
 
 const rowsAtLeast = 64;
-
-function comparable(idleMs: number): number {
-  return Number.isNaN(idleMs) ? Number.MAX_VALUE : idleMs;
-}

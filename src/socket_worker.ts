@@ -3,7 +3,7 @@
  * socket whose server doesn't answer the close frame until the Worker that holds it ends. `socket_pool` starts and ends it,
  * and is the only one that talks to it. No other module may import more than types from here.
  */
-import type { Columns } from "./columns.ts";
+import { buffersOf, type Columns } from "./columns.ts";
 import type { FeedName } from "./connection.ts";
 import { FrameReader } from "./frame_reader.ts";
 import { excerpt } from "./trouble.ts";
@@ -75,7 +75,7 @@ function tellOfFrames(id: number, reader: FrameReader): (event: MessageEvent) =>
     const read = reader.read(data);
     switch (read.kind) {
       case "report":
-        return postMessage({ id, ...read }, read.columns.figures === null ? [] : [read.columns.figures.buffer]);
+        return postMessage({ id, ...read }, buffersOf(read.columns));
       case "bad":
         return postMessage({ id, kind: "bad-frame", why: read.why });
       case "other":

@@ -57,7 +57,7 @@ async function withNineStuck({ dial, workers, clock }: ReturnType<typeof bench>,
 }
 
 const report: Columns = {
-  ...{ entries: 3, skipped: 0, generation: "measured", gone: [], peers: [], figures: null, lasts: "" },
+  ...{ entries: 3, skipped: 0, generation: "measured", gone: [], peers: [], figures: null },
 };
 
 Deno.test("no worker is started before the first dial", () => assert.deepEqual(bench().workers.orders, []));
