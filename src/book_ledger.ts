@@ -26,6 +26,10 @@ export class Ledger {
   readonly #entries = new Map<string, Entry>();
   readonly #toWrite = new Set<Entry>();
   readonly #toRead = new Set<Entry>();
+  /** Of which book has not said anything yet. */
+  readonly #unread = new Set<Entry>();
+  /** That book is being asked about. */
+  readonly #reading = new Set<Entry>();
   #writing = 0;
   #wishes: ReadonlyMap<string, Wish> = new Map();
   #list: readonly Resource[] | null = null;
@@ -45,11 +49,9 @@ export class Ledger {
   get isSettled(): boolean {
     if (this.waiting > 0) return false;
     if (this.#list === null) return [...this.#wishes.values()].every((wish) => wish.kind === "undecided");
-    for (const entry of this.#entries.values()) {
-      if (entry.state.kind === "unread" && this.wishOf(entry).kind !== "undecided") return false;
-      // Its turn to be written comes when it has been read.
-      if (entry.doing === "reading" && !entry.isRefused && this.decide(entry).kind === "write") return false;
-    }
+    for (const entry of this.#unread) if (this.wishOf(entry).kind !== "undecided") return false;
+    // Its turn to be written comes when it has been read.
+    for (const entry of this.#reading) if (!entry.isRefused && this.decide(entry).kind === "write") return false;
     return true;
   }
 
@@ -85,6 +87,7 @@ export class Ledger {
     for (const name of names) {
       const entry = this.#entries.get(name) ?? newEntry(name);
       this.#entries.set(name, entry);
+      if (entry.state.kind === "unread") this.#unread.add(entry);
       entry.isStale = true;
       if (isOther) entry.isRefused = false;
       this.#place(entry);
@@ -100,6 +103,7 @@ export class Ledger {
   begin(entry: Entry): void {
     entry.doing = this.#toWrite.has(entry) ? "writing" : "reading";
     if (entry.doing === "writing") this.#writing++;
+    else this.#reading.add(entry);
     entry.isStale = false; // a manifest that is read meanwhile makes it so again
     this.#place(entry);
   }
@@ -107,6 +111,7 @@ export class Ledger {
   /** `isCertain`: whether book's answer is known. If not it has to be asked again: even a change may have been made. */
   end(entry: Entry, isCertain: boolean): void {
     if (entry.doing === "writing") this.#writing--;
+    this.#reading.delete(entry);
     entry.doing = "nothing";
     if (!isCertain) entry.isStale = true;
     this.#place(entry);
@@ -115,6 +120,7 @@ export class Ledger {
   /** Book said so. False where it lists the resource no longer. */
   learn(entry: Entry, state: ResourceState): boolean {
     entry.state = state;
+    this.#unread.delete(entry);
     return this.#entries.get(entry.name) === entry;
   }
 
@@ -130,6 +136,8 @@ export class Ledger {
 
   #drop(entry: Entry): void {
     this.#entries.delete(entry.name);
+    this.#unread.delete(entry);
+    this.#reading.delete(entry);
     this.#place(entry);
     this.#nothingToDo(entry);
   }

@@ -31,8 +31,6 @@ export interface Hands {
 
 /** How long a message waits for book to answer the changes it tells of. */
 const gateMsMax = 2_000;
-// Lines of the log, of some 20 µs each, and more while the program is young.
-const saidAtOnceMax = 50;
 
 export class Consequences {
   readonly #ports: ConsequencePorts;
@@ -66,12 +64,15 @@ export class Consequences {
     this.#say(events, alerts);
     const hasNews = events.length + alerts.length > 0;
     if (!hasNews && reshaped.length + turns.length === 0 && !isWishDue(lab, this.#wished)) return;
-    const changes: Change[] = [...turns, ...events.map((event) => ({ kind: "event", event } as const))];
     const changed = new Set([...events.map(({ experiment }) => experiment), ...reshaped]);
-    changes.push(...[...changed].flatMap((name) => experimentChange(name, lab, nowMs)));
-    for (const alert of alerts) if (!isSaidOnce(alert.code)) changes.push({ kind: "alert", alert });
-    const owing = hasNews ? this.#owe({ events, alerts }, changes) : [];
-    this.record(changes, () => {
+    const told: Change[] = [];
+    for (const alert of alerts) if (!isSaidOnce(alert.code)) told.push({ kind: "alert", alert });
+    const owing = hasNews ? this.#owe({ events, alerts }, told) : [];
+    const changes = async () => {
+      const happened = events.map((event) => ({ kind: "event", event } as const));
+      return [...turns, ...happened, ...await experimentChanges(changed, lab, nowMs), ...told];
+    };
+    this.#record(changes, () => {
       this.#wish(lab);
       if (owing.length === 0) return;
       const gate = this.#gate();
@@ -85,7 +86,8 @@ export class Consequences {
       const before = was.experiments.get(name)?.judged;
       return judged.kind === "judged" && before?.kind === "judged" && judged.sinceMs !== before.sinceMs;
     });
-    this.record([...turns, ...others.flatMap(({ name }) => experimentChange(name, lab, nowMs))]);
+    const names = others.map(({ name }) => name);
+    this.#record(async () => [...turns, ...await experimentChanges(names, lab, nowMs)]);
   }
 
   /** Nothing has named these experiments for so long that they are known no more. `turns`: what that is to history. */
@@ -94,12 +96,9 @@ export class Consequences {
     this.record([...names.map((name) => ({ kind: "forgotten", name } as const)), ...turns]);
   }
 
-  /** Records `changes` after all that was recorded before; what depends on it is done then. */
-  record(changes: readonly Change[], then: () => void = () => {}): void {
-    this.#acted = this.#acted.then(async () => {
-      if (changes.length > 0) await this.#ports.recorder.record(changes);
-      then();
-    });
+  /** Records `changes` after all that was recorded before. */
+  record(changes: readonly Change[]): void {
+    this.#record(() => Promise.resolve(changes));
   }
 
   /** Resolves when all so far is recorded and handed on. */
@@ -114,7 +113,16 @@ export class Consequences {
       ...events.map((event) => () => this.#logEvent(event)),
       ...alerts.map((alert) => () => this.#ports.log[alert.turn === "raised" ? "error" : "warn"](alertText(alert))),
     ];
-    this.#said = this.#said.then(() => inPieces(lines, saidAtOnceMax, (say) => say()));
+    this.#said = this.#said.then(() => inPieces(lines, (say) => say()));
+  }
+
+  /** `then`: what depends on it is done when it is recorded. */
+  #record(changes: () => Promise<readonly Change[]>, then: () => void = () => {}): void {
+    this.#acted = this.#acted.then(async () => {
+      const all = await changes();
+      if (all.length > 0) await this.#ports.recorder.record(all);
+      then();
+    });
   }
 
   /** Adds to `changes` what is owed for `news`: with them, so that no kill comes between. Those that owe it. */
@@ -169,8 +177,13 @@ function reshapedSince(before: Lab | null, lab: Lab): readonly string[] {
     .map(({ name }) => name);
 }
 
-function experimentChange(name: string, lab: Lab, nowMs: number): Change[] {
-  const experiment = lab.experiments.get(name);
-  const saved = experiment ? savedExperiment(experiment, lab, nowMs) : null;
-  return saved ? [{ kind: "experiment", experiment: saved }] : [];
+/** Those of `names` that were judged, as they are in `lab`: in pieces, since it may be all. */
+async function experimentChanges(names: Iterable<string>, lab: Lab, nowMs: number): Promise<readonly Change[]> {
+  const changes: Change[] = [];
+  await inPieces(names, (name) => {
+    const known = lab.experiments.get(name);
+    const experiment = known ? savedExperiment(known, lab, nowMs) : null;
+    if (experiment) changes.push({ kind: "experiment", experiment });
+  });
+  return changes;
 }

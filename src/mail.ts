@@ -5,8 +5,9 @@
 import type { Letter } from "./alert.ts";
 import { newLetter } from "./letter.ts";
 import { contentOf, eventsTitle, type MailContent, type MailLine, type MailStyle, timeText } from "./mail_content.ts";
-import { mailHtml } from "./mail_html.tsx";
+import { mailHtml, mailHtmlInPieces } from "./mail_html.tsx";
 import type { Snapshot } from "./snapshot.ts";
+import { pause } from "./wait.ts";
 
 export type { MailStyle } from "./mail_content.ts";
 
@@ -20,6 +21,21 @@ export interface MailText {
 export function composeMail(letter: Letter, snapshot: Snapshot, style: MailStyle, nowMs: number): MailText {
   const content = contentOf(letter, snapshot, style, nowMs);
   return { subject: content.subject, text: mailText(content), html: mailHtml(content) };
+}
+
+/** The same, with pauses for all else: of a laboratory of which everything has changed it is long. */
+export async function composeMailInPieces(...of: Parameters<typeof composeMail>): Promise<MailText> {
+  const content = contentOf(...of);
+  await pause();
+  const text = mailText(content);
+  await pause();
+  return { subject: content.subject, text, html: await mailHtmlInPieces(content) };
+}
+
+/** Without HTML, for where it is read by people of this machine. */
+export function composeWords(...of: Parameters<typeof composeMail>): Pick<MailText, "subject" | "text"> {
+  const content = contentOf(...of);
+  return { subject: content.subject, text: mailText(content) };
 }
 
 /** The system alerts and all current problems, in the words that a mail at `nowMs` would have for them. */

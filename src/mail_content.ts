@@ -48,13 +48,17 @@ export function contentOf(letter: Letter, snapshot: Snapshot, style: MailStyle, 
   const views = new Map(snapshot.experiments.map((view) => [view.name, view]));
   const newest = new Map(letter.events.map((event) => [event.experiment, event]));
   const events = [...newest.values()].map((event) => eventLine(event, views.get(event.experiment)));
-  const problems = snapshot.experiments.filter((view) => view.judged && view.issues.length > 0).map(problemLine);
+  const problems = snapshot.experiments.filter((view) => view.judged && view.issues.length > 0);
   return {
     subject: subjectOf(letter, { style, events: events.length, problems: problems.length }),
     atMs: nowMs,
     alerts: { items: letter.alerts.map(safeAlertText), more: letter.leftOut?.alerts ?? 0 },
     events: listed(events.toSorted(issuesFirst), letter.leftOut?.events ?? 0),
-    problems: listed(problems.toSorted(byName), 0),
+    problems: {
+      // They come by name, but names may read otherwise once they are safe to print.
+      items: problems.slice(0, linesMax).map(problemLine).sort(byName),
+      more: Math.max(problems.length - linesMax, 0),
+    },
     link: style.link,
   };
 }

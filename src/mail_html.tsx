@@ -3,12 +3,33 @@
  * what the codes mean. Pure. Inline styles, as mail clients drop others; no colour of text or background, so that a dark
  * screen stays dark; every state is said in words. The JSX runtime escapes whatever stands between braces.
  */
+import { raw } from "hono/html";
 import { durationWords } from "./duration.ts";
 import { eventsTitle, type Listed, type MailContent, type MailLine, timeText } from "./mail_content.ts";
+import { inPieces } from "./wait.ts";
 
 /** A whole document. */
 export function mailHtml(content: MailContent): string {
-  return `<!DOCTYPE html>${<Mail {...content} />}`;
+  const { events, problems } = content;
+  return whole(content, { events: events.items.map(lineHtml), problems: problems.items.map(lineHtml) });
+}
+
+/** The same, with pauses for all else: it may have as many lines as there are experiments. */
+export async function mailHtmlInPieces(content: MailContent): Promise<string> {
+  const rows: { events: string[]; problems: string[] } = { events: [], problems: [] };
+  await inPieces(content.events.items, (line) => rows.events.push(lineHtml(line)));
+  await inPieces(content.problems.items, (line) => rows.problems.push(lineHtml(line)));
+  return whole(content, rows);
+}
+
+/** The lines as HTML. */
+interface Rows {
+  readonly events: readonly string[];
+  readonly problems: readonly string[];
+}
+
+function whole(content: MailContent, rows: Rows): string {
+  return `<!DOCTYPE html>${<Mail {...content} rows={rows} />}`;
 }
 
 const bodyStyle = "margin:0;padding:16px;font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;" +
@@ -25,7 +46,7 @@ function itemStyle(colour: string): string {
   return `margin:0 0 8px;padding:4px 0 4px 12px;border-left:4px solid ${colour};overflow-wrap:anywhere`;
 }
 
-function Mail({ subject, atMs, alerts, events, problems, link }: MailContent) {
+function Mail({ subject, atMs, alerts, events, problems, link, rows }: MailContent & { rows: Rows }) {
   return (
     <html lang="en">
       <head>
@@ -38,8 +59,8 @@ function Mail({ subject, atMs, alerts, events, problems, link }: MailContent) {
       <body style={bodyStyle}>
         <p style="margin:0">System time: {timeText(atMs)}</p>
         {alerts.items.length > 0 && <Alerts alerts={alerts} />}
-        {events.items.length > 0 && <Lines title={eventsTitle(events)} lines={events} />}
-        <Lines title="All new and existing health issues" lines={problems} />
+        {events.items.length > 0 && <Lines title={eventsTitle(events)} rows={rows.events} more={events.more} />}
+        <Lines title="All new and existing health issues" rows={rows.problems} more={problems.more} />
         {link !== "" && (
           <p>
             For the latest complete status information, please go to <a href={link}>{link}</a>
@@ -65,14 +86,18 @@ function alertItem(text: string) {
   return <li style={itemStyle(colours.system)}>{text}</li>;
 }
 
-function Lines({ title, lines }: { title: string; lines: Listed<MailLine> }) {
+function Lines({ title, rows, more }: { title: string; rows: readonly string[]; more: number }) {
   return (
     <>
       <h2 style={titleStyle}>{title}</h2>
-      {lines.items.length > 0 ? <ul style={listStyle}>{lines.items.map(lineItem)}</ul> : <p style="margin:0">none</p>}
-      <More count={lines.more} />
+      {rows.length > 0 ? <ul style={listStyle}>{raw(rows.join(""))}</ul> : <p style="margin:0">none</p>}
+      <More count={more} />
     </>
   );
+}
+
+function lineHtml(line: MailLine): string {
+  return String(lineItem(line));
 }
 
 function lineItem({ name, healthy, issues, available, held, sinceMs, lastedMs }: MailLine) {

@@ -2,10 +2,9 @@
  * The two ways to tell people, made from the settings: an outbox for the mails, and one for the webhook. What an outbox
  * promises is for `outbox`; what is said for `mail` and `webhook_body`.
  */
-import type { Letter } from "./alert.ts";
 import type { Post } from "./delivery.ts";
 import { logger } from "./log.ts";
-import { composeMail, type MailText } from "./mail.ts";
+import { composeMailInPieces, composeWords } from "./mail.ts";
 import type { Measures } from "./measures.ts";
 import { measuredMail, measuredWebhook } from "./metrics_taps.ts";
 import { createOutbox, type Outbox, type OutboxListener } from "./outbox.ts";
@@ -14,7 +13,7 @@ import type { Settings } from "./settings.ts";
 import { createPostOffice } from "./smtp.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Change, Saved } from "./store.ts";
-import type { Clock } from "./wait.ts";
+import { type Clock, pause } from "./wait.ts";
 import { createWebhook, keyOf } from "./webhook.ts";
 import { webhookMessage } from "./webhook_body.ts";
 
@@ -45,7 +44,6 @@ export function createOutboxes(
 
 function mailOutbox(settings: Settings, ports: OutboxesPorts, saved: Saved): Outbox {
   const { clock, snapshot } = ports;
-  const compose = (letter: Letter, nowMs: number) => composeMail(letter, snapshot(), mailStyle(settings), nowMs);
   const listener: OutboxListener = {
     sent({ id }, { answer, rejected }) {
       log.info(`mail ${id} was taken`, { answer });
@@ -53,7 +51,7 @@ function mailOutbox(settings: Settings, ports: OutboxesPorts, saved: Saved): Out
     },
     failed: ({ id }, { kind, why }, failures) => log.warn(why, { mail: id, kind, failures }),
     unsent(letter, nowMs) {
-      const { subject, text } = compose(letter, nowMs);
+      const { subject, text } = composeWords(letter, snapshot(), mailStyle(settings), nowMs);
       log.warn(`not mailed, as there is no STATUS_EMAIL_HOST: ${subject}`, { text });
     },
     changed: ports.changed,
@@ -67,7 +65,7 @@ function mailOutbox(settings: Settings, ports: OutboxesPorts, saved: Saved): Out
     },
     {
       ...ports,
-      post: mailPost(settings, compose),
+      post: mailPost(settings, snapshot),
       newId: () => crypto.randomUUID(),
       problems: () => snapshot().experiments.filter(({ judged, issues }) => judged && issues.length > 0).length,
     },
@@ -76,12 +74,15 @@ function mailOutbox(settings: Settings, ports: OutboxesPorts, saved: Saved): Out
   );
 }
 
-function mailPost(settings: Settings, compose: (letter: Letter, nowMs: number) => MailText): Post | null {
+function mailPost(settings: Settings, snapshot: () => Snapshot): Post | null {
   const smtp = smtpOptions(settings);
   if (smtp === null) return null;
   const office = createPostOffice(smtp);
   return {
-    write: (letter, dateMs) => office.build({ id: letter.id, text: compose(letter, dateMs), dateMs }),
+    async write(letter, dateMs) {
+      const text = await composeMailInPieces(letter, snapshot(), mailStyle(settings), dateMs);
+      return await office.build({ id: letter.id, text, dateMs });
+    },
     deliver: ({ frozen }, signal) => office.deliver(frozen, signal),
   };
 }
@@ -112,8 +113,11 @@ function webhookPost(settings: Settings, { clock, fetch, snapshot, version }: Ou
   const webhook = createWebhook(options, { clock, fetch });
   const system = webhookSystem(settings);
   return {
-    write: (letter, nowMs) =>
-      Promise.try(() => webhookMessage(letter, snapshot(), { ...system, id: crypto.randomUUID() }, nowMs)),
+    async write(letter, nowMs) {
+      const seen = snapshot();
+      await pause(); // the mail may be made in this very moment
+      return webhookMessage(letter, seen, { ...system, id: crypto.randomUUID() }, nowMs);
+    },
     deliver: ({ frozen }, signal) => webhook.deliver(frozen, signal),
   };
 }

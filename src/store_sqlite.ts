@@ -14,8 +14,7 @@ import { checked, faultWords } from "./store_values.ts";
 import { createWriter, type Writer } from "./store_write.ts";
 import { inPieces, pause } from "./wait.ts";
 
-// Writing takes some 15 µs a change, and deleting as much, during which nothing else happens.
-const writtenAtOnceMax = 200;
+// Deleting takes some 15 µs an event, during which nothing else happens.
 const prunedAtOnceMax = 500;
 // Others may read the file, and write it for a moment: waiting for them holds up everything.
 const busyMs = 200;
@@ -132,7 +131,7 @@ async function record(changes: readonly Change[], { db, writer }: Opened): Promi
   if (changes.length === 0) return;
   db.exec("BEGIN IMMEDIATE");
   try {
-    await inPieces(changes, writtenAtOnceMax, (change) => writer.write(change));
+    await inPieces(changes, (change) => writer.write(change));
     db.exec("COMMIT");
   } catch (error) {
     if (db.isTransaction) db.exec("ROLLBACK"); // of some errors SQLite rolls back by itself

@@ -104,9 +104,6 @@ const changeSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("manifest"), manifest: manifestSchema }),
 ]);
 
-// Some milliseconds' work.
-const checkedAtOnceMax = 100;
-
 /** The changes as they will be read back, checked in pieces. Rejects with StoreFailed that names what can't be kept. */
 export async function checked(changes: readonly Change[]): Promise<readonly Change[]> {
   // An event that happens is in the letters that tell of it, too: it is checked once. A letter may hold thousands.
@@ -118,8 +115,8 @@ export async function checked(changes: readonly Change[]): Promise<readonly Chan
   };
   const all: Change[] = [];
   try {
-    await inPieces(changes.flatMap(eventsIn), checkedAtOnceMax, eventOf);
-    await inPieces(changes, checkedAtOnceMax, (change) => all.push(checkedChange(change, eventOf)));
+    await inPieces(changes.flatMap(eventsIn), eventOf);
+    await inPieces(changes, (change) => all.push(checkedChange(change, eventOf)));
     return all;
   } catch (error) {
     throw new StoreFailed(`Cannot keep what is no valid change: ${faultWords(error)}`, { cause: error });

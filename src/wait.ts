@@ -29,14 +29,21 @@ export function pause(): Promise<void> {
   return paused = paused.then(() => new Promise((resolve) => setTimeout(resolve, 0)));
 }
 
+// What may hold up all else, and how many things at least are done between two looks at that.
+const pieceMs = 8;
+const pieceMin = 50;
+
 /**
- * Does `act` with each of `items`, in their order, and pauses between every `most` of them and the next. The first are done
+ * Does `act` with each of `items`, in their order, and pauses whenever that has taken some milliseconds: few things are done
  * at once. Rejects with what `act` throws, and does no more then.
  */
-export async function inPieces<Item>(items: Iterable<Item>, most: number, act: (item: Item) => void): Promise<void> {
-  let done = 0;
+export async function inPieces<Item>(items: Iterable<Item>, act: (item: Item) => void): Promise<void> {
+  let done = 0, begunMs = performance.now();
   for (const item of items) {
-    if (done > 0 && done % most === 0) await pause();
+    if (done > 0 && done % pieceMin === 0 && performance.now() - begunMs >= pieceMs) {
+      await pause();
+      begunMs = performance.now();
+    }
     act(item);
     done++;
   }
