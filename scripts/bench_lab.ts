@@ -3,7 +3,7 @@
  * monitor with a store on the disk and hands that only note.
  */
 import type { Resource } from "../src/book.ts";
-import { type Columns, Mirror } from "../src/columns.ts";
+import { buffersOf, type Columns, Mirror } from "../src/columns.ts";
 import type { Report } from "../src/connection.ts";
 import { emptyLab, type Lab, observe, withManifest } from "../src/experiment.ts";
 import { FrameReader } from "../src/frame_reader.ts";
@@ -47,7 +47,7 @@ export class FrameReading {
 
   /** As they come out of the Worker. */
   handOver(columns: Columns): Columns {
-    return structuredClone(columns, { transfer: columns.figures === null ? [] : [columns.figures.buffer] });
+    return structuredClone(columns, { transfer: buffersOf(columns) });
   }
 
   /** As the pool and the feed make it of them. */
