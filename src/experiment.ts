@@ -32,6 +32,8 @@ export interface Lab {
   /** When that was last read. */
   readonly listedMs: number | null;
   readonly experiments: ReadonlyMap<string, Experiment>;
+  /** By which verdicts all of these experiments were judged; null while some wait for their time. */
+  readonly settled: Record<FeedName, Feed["verdicts"]> & Pick<Lab, "experiments"> | null;
   /** All streams that are watched, by topic. */
   readonly watched: ReadonlySet<string>;
   /** Experiments and streams beyond the limit, which are not watched. */
@@ -70,6 +72,7 @@ export function emptyLab(startedMs: number): Lab {
     resources: [],
     listedMs: null,
     experiments: new Map(),
+    settled: null,
     watched: new Set(),
     refused: new Set(),
     refusedMs: null,

@@ -29,19 +29,38 @@ export function judge(lab: Lab, rules: HealthRules, nowMs: number): Judgement {
   const jump = judgeFeed(lab.jump, lab.experiments.keys(), conditions.jump, rules, nowMs);
   const relay = judgeFeed(lab.relay, lab.watched, conditions.relay, rules, nowMs);
   const judged = jump === lab.jump && relay === lab.relay ? lab : { ...lab, jump, relay };
+  return isSettled(judged)
+    ? { lab: judged, events: [], conditions }
+    : { ...judgeExperiments(judged, rules, nowMs), conditions };
+}
+
+/** Whether all experiments were judged by these very verdicts, as after most reports, and none waits for its time. */
+function isSettled({ settled, experiments, jump, relay }: Lab): boolean {
+  return settled?.experiments === experiments && settled.jump === jump.verdicts && settled.relay === relay.verdicts;
+}
+
+function judgeExperiments(lab: Lab, rules: HealthRules, nowMs: number): Pick<Judgement, "lab" | "events"> {
   const events: HealthEvent[] = [];
   const changed: Experiment[] = [];
+  let isAnyStarting = false;
   for (const experiment of lab.experiments.values()) {
-    const next = judgeExperiment(experiment, judged, rules, nowMs);
+    const next = judgeExperiment(experiment, lab, rules, nowMs);
+    isAnyStarting ||= next.isStarting;
     if (next === experiment) continue;
     changed.push(next);
     const event = next.events.at(-1);
     if (event && next.events !== experiment.events) events.push(event);
   }
-  if (changed.length === 0) return { lab: judged, events, conditions };
-  const experiments = new Map(lab.experiments);
-  for (const experiment of changed) experiments.set(experiment.name, experiment);
-  return { lab: { ...judged, experiments }, events, conditions };
+  const next = changed.length === 0 ? lab : { ...lab, experiments: withAll(lab.experiments, changed) };
+  if (isAnyStarting) return { lab: next, events };
+  const settled = { experiments: next.experiments, jump: lab.jump.verdicts, relay: lab.relay.verdicts };
+  return { lab: { ...next, settled }, events };
+}
+
+function withAll(experiments: Lab["experiments"], changed: readonly Experiment[]): Lab["experiments"] {
+  const all = new Map(experiments);
+  for (const experiment of changed) all.set(experiment.name, experiment);
+  return all;
 }
 
 function judgeFeed(
