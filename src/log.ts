@@ -128,7 +128,7 @@ function openWriter(file: string, fail: (words: string) => void): LineWriter {
   if (file === "stderr") return linesOnPipe(Deno.stderr, () => {});
   const onStderr = linesOnPipe(Deno.stderr, () => {});
   try {
-    return openLogFile(file, onStderr.write);
+    return openLogFile(file, (line) => onStderr.write(line));
   } catch (error) {
     fail(`Cannot write the log ${file}: ${excerpt(error instanceof Error ? error.message : String(error))}`);
     return onStderr;

@@ -17,49 +17,64 @@ const partingMs = 500;
 
 /** Lines on what is open already. `complain` is told why, once for each run of lines that can't be written. */
 export function linesOnPipe(pipe: Pipe, complain: (words: string) => void): LineWriter {
-  const waiting: Uint8Array[] = [];
-  let waitingBytes = 0;
-  let lost = 0;
-  let isFailing = false;
-  let pumping: Promise<void> | null = null;
+  return new PipeLines(pipe, complain);
+}
 
-  async function pump(): Promise<void> {
-    for (let line = waiting[0]; line !== undefined; line = waiting[0]) {
-      await put(line);
-      waiting.shift();
-      waitingBytes -= line.length;
-    }
-    pumping = null;
+class PipeLines implements LineWriter {
+  readonly #pipe: Pipe;
+  readonly #complain: (words: string) => void;
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #lost = 0;
+  #isFailing = false;
+  #pumping: Promise<void> | null = null;
+
+  constructor(pipe: Pipe, complain: (words: string) => void) {
+    this.#pipe = pipe;
+    this.#complain = complain;
   }
 
-  async function put(line: Uint8Array): Promise<void> {
-    try {
-      for (let done = 0; done < line.length;) done += await pipe.write(line.subarray(done));
-      isFailing = false;
-    } catch (error) {
-      lost++;
-      if (!isFailing) complain(wordsOf(error));
-      isFailing = true;
-    }
+  get lost(): number {
+    return this.#lost;
   }
 
-  return {
-    get lost() {
-      return lost;
-    },
-    write(text) {
-      const line = new TextEncoder().encode(`${text}\n`);
-      if (waiting.length > 0 && waitingBytes + line.length > waitingBytesMax) {
-        lost++;
-        return;
+  write(text: string): void {
+    const line = new TextEncoder().encode(`${text}\n`);
+    if (this.#waitingBytes > 0 && this.#waitingBytes + line.length > waitingBytesMax) {
+      this.#lost++;
+      return;
+    }
+    this.#waiting.push(line);
+    this.#waitingBytes += line.length;
+    this.#pumping ??= this.#pump();
+  }
+
+  reopen(): void {}
+
+  async close(): Promise<void> {
+    if (this.#pumping !== null) await Promise.race([this.#pumping, aborted(AbortSignal.timeout(partingMs))]);
+  }
+
+  async #pump(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const lines = this.#waiting;
+      this.#waiting = [];
+      for (const line of lines) {
+        await this.#put(line);
+        this.#waitingBytes -= line.length;
       }
-      waiting.push(line);
-      waitingBytes += line.length;
-      pumping ??= pump();
-    },
-    reopen: () => {},
-    async close() {
-      if (pumping !== null) await Promise.race([pumping, aborted(AbortSignal.timeout(partingMs))]);
-    },
-  };
+    }
+    this.#pumping = null;
+  }
+
+  async #put(line: Uint8Array): Promise<void> {
+    try {
+      for (let done = 0; done < line.length;) done += await this.#pipe.write(line.subarray(done));
+      this.#isFailing = false;
+    } catch (error) {
+      this.#lost++;
+      if (!this.#isFailing) this.#complain(wordsOf(error));
+      this.#isFailing = true;
+    }
+  }
 }

@@ -10,10 +10,16 @@ class StoreDamaged extends Error {
   override readonly name = "StoreDamaged";
 }
 
-/** Reads all of the file. Throws if anything in it is not as SQLite left it. Takes some 3 s for a million events. */
+/**
+ * Reads all of the file. Throws if anything in it is not as SQLite left it. Takes some 3 s for 90 days of 1,000 experiments,
+ * before anything else: what is found later could only be told of, since by then this run has gone on from it.
+ */
 export function checkIntegrity(db: DatabaseSync): void {
+  // Each row is looked for in each index: with less in memory a page is read from the file for each.
+  db.exec("PRAGMA cache_size = -8192");
   // quick_check takes a tenth of that, but an index that it lets pass can make every later write fail.
   const [found] = Object.values(db.prepare("PRAGMA integrity_check(1)").get() ?? {});
+  db.exec("PRAGMA cache_size = -2000; PRAGMA shrink_memory");
   if (found !== "ok") throw new StoreDamaged(String(found));
 }
 

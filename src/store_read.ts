@@ -74,7 +74,8 @@ function prepared(db: DatabaseSync) {
         ORDER BY at_ms DESC, id DESC LIMIT ?
       ) ORDER BY at_ms, id`),
     runs: db.prepare("SELECT * FROM (SELECT * FROM runs ORDER BY started_ms DESC LIMIT ?) ORDER BY started_ms"),
-    differentEvents: db.prepare("SELECT DISTINCT experiment, issues, stream_ok FROM events"),
+    // Row after row: by an index, which SQLite would choose, it takes four times as long.
+    differentEvents: db.prepare("SELECT DISTINCT experiment, issues, stream_ok FROM events NOT INDEXED"),
     turnedNames: db.prepare("SELECT DISTINCT experiment FROM turns"),
     turnedStates: db.prepare("SELECT DISTINCT state FROM turns"),
     letters: db.prepare("SELECT * FROM letters ORDER BY created_ms, rowid"),
