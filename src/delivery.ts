@@ -2,7 +2,7 @@
  * One try to tell one letter: its message is made, and handed over in bounded time. What a post has to be able to do for
  * that, and what can become of a message. When, and what follows from how it went, is for `outbox`.
  */
-import type { Letter } from "./alert.ts";
+import type { HealthEvent, Letter } from "./alert.ts";
 import type { FrozenLetter } from "./letter_pile.ts";
 import { excerpt } from "./trouble.ts";
 import type { Clock } from "./wait.ts";
@@ -38,17 +38,47 @@ const stopMsMax = 2_500;
 /** For one whole conversation, each answer of which has a bound of its own. */
 const deliveryMsMax = 600_000;
 
+/** `fault`: why some of its events are left out of it; null where none is. */
+export type Made = {
+  readonly kind: "made";
+  readonly letter: Letter;
+  readonly raw: string;
+  readonly fault: Failure | null;
+};
+
 /**
  * The whole message, by `write`, or why it can't be made. That is a fault of ours, and it ends no loop: it is tried again, with
- * what comes after, and shows as a channel that fails.
+ * what comes after, and shows as a channel that fails. Where it is one event that can't be told, the others are, all the same.
  */
-export async function make(write: () => Promise<string>): Promise<{ kind: "made"; raw: string } | Failure> {
+export async function make(letter: Letter, write: (letter: Letter) => Promise<string>): Promise<Made | Failure> {
   try {
-    return { kind: "made", raw: await write() };
+    return { kind: "made", letter, raw: await write(letter), fault: null };
   } catch (error) {
     const words = excerpt(error instanceof Error ? error.message : String(error));
-    return { kind: "deferred", why: `Cannot make the message: ${words}` };
+    const fault = { kind: "deferred", why: `Cannot make the message: ${words}` } as const;
+    return await makeWithout(letter, write, fault).catch(() => fault); // nothing can be told now, whatever is left out
   }
+}
+
+async function makeWithout(letter: Letter, write: (letter: Letter) => Promise<string>, fault: Failure): Promise<Made> {
+  await write({ ...letter, events: [] });
+  const events = await writable(letter.events, (events) => write({ ...letter, events }));
+  const { leftOut = { events: 0, alerts: 0 } } = letter;
+  const more = letter.events.length - events.length;
+  const rest = { ...letter, events, leftOut: { ...leftOut, events: leftOut.events + more } };
+  return { kind: "made", letter: rest, raw: await write(rest), fault };
+}
+
+/** Those of `events` that can be written: halved until what can't be is alone, so that few are written often. */
+async function writable(
+  events: readonly HealthEvent[],
+  write: (events: readonly HealthEvent[]) => Promise<string>,
+): Promise<readonly HealthEvent[]> {
+  const isWritable = await write(events).then(() => true, () => false);
+  if (isWritable) return events;
+  const half = events.length >> 1;
+  if (half === 0) return [];
+  return [...await writable(events.slice(0, half), write), ...await writable(events.slice(half), write)];
 }
 
 /** Hands `letter` over. `signal`: the program stops; what is under way then is given a little time. */

@@ -38,6 +38,7 @@ export interface OutboxPorts {
 
 export interface OutboxListener {
   sent(letter: Letter, delivery: Taken): void;
+  /** `failuresInARow`: 0 where it goes all the same, without the events that can't be told. */
   failed(letter: Letter, failure: Failure, failuresInARow: number): void;
   /** No post is set up: nobody will be told of this. */
   unsent(letter: Letter, nowMs: number): void;
@@ -165,12 +166,13 @@ class LetterOutbox implements Outbox {
     const nowMs = this.#ports.clock.nowMs();
     const [first = newReminder(this.#beginning()), ...others] = this.#pile.open();
     const { letter, emptied } = merged([first, ...others]);
-    const made = await this.#pile.inHand(() => make(() => post.write(letter, nowMs)));
+    const made = await this.#pile.inHand(() => make(letter, (each) => post.write(each, nowMs)));
     if (made.kind !== "made") {
       await this.#failed(letter, made);
       return null;
     }
-    const frozen = { ...letter, frozen: made.raw };
+    if (made.fault) this.#listener.failed(letter, made.fault, 0);
+    const frozen = { ...made.letter, frozen: made.raw };
     this.#pile.put(frozen, ...emptied);
     await this.#ports.record([frozen, ...emptied].map((each) => ({ kind: "letter", letter: each })));
     return frozen;
