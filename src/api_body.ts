@@ -5,7 +5,7 @@
  */
 import type { ApiOptions } from "./api.ts";
 import { experimentText } from "./api_experiment.ts";
-import { Body, encoded, type Pause, type Piece, pieceBytes } from "./body.ts";
+import { Body, type Pause } from "./body.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 export interface BodyPorts {
@@ -16,9 +16,6 @@ export interface BodyPorts {
 
 /** For so long a body is good while nothing has changed but times and statistics (`revision`). */
 export const keptMs = 1_000;
-
-// Between two pauses: some 5 ms' work. All of 500 experiments is done at once.
-const piecesAtOnce = 4;
 
 /** A body, made or not. */
 interface Known {
@@ -76,17 +73,14 @@ export class ExperimentBodies {
     return body;
   }
 
-  async #make({ experiments }: Snapshot, tag: string): Promise<Body> {
-    const pieces: Piece[] = [];
-    let text = "[";
-    for (const [at, view] of experiments.entries()) {
-      text += `${at > 0 ? "," : ""}${experimentText(view, this.#options)}`;
-      if (text.length < pieceBytes) continue;
-      pieces.push(encoded(text));
-      text = "";
-      if (pieces.length % piecesAtOnce === 0) await this.#ports.pause();
+  #make({ experiments }: Snapshot, tag: string): Promise<Body> {
+    const options = this.#options;
+    function* texts() {
+      yield "[";
+      for (const [at, view] of experiments.entries()) yield `${at > 0 ? "," : ""}${experimentText(view, options)}`;
+      yield "]";
     }
-    return new Body([...pieces, encoded(`${text}]`)], tag);
+    return Body.made(texts(), this.#ports.pause, tag);
   }
 
   #of(snapshot: Snapshot): Known {

@@ -38,7 +38,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       shown.add(part);
       await options.pause();
     }
-    return Body.of([...shown.texts(), await registry.metrics()].join(""));
+    return Body.made([...shown.texts(), await registry.metrics()], options.pause);
   }
 
   let making: { readonly of: Snapshot; readonly body: Promise<Body> } | null = null;

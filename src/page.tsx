@@ -8,7 +8,7 @@ import { type Banner, bannerOf, titleOf } from "./page_banner.ts";
 import { experiment } from "./page_experiment.tsx";
 import { form, windowLinks } from "./page_form.tsx";
 import { linkTo, type PageQuery } from "./page_query.ts";
-import { find, list, type Markup, rowsPerPart, rowsText } from "./page_rows.tsx";
+import { find, list, type Markup, rowTexts } from "./page_rows.tsx";
 import { shapes } from "./page_shapes.tsx";
 import { instant } from "./page_time.tsx";
 import { legend } from "./page_bar.tsx";
@@ -33,8 +33,8 @@ export function isKnown(snapshot: Snapshot, { experiment }: PageQuery): boolean 
 }
 
 /**
- * The page in pieces, in their order; some are empty. At each whoever takes them can let others have their turn, as there can
- * be thousands of rows.
+ * The page in pieces, in their order. An empty one asks for a turn for all else: there can be thousands of rows, and all
+ * experiments are looked through.
  */
 export function* pageTexts(snapshot: Snapshot, query: PageQuery, at: PageAt): Generator<string> {
   if (query.experiment !== null) {
@@ -44,12 +44,9 @@ export function* pageTexts(snapshot: Snapshot, query: PageQuery, at: PageAt): Ge
   const found = yield* find(snapshot, query);
   const whole = wholeText(snapshot, query, at, list(found, snapshot, query, raw(rowsMark)));
   const [before = "", after = ""] = whole.split(rowsMark);
-  let text = before;
-  for (let at = 0; at < found.listed.length; at += rowsPerPart) {
-    if (at > 0) yield text, text = "";
-    text += rowsText(found.listed.slice(at, at + rowsPerPart), snapshot, query);
-  }
-  yield text + after;
+  yield before;
+  yield* rowTexts(found.listed, snapshot, query);
+  yield after;
 }
 
 // Where the rows go. It stands nowhere else: what others say is escaped.

@@ -11,7 +11,7 @@ import type { ExperimentView, Snapshot } from "./snapshot.ts";
 
 /** Experiments that are looked through, and rows that are made, in one go: some milliseconds' work each. */
 const lookedAtPerPart = 1_000;
-export const rowsPerPart = 100;
+const rowsPerPart = 100;
 
 export type Markup = ReturnType<typeof row>;
 
@@ -21,7 +21,7 @@ export interface Found {
   readonly listed: readonly ExperimentView[];
 }
 
-/** Gives no text at its steps: at each whoever takes it can let others have their turn. */
+/** An empty text asks for a turn for all else. */
 export function* find(snapshot: Snapshot, query: PageQuery): Generator<"", Found> {
   const asked: ExperimentView[] = [];
   for (const [at, view] of snapshot.experiments.entries()) {
@@ -49,9 +49,16 @@ export function list({ asked, listed }: Found, snapshot: Snapshot, query: PageQu
   );
 }
 
-export function rowsText(views: readonly ExperimentView[], snapshot: Snapshot, query: PageQuery): string {
-  // Each as a text, so that the many objects of which JSX makes it can go.
-  return views.map((view) => String(row(view, snapshot, query))).join("");
+/** Each a text, so that the many objects of which JSX makes it can go. */
+export function* rowTexts(
+  views: readonly ExperimentView[],
+  snapshot: Snapshot,
+  query: PageQuery,
+): Generator<string> {
+  for (const [at, view] of views.entries()) {
+    if (at > 0 && at % rowsPerPart === 0) yield "";
+    yield String(row(view, snapshot, query));
+  }
 }
 
 function hasRest(count: number): boolean {

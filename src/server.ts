@@ -12,7 +12,7 @@ import { openapiDocument } from "./api_document.ts";
 import { historyJson, historyQuery, historyWindow } from "./api_history.ts";
 import type { Path } from "./api_routes.ts";
 import { iconSvg, pageCss, pageJs, pageTimeJs } from "./assets.ts";
-import { Body, encoded, type Piece, pieceBytes } from "./body.ts";
+import { Body } from "./body.ts";
 import { parseDuration } from "./duration.ts";
 import type { Turn } from "./history.ts";
 import type { Live } from "./live.ts";
@@ -174,20 +174,8 @@ function pages(ports: ServerPorts): PageAnswer {
     const { search, searchParams } = new URL(c.req.url);
     const query = readQuery(searchParams);
     const snapshot = ports.snapshot();
-    const make = () => madeInTurns(pageTexts(snapshot, query, { nowMs: ports.nowMs(), prefix }));
+    const make = () => Body.made(pageTexts(snapshot, query, { nowMs: ports.nowMs(), prefix }), pause);
     const page = await copies.of(prefix + search, snapshot, ports.nowMs, make);
     return send(c, page, { type: html, status: isKnown(snapshot, query) ? 200 : 404 });
   };
-}
-
-/** Of the pieces that `texts` gives, with a turn for all else at each. */
-async function madeInTurns(texts: Iterable<string>): Promise<Body> {
-  const pieces: Piece[] = [];
-  let text = "";
-  for (const each of texts) {
-    text += each;
-    if (text.length >= pieceBytes) pieces.push(encoded(text)), text = "";
-    await pause();
-  }
-  return new Body([...pieces, encoded(text)]);
 }

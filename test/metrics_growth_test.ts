@@ -44,7 +44,7 @@ Deno.test("no part of a scrape is of more than some hundred experiments, and all
 
   const { metrics, count: counts } = counted();
   await metrics.text(labOf(count));
-  assert.equal(counts.pauses, names.length);
+  assert.ok(counts.pauses >= names.length, `${counts.pauses} turns for all else`);
 });
 
 Deno.test("all who scrape at the same time get what is made once, and the next gets it anew", async () => {
