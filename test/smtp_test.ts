@@ -93,6 +93,22 @@ Deno.test("every line of a message is short enough for every server", async () =
   assert.equal(mail.text, `${"x".repeat(5_000)}\n`);
 });
 
+const long: Record<string, [words: string, encoding: string]> = {
+  "in Latin letters": ["exp00017 ><   U [unhealthy exp00017-st-data] é😀 .\n.\n", "quoted-printable"],
+  "in another alphabet": ["実験00017は利用できません😀\n", "base64"],
+};
+for (const [what, [words, encoding]] of Object.entries(long)) {
+  Deno.test(`a mail that is encoded in pieces arrives as it was made: ${what}`, async () => {
+    await using box = await openBox();
+    const many = words.repeat(8_000);
+    const { mail, raw } = await send(box, {}, { text: many, html: `<p>${many}</p>` });
+    assert.equal(mail.text, many);
+    assert.equal(mail.html, `<p>${many}</p>`);
+    assert.ok(raw.includes(`Content-Transfer-Encoding: ${encoding}`));
+    assert.ok(raw.split("\r\n").every((line) => line.length <= 78));
+  });
+}
+
 Deno.test("nothing that is put into a header makes another header", async () => {
   await using box = await openBox();
   const nasty = "x\r\nBcc: victim@example.org\r\n\r\nbody";
