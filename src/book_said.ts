@@ -3,7 +3,7 @@
  * What it means is for `availability`.
  */
 import type { ResourceState } from "./availability.ts";
-import { afterStates, type BookSource } from "./sources.ts";
+import type { BookSource } from "./sources.ts";
 
 export class BookSaid {
   readonly #news = new Map<string, ResourceState>();
@@ -26,8 +26,15 @@ export class BookSaid {
   /** The source with all that was noted since; the same one where that says nothing new. */
   takenInto(source: BookSource): BookSource {
     if (this.#news.size === 0) return source;
-    const next = afterStates(source, this.#news);
+    const { states } = source;
+    const news = [...this.#news].filter(([resource, state]) => !isSame(states.get(resource), state));
     this.#news.clear();
-    return next;
+    if (news.length === 0) return source; // most of what book says, it has said before
+    return { ...source, states: new Map([...states, ...news]) };
   }
+}
+
+function isSame(was: ResourceState | undefined, now: ResourceState): boolean {
+  if (was?.kind !== "said" || now.kind !== "said") return was?.kind === now.kind;
+  return was.available === now.available && was.reason === now.reason;
 }

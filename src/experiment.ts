@@ -9,7 +9,7 @@ import type { FeedName, Report } from "./connection.ts";
 import type { ConnectionTable } from "./connection_table.ts";
 import { contradicts, feedCondition, type HealthRules, isSending } from "./health.ts";
 import { splitTopic } from "./relay.ts";
-import { indexed } from "./roster.ts";
+import { foundInManifestMs, indexed } from "./roster.ts";
 import {
   emptyFeed,
   type Feed,
@@ -134,11 +134,6 @@ export function forget(lab: Lab, forgetMs: number, nowMs: number): { lab: Lab; f
   const names = new Set(forgotten);
   const experiments = new Map([...slim.experiments].filter(([name]) => !names.has(name)));
   return { lab: indexed({ ...slim, experiments }, nowMs), forgotten };
-}
-
-/** When a manifest last listed it; null for one that book has not listed. */
-export function foundInManifestMs({ listedMs }: Lab, { resources, listedBeforeMs }: Experiment): number | null {
-  return resources.length > 0 ? listedMs : listedBeforeMs;
 }
 
 /** When `experiment` was last named: now while the manifest or a newest report has it. */

@@ -3,7 +3,7 @@
  * Pure. When this has to be asked anew is for `experiment`.
  */
 import type { Resource } from "./book.ts";
-import { type Experiment, foundInManifestMs, type Lab } from "./experiment.ts";
+import type { Experiment, Lab } from "./experiment.ts";
 import { splitTopic } from "./relay.ts";
 import { isSeen, keeping, namedIn } from "./sighting.ts";
 
@@ -25,6 +25,11 @@ export function indexed(lab: Lab, nowMs: number): Lab {
   const relay = keeping(lab.relay, (topic) => watched.has(topic));
   const refusedMs = refused.size > 0 ? nowMs : lab.refusedMs;
   return { ...lab, jump, relay, experiments, watched, refused, refusedMs };
+}
+
+/** When a manifest last listed it; null for one that book has not listed. */
+export function foundInManifestMs({ listedMs }: Lab, { resources, listedBeforeMs }: Experiment): number | null {
+  return resources.length > 0 ? listedMs : listedBeforeMs;
 }
 
 /** What is watched: first what book lists, then what was known (so that a flood cannot push it out), then what is new. */

@@ -6,7 +6,8 @@
  */
 import type { SystemAlert } from "./alert.ts";
 import type { Move } from "./clock_watch.ts";
-import { type Experiment, foundInManifestMs, type Judged, type Lab } from "./experiment.ts";
+import type { Experiment, Judged, Lab } from "./experiment.ts";
+import { foundInManifestMs } from "./roster.ts";
 import type { Feed, Finding, Left } from "./sighting.ts";
 import type { BookSource, FeedSource, Sources } from "./sources.ts";
 

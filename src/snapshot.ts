@@ -4,10 +4,11 @@
  */
 import type { AlertCode, HealthEvent, Issue, SystemAlert } from "./alert.ts";
 import { type AvailabilityRules, heldReason } from "./availability.ts";
-import { type Experiment, foundInManifestMs, type Lab } from "./experiment.ts";
+import type { Experiment, Lab } from "./experiment.ts";
 import { type Conditions, type HealthRules, wishFor } from "./health.ts";
 import type { Run, Turn } from "./history.ts";
 import type { BookView, FeedView, HeartbeatView, OutboxView, ProbesView, StoreView } from "./part_view.ts";
+import { foundInManifestMs } from "./roster.ts";
 import { Seen, SeenStream, type SeenView, type StreamView } from "./seen.ts";
 import type { Feed } from "./sighting.ts";
 import type { BookSource, FeedSource, Sources } from "./sources.ts";

@@ -161,18 +161,6 @@ export function afterTrouble(source: BookSource, trouble: Trouble, failures: num
   return { ...inState(source, state, nowMs), trouble, failures, stuck: source.stuck + Math.min(failures, 1) };
 }
 
-/** Book said these of resources, by name. */
-export function afterStates(source: BookSource, said: ReadonlyMap<string, ResourceState>): BookSource {
-  const news = [...said].filter(([resource, state]) => !isSame(source.states.get(resource), state));
-  if (news.length === 0) return source; // most of what book says, it has said before
-  return { ...source, states: new Map([...source.states, ...news]) };
-}
-
-function isSame(was: ResourceState | undefined, now: ResourceState): boolean {
-  if (was?.kind !== "said" || now.kind !== "said") return was?.kind === now.kind;
-  return was.available === now.available && was.reason === now.reason;
-}
-
 function isFailing({ state }: BookSource): boolean {
   return state === "failing" || state === "lost";
 }

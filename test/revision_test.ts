@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import type { SystemAlert } from "../src/alert.ts";
+import type { ResourceState } from "../src/availability.ts";
+import { BookSaid } from "../src/book_said.ts";
 import { withManifest } from "../src/experiment.ts";
 import { conditionsOf } from "../src/health.ts";
 import { Revision } from "../src/revision.ts";
@@ -46,6 +48,12 @@ function well(bench: Bench): void {
 function played(known: Judged, bench: Bench, play: (bench: Bench) => void): Judged {
   play(bench);
   return { ...known, atMs: bench.nowMs, lab: bench.lab, conditions: conditionsOf(bench.lab, rules, bench.nowMs) };
+}
+
+function heard(book: sources.BookSource, resource: string, state: ResourceState): sources.BookSource {
+  const said = new BookSaid();
+  said.note(resource, state, resources);
+  return said.takenInto(book);
 }
 
 const inBook = (change: (book: sources.BookSource) => sources.BookSource) => ({ known }: { known: Judged }): Judged => {
@@ -127,7 +135,7 @@ const something: Record<string, Step> = {
   "a feed has trouble": inRelay((feed) => sources.afterNews(feed, { kind: "trouble", trouble })),
   "a feed is of another generation": inRelay((feed) => ({ ...feed, generation: "unmeasured" })),
   "a feed is in another state": inRelay((feed) => ({ ...feed, state: "live" })),
-  "book says of a resource": inBook((book) => sources.afterStates(book, new Map([["r-pend00", saidAvailable]]))),
+  "book says of a resource": inBook((book) => heard(book, "r-pend00", saidAvailable)),
   "book has trouble": inBook((book) => sources.afterTrouble(book, trouble, 1, startMs)),
   "book's trouble is another": inBook((book) => {
     return { ...book, trouble: { kind: "refused", message: "book answered 502" } };
