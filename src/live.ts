@@ -4,11 +4,13 @@
  * given up, and nobody waits for one. What is told is for `live_json` and `live_page`.
  */
 import type { ApiOptions } from "./api.ts";
+import type { Body, Piece } from "./body.ts";
 import type { Channel } from "./live_channel.ts";
 import { chunkOf, commentText, retryText } from "./live_event.ts";
 import { createJsonChannel } from "./live_json.ts";
 import { createExperimentChannel, createListChannel } from "./live_page.ts";
 import { Reader } from "./live_reader.ts";
+import { Outgoing } from "./outgoing.ts";
 import { readQuery } from "./page_query.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Clock } from "./wait.ts";
@@ -63,6 +65,7 @@ class Streams implements Live {
   readonly #options: ApiOptions;
   /** Only those that have readers, by what they were asked for. */
   readonly #audiences = new Map<string, Audience>();
+  readonly #outgoing = new Outgoing();
   #snapshot: Snapshot | null = null;
   #commentMs = 0;
   #isOver = false;
@@ -102,10 +105,22 @@ class Streams implements Live {
     const reader = new Reader(() => this.#leave(key, reader));
     audience.readers.add(reader);
     this.#audiences.set(key, audience);
-    reader.push(retryChunk);
-    reader.push(first);
+    if (first instanceof Promise) this.#begin(key, reader, first);
+    else for (const piece of [retryChunk, first]) reader.push(piece);
     this.#joined();
     return new Response(reader.body, { headers });
+  }
+
+  /** The body goes out when it is made; of too many that are still being read, those who take the oldest are given up. */
+  #begin(key: string, reader: Reader, making: Promise<Body>): void {
+    reader.hold();
+    making.then((body) => {
+      const begun = this.#outgoing.take(body, () => this.#giveUp(key, reader));
+      reader.begin([retryChunk, ...body.pieces].values(), begun);
+    }, (error) => {
+      this.#ports.failed(error);
+      this.#end(key);
+    });
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -137,13 +152,14 @@ class Streams implements Live {
     for (const [key, { readers }] of this.#audiences) this.#share(key, readers, commentChunk);
   }
 
-  #share(key: string, readers: ReadonlySet<Reader>, piece: Uint8Array<ArrayBuffer>): void {
-    for (const reader of readers) {
-      if (reader.push(piece)) continue;
-      this.#dropped++;
-      reader.end();
-      this.#leave(key, reader);
-    }
+  #share(key: string, readers: ReadonlySet<Reader>, piece: Piece): void {
+    for (const reader of readers) if (!reader.push(piece)) this.#giveUp(key, reader);
+  }
+
+  #giveUp(key: string, reader: Reader): void {
+    this.#dropped++;
+    reader.end();
+    this.#leave(key, reader);
   }
 
   #leave(key: string, reader: Reader): void {

@@ -9,6 +9,11 @@ export function eventText(name: string, data: string, id?: string): string {
   return `event: ${name}\n${id === undefined ? "" : `id: ${id}\n`}${lines}\n`;
 }
 
+/** One whose data is JSON, as `JSON.stringify` writes it: on one line. */
+export function jsonEventText(name: string, json: string): string {
+  return `event: ${name}\ndata: ${json}\n\n`;
+}
+
 /** What no client is told of, and keeps proxies from closing a quiet connection. */
 export const commentText = ":\n\n";
 

@@ -5,10 +5,11 @@
  * Each event has an id, `RUN-REVISION-TIME`: of a row the revision that it shows, of `top` the one up to which all has been
  * told, so that a page that comes back can say what it has; the time is the server's.
  */
-import { type Channel, isDue } from "./live_channel.ts";
+import type { Piece } from "./body.ts";
+import { type Channel, isDue, viewsOf } from "./live_channel.ts";
 import { chunkOf, eventText } from "./live_event.ts";
 import { Rows } from "./live_rows.ts";
-import { isSameExperiment } from "./live_same.ts";
+import { isSameExperiment, type Told, toldOf } from "./live_same.ts";
 import { renderExperiment, renderRow, renderTop } from "./page.tsx";
 import type { PageWindow } from "./page_query.ts";
 import { rowId } from "./page_words.ts";
@@ -50,32 +51,44 @@ export function createExperimentChannel(
   { name, window }: { readonly name: string; readonly window: PageWindow },
 ): Channel {
   const top = new Top(snapshot, nowMs);
-  const viewOf = (of: Snapshot) => of.experiments.find((each) => each.name === name);
-  let told = { of: snapshot, atMs: nowMs };
+  const sayingOf = (of: Snapshot, atMs: number): Saying => {
+    const view = viewsOf(of).get(name);
+    return { revision: of.revision, snapshotMs: of.atMs, told: view ? toldOf(view) : null, atMs };
+  };
+  let said = sayingOf(snapshot, nowMs);
   return {
     first: (now, atMs, seen) => {
-      return top.first({ now, atMs, told: told.of.revision }, { seen, needed: told.of.revision });
+      return top.first({ now, atMs, told: said.revision }, { seen, needed: said.revision });
     },
     next(now, atMs) {
-      const [was, view] = [viewOf(told.of), viewOf(now)];
-      const isFresh = isDue(told.atMs, { nowMs: atMs, everyMs: freshEveryMs });
+      const view = viewsOf(now).get(name);
+      const isFresh = isDue(said.atMs, { nowMs: atMs, everyMs: freshEveryMs });
+      const isOther = now.atMs !== said.snapshotMs || now.revision !== said.revision;
       const texts: string[] = [];
-      if (now !== told.of && (isFresh || isNews(was, view))) {
-        if ((was === undefined) !== (view === undefined)) texts.push(staleText(now, atMs));
+      if (isOther && (isFresh || isNews(said.told, view))) {
+        if ((said.told === null) !== (view === undefined)) texts.push(staleText(now, atMs));
         else if (view) {
           texts.push(eventText("experiment", renderExperiment(view, now, window), idOf(now, now.revision, atMs)));
         }
-        told = { of: now, atMs };
+        said = sayingOf(now, atMs);
       }
-      const moment = { now, atMs, told: told.of.revision };
+      const moment = { now, atMs, told: said.revision };
       if (top.isDue(moment)) texts.push(top.text(moment));
       return texts.length === 0 ? null : chunkOf(texts);
     },
   };
 }
 
-function isNews(was: ExperimentView | undefined, now: ExperimentView | undefined): boolean {
-  return was !== now && (was === undefined || now === undefined || !isSameExperiment(was, now));
+/** What was last told of one experiment, and of which Snapshot: all of that would be kept with it. */
+interface Saying {
+  readonly revision: number;
+  readonly snapshotMs: number;
+  readonly told: Told | null;
+  readonly atMs: number;
+}
+
+function isNews(was: Told | null, now: ExperimentView | undefined): boolean {
+  return was === null || now === undefined ? (was === null) !== (now === undefined) : !isSameExperiment(was, now);
 }
 
 interface Moment {
@@ -89,7 +102,7 @@ interface Moment {
 class Top {
   #sentMs: number;
   #sent: { readonly revision: number; readonly told: number; readonly bytes: number };
-  #first: { of: Snapshot; chunk: Uint8Array<ArrayBuffer> } | null = null;
+  #first: { readonly revision: number; readonly snapshotMs: number; readonly chunk: Piece } | null = null;
 
   /** For somebody who has just seen all of `snapshot`. */
   constructor({ revision }: Snapshot, nowMs: number) {
@@ -107,7 +120,7 @@ class Top {
   text({ now, atMs, told }: Moment): string {
     this.#first = null;
     this.#sentMs = atMs;
-    const html = renderTop(now, atMs);
+    const html = topOf(now, atMs);
     this.#sent = { revision: now.revision, told, bytes: html.length };
     return eventText("top", html, idOf(now, told, atMs));
   }
@@ -116,15 +129,26 @@ class Top {
   first(
     { now, atMs, told }: Moment,
     { seen, needed }: { seen: string | null; needed: number },
-  ): Uint8Array<ArrayBuffer> {
+  ): Piece {
     const [run, revision] = seen?.split("-") ?? [];
     if (Number(run) !== now.startedMs || !(Number(revision) >= needed)) return chunkOf([staleText(now, atMs)]);
-    if (this.#first?.of !== now) {
-      this.#first = { of: now, chunk: chunkOf([eventText("top", renderTop(now, atMs), idOf(now, told, atMs))]) };
+    const { revision: toldRevision, atMs: snapshotMs } = now;
+    if (this.#first?.revision !== toldRevision || this.#first.snapshotMs !== snapshotMs) {
+      const chunk = chunkOf([eventText("top", topOf(now, atMs), idOf(now, told, atMs))]);
+      this.#first = { revision: toldRevision, snapshotMs, chunk };
     }
     return this.#first.chunk;
   }
 }
+
+/** The same for all channels that are told at one time: of each open experiment there is one. */
+function topOf(now: Snapshot, atMs: number): string {
+  let made = tops.get(now);
+  if (made?.atMs !== atMs) tops.set(now, made = { atMs, html: renderTop(now, atMs) });
+  return made.html;
+}
+
+const tops = new WeakMap<Snapshot, { readonly atMs: number; readonly html: string }>();
 
 function staleText(now: Snapshot, atMs: number): string {
   return eventText("stale", "", idOf(now, now.revision, atMs));

@@ -3,7 +3,8 @@
  * others some in turn, so that what the reports tell anew stays true in all of them at a bounded cost. Reads no clock and
  * renders nothing.
  */
-import { isSameExperiment } from "./live_same.ts";
+import { viewsOf } from "./live_channel.ts";
+import { isSameExperiment, type Told, toldOf } from "./live_same.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
 
 /** Rows told of in one go: a laboratory that changes as a whole is told of bit by bit, as rendering holds up all else. */
@@ -11,8 +12,8 @@ export const changedRowsMax = 100;
 /** Rows in which nothing has changed, told of in one go: all of a small laboratory. */
 export const oldestRowsMax = 25;
 
-interface Told {
-  readonly view: ExperimentView;
+interface Row {
+  readonly told: Told;
   readonly sources: string;
   readonly atMs: number;
 }
@@ -23,7 +24,7 @@ export class Rows {
   /** Of this one something has been told. */
   #begun: number;
   /** What was told of each; the one told longest ago first. */
-  readonly #told = new Map<string, Told>();
+  readonly #told = new Map<string, Row>();
 
   /** Made for somebody who has just seen all of `snapshot`. */
   constructor(snapshot: Snapshot) {
@@ -42,16 +43,16 @@ export class Rows {
 
   /** Experiments that are known no more, by name, and those that are other or new: to be asked again until `revision` is `now`'s. */
   changes(now: Snapshot): { readonly gone: readonly string[]; readonly changed: readonly ExperimentView[] } {
-    const views = new Map(now.experiments.map((view) => [view.name, view]));
+    const views = viewsOf(now);
     const gone = [...this.#told.keys()].filter((name) => !views.has(name));
     for (const name of gone) this.#told.delete(name);
     if (gone.length > 0) this.#begun = now.revision;
 
     const added = now.experiments.filter(({ name }) => !this.#told.has(name));
     const sources = sourcesOf(now);
-    const other = [...this.#told].flatMap(([name, told]) => {
+    const other = [...this.#told].flatMap(([name, row]) => {
       const view = views.get(name)!;
-      return told.sources === sources && isSameExperiment(told.view, view) ? [] : [view];
+      return row.sources === sources && isSameExperiment(row.told, view) ? [] : [view];
     });
     const all = [...added, ...other];
     const changed = all.slice(0, changedRowsMax);
@@ -62,9 +63,13 @@ export class Rows {
 
   /** Those told longest ago, as far as there is anything newer to tell. */
   oldest(now: Snapshot): readonly ExperimentView[] {
-    const views = new Map(now.experiments.map((view) => [view.name, view]));
-    const old = [...this.#told].filter(([, { atMs }]) => atMs !== now.atMs).slice(0, oldestRowsMax);
-    const known = old.flatMap(([name]) => views.get(name) ?? []);
+    const views = viewsOf(now);
+    const known: ExperimentView[] = [];
+    for (const [name, { atMs }] of this.#told) {
+      if (known.length === oldestRowsMax) break;
+      const view = views.get(name);
+      if (atMs !== now.atMs && view) known.push(view);
+    }
     for (const view of known) this.#tell(view, now);
     return known;
   }
@@ -72,7 +77,7 @@ export class Rows {
   #tell(view: ExperimentView, now: Snapshot): void {
     this.#begun = now.revision;
     this.#told.delete(view.name); // so that it comes last
-    this.#told.set(view.name, { view, sources: sourcesOf(now), atMs: now.atMs });
+    this.#told.set(view.name, { told: toldOf(view), sources: sourcesOf(now), atMs: now.atMs });
   }
 }
 

@@ -4,7 +4,7 @@
  * is decided whether readers are to be told of it.
  */
 import { type Issue, issueText } from "./alert.ts";
-import type { Connection } from "./connection.ts";
+import type { Peer } from "./connection.ts";
 import type { SeenView, StreamView } from "./seen.ts";
 import type { ExperimentView } from "./snapshot.ts";
 
@@ -13,12 +13,40 @@ type Same<T> = (a: T, b: T) => boolean;
 /** When two of each member are the same: `ignored` for times and statistics. */
 type Table<T> = { readonly [Member in keyof T]-?: Same<T[Member]> };
 
+// The connection is the peer and the statistics; of these is told whether there are any.
+type SeenPart = Omit<SeenView, "connection" | "stats"> & { readonly stats: object | null };
+
+/** What somebody has been told. A view itself would keep all of the report that it is read from. */
+export interface Told extends Omit<ExperimentView, "host" | "streams"> {
+  readonly host: SeenPart;
+  readonly streams: readonly (SeenPart & Pick<StreamView, "topic" | "required" | "probe">)[];
+}
+
+export function toldOf(view: ExperimentView): Told {
+  const streams = view.streams.map((stream) => {
+    const { topic, required, probe } = stream;
+    return { topic, required, probe, ...toldPart(stream) };
+  });
+  return { ...view, host: toldPart(view.host), streams };
+}
+
+function toldPart({ verdict, seenMs, peer, stats }: SeenView): SeenPart {
+  return { verdict, seenMs, peer, stats: stats && measured };
+}
+
+const measured = {};
+
 /** Whether there is nothing to tell somebody who has seen `a` when it is `b`. */
-export function isSameExperiment(a: ExperimentView, b: ExperimentView): boolean {
+export function isSameExperiment(a: Told, b: Told): boolean {
   return a === b || sameExperiment(a, b);
 }
 
-const sameConnection = members<Connection>({
+/** The same for one who is not told of its history. */
+export function isSameButTurns(a: Told, b: Told): boolean {
+  return a === b || sameButTurns(a, b);
+}
+
+const samePeer = members<Peer>({
   topic: is,
   scopes: (a, b) => a.length === b.length && a.every((each) => b.includes(each)), // jump gives them in any order
   canRead: is,
@@ -27,18 +55,17 @@ const sameConnection = members<Connection>({
   expiresAt: ignored,
   remoteAddr: is,
   userAgent: is,
-  stats: sameAbsence, // that the service gives none is no statistic
 });
 
-const seen: Table<SeenView> = {
+const seen: Table<SeenPart> = {
   verdict: is,
   seenMs: sameAbsence,
-  connection: (a, b) => a === null || b === null ? a === b : sameConnection(a, b),
-  peer: ignored, // both are the connection
-  stats: ignored,
+  // Most are the same object from report to report.
+  peer: (a, b) => a === b || (a !== null && b !== null && samePeer(a, b)),
+  stats: sameAbsence, // that the service gives none is no statistic
 };
 
-const sameExperiment = members<ExperimentView>({
+const experiment: Table<Told> = {
   name: is,
   resources: list(is),
   state: is,
@@ -55,8 +82,16 @@ const sameExperiment = members<ExperimentView>({
   firstSeenMs: ignored,
   foundInManifestMs: sameAbsence,
   host: members(seen),
-  streams: list(members<StreamView>({ ...seen, topic: is, required: is, probe: (a, b) => a?.heard === b?.heard })),
-});
+  streams: list(members<Told["streams"][number]>({
+    ...seen,
+    topic: is,
+    required: is,
+    probe: (a, b) => a?.heard === b?.heard,
+  })),
+};
+
+const sameExperiment = members(experiment);
+const sameButTurns = members<Told>({ ...experiment, turns: ignored });
 
 function members<T extends object>(table: Table<T>): Same<T> {
   const names = Object.keys(table) as (keyof T)[];

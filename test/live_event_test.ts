@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chunkOf, eventText } from "../src/live_event.ts";
+import { chunkOf, eventText, jsonEventText } from "../src/live_event.ts";
 import { eventsIn, textOf } from "./fixtures/live_lab.ts";
 
 const cases: Record<string, [text: string, want: string]> = {
@@ -8,6 +8,7 @@ const cases: Record<string, [text: string, want: string]> = {
     "event: status\ndata: {}\n\n",
   ],
   "an id stands before the data": [eventText("top", "<p>", "1-2-3"), "event: top\nid: 1-2-3\ndata: <p>\n\n"],
+  "JSON is one line of data": [jsonEventText("status", '{"a":"b\\nc"}'), 'event: status\ndata: {"a":"b\\nc"}\n\n'],
   "each line of the data is a line": [
     eventText("row", "a\nb\r\nc\rd"),
     "event: row\ndata: a\ndata: b\ndata: c\ndata: d\n\n",

@@ -48,6 +48,39 @@ for (const [name, [waiting, isTaken]] of Object.entries(bounds)) {
   });
 }
 
+Deno.test("what comes first goes out before all that has come while it was made, and does not count as waiting", async () => {
+  const reader = new Reader(never);
+  reader.hold();
+  const listener = new Listener(reader.body);
+  assert.ok(reader.push(piece(1)));
+  await turn();
+  assert.deepEqual(listener.pieces, []);
+
+  let begun = 0;
+  reader.begin([piece(queuedBytesMax), piece(9)].values(), () => begun++);
+  assert.equal(reader.queuedBytes, 1);
+  await turn();
+  reader.push(piece(2));
+  await turn();
+  assert.deepEqual(listener.pieces.map(({ length }) => length), [queuedBytesMax, 9, 1, 2]);
+  assert.equal(begun, 1);
+  reader.end();
+  await listener.ended;
+});
+
+Deno.test("nobody waits for what comes first of a reader that has been given up", () => {
+  const [before, meanwhile] = [new Reader(never), new Reader(never)];
+  let begun = 0;
+  before.hold();
+  before.end();
+  before.begin([piece(1)].values(), () => begun++);
+  assert.equal(begun, 1);
+  meanwhile.hold();
+  meanwhile.begin([piece(1)].values(), () => begun++);
+  meanwhile.end();
+  assert.equal(begun, 2);
+});
+
 Deno.test("a reader that is given up holds nothing, and its stream ends", async () => {
   const reader = new Reader(never);
   reader.push(piece(10));

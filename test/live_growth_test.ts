@@ -1,0 +1,150 @@
+/** What live readers cost must not grow with how many there are, nor with what they are not told of: work is counted. */
+import assert from "node:assert/strict";
+import { Body } from "../src/body.ts";
+import type { Peer } from "../src/connection.ts";
+import { createJsonChannel } from "../src/live_json.ts";
+import { createExperimentChannel, createListChannel } from "../src/live_page.ts";
+import { Rows } from "../src/live_rows.ts";
+import { isSameExperiment, toldOf } from "../src/live_same.ts";
+import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
+import { wellLab } from "./fixtures/app.ts";
+import { connection } from "./fixtures/bench.ts";
+import { LiveLab, textOf } from "./fixtures/live_lab.ts";
+import { plain } from "./fixtures/seen.ts";
+import { snapshot } from "./fixtures/snapshot.ts";
+
+const names = Array.from({ length: 500 }, (_, at) => `pend${at}`);
+
+/** `of`, and how many times its experiments have been looked at, and connections of theirs made for it. */
+function counted(of: Snapshot) {
+  const counts = { lists: 0, looks: 0, connections: 0 };
+  const experiments = of.experiments.map((view): ExperimentView => ({
+    ...view,
+    get host() {
+      counts.looks++;
+      return {
+        ...plain(view.host),
+        get connection() {
+          counts.connections++;
+          return view.host.connection;
+        },
+      };
+    },
+  }));
+  const seen: Snapshot = {
+    ...of,
+    get experiments() {
+      counts.lists++;
+      return experiments;
+    },
+  };
+  return { seen, counts };
+}
+
+Deno.test("a report that changes nothing but times and statistics is not gone through for anybody who listens", () => {
+  const lab = new LiveLab(names);
+  const nowMs = lab.snapshot.atMs;
+  const channels = [
+    createJsonChannel(lab.snapshot, nowMs, { addresses: false }),
+    createListChannel(lab.snapshot, nowMs, "24h"),
+    createListChannel(lab.snapshot, nowMs, "7d"),
+  ];
+  lab.report();
+  const { seen, counts } = counted(lab.snapshot);
+  for (const channel of channels) assert.equal(channel.next(seen, nowMs), null);
+
+  assert.deepEqual(counts, { lists: 0, looks: 0, connections: 0 });
+});
+
+Deno.test("of a change each channel looks at each experiment once, and a connection is made for none but the row that is written", () => {
+  const lab = new LiveLab(names);
+  const nowMs = lab.snapshot.atMs;
+  const channels = [
+    createJsonChannel(lab.snapshot, nowMs, { addresses: false }),
+    createListChannel(lab.snapshot, nowMs, "24h"),
+  ];
+  lab.change({ held: "repair" }, "pend7");
+  const { seen, counts } = counted(lab.snapshot);
+  for (const channel of channels) assert.notEqual(channel.next(seen, nowMs), null);
+
+  assert.ok(counts.looks < channels.length * names.length + 50, `${counts.looks} looks`);
+  assert.ok(counts.connections <= 1, `${counts.connections} connections`);
+});
+
+Deno.test("two hundred open experiments do not look for theirs in the whole list each", () => {
+  const lab = new LiveLab(names);
+  const nowMs = lab.snapshot.atMs;
+  const window = "24h";
+  const channels = names.slice(0, 200).map((name) => createExperimentChannel(lab.snapshot, nowMs, { name, window }));
+  lab.change({ held: "repair" }, "pend7");
+  const { seen, counts } = counted(lab.snapshot);
+  for (const channel of channels) channel.next(seen, nowMs + 1);
+
+  assert.ok(counts.lists < 20, `gone through ${counts.lists} times`);
+});
+
+Deno.test("programs that come within a second get the very same picture, unless something has changed", async () => {
+  const lab = new LiveLab(names);
+  let nowMs = lab.snapshot.atMs;
+  const channel = createJsonChannel(lab.snapshot, nowMs, { addresses: false });
+  const first = await channel.first(lab.snapshot, nowMs, null);
+  for (let at = 0; at < 9; at++) {
+    lab.report();
+    assert.equal(await channel.first(lab.snapshot, nowMs += 100, null), first);
+  }
+  lab.change({ held: "repair" }, "pend7");
+  const changed = await channel.first(lab.snapshot, nowMs, null);
+  const later = await channel.first(lab.snapshot, nowMs + 1_000, null);
+
+  assert.notEqual(changed, first);
+  assert.notEqual(later, changed);
+  assert.match(changed instanceof Body ? textOf(changed.pieces) : "", /"held":"repair"/);
+});
+
+Deno.test("what has been told of a row is kept without the report that it was read from", () => {
+  const view = snapshot(wellLab(["pend00"]).bench).experiments[0]!;
+  const told = toldOf(view);
+
+  assert.ok(isSameExperiment(told, view));
+  assertPlain(told);
+});
+
+Deno.test("rows told of in turn do not go through all of a laboratory", () => {
+  const lab = new LiveLab(names);
+  const rows = new Rows(lab.snapshot);
+  lab.report();
+  let reads = 0;
+  const experiments = lab.snapshot.experiments.map((view) => ({
+    ...view,
+    get streams() {
+      reads++;
+      return view.streams;
+    },
+  }));
+  rows.oldest({ ...lab.snapshot, experiments });
+
+  assert.ok(reads < 100, `${reads} experiments read`);
+});
+
+Deno.test("a connection that stays the same object is not looked into", () => {
+  let reads = 0;
+  const peer: Peer = {
+    ...connection("pend00", 0),
+    get userAgent() {
+      reads++;
+      return "";
+    },
+  };
+  const base = snapshot(wellLab(["pend00"]).bench).experiments[0]!;
+  const view = () => ({ ...base, host: { verdict: "ok" as const, seenMs: 1, peer, stats: null, connection: null } });
+
+  assert.ok(isSameExperiment(view(), view()));
+  assert.equal(reads, 0);
+});
+
+/** Only objects and lists can be reached from `root`: a view holds more where nobody can see it. */
+function assertPlain(root: unknown): void {
+  if (typeof root !== "object" || root === null) return;
+  assert.ok(["Object", "Array"].includes(root.constructor.name), `a ${root.constructor.name} is kept`);
+  Object.values(root).forEach(assertPlain);
+}
