@@ -1,0 +1,177 @@
+/**
+ * For how long is the loop held up when all experiments change at once: the first judgement after the start, every stream
+ * falling silent, all coming back? The real monitor, store, log, outbox and bookkeeper in this process; book is a Map, and the
+ * mail server has a thread of its own. What holds the loop up is the CPU time that this thread takes between two ticks.
+ */
+import type { Availability } from "../src/book.ts";
+import { runBookkeeper } from "../src/bookkeeper.ts";
+import type { Report } from "../src/connection.ts";
+import { ConnectionTable } from "../src/connection_table.ts";
+import { logger } from "../src/log.ts";
+import type { Measures } from "../src/measures.ts";
+import { Monitor } from "../src/monitor.ts";
+import { open } from "../src/opening.ts";
+import { createOutboxes } from "../src/outboxes.ts";
+import { availabilityRules, monitorOptions } from "../src/parts.ts";
+import { createRecorder } from "../src/recorder.ts";
+import { readSettings, type Settings } from "../src/settings.ts";
+import type { Change } from "../src/store.ts";
+import { systemClock as clock } from "../src/wait.ts";
+import { connection } from "../test/fixtures/bench.ts";
+import { mailEnvironment } from "../test/fixtures/environment.ts";
+import { offViews } from "../test/fixtures/views.ts";
+import type { Figure } from "./bench_figures.ts";
+import { nameOf } from "./bench_frames.ts";
+import { manifestOf } from "./bench_lab.ts";
+import { type BenchOptions, Findings, say, sleep } from "./bench_timing.ts";
+
+const tickMs = 2;
+const random = () => 0;
+const measures: Measures = { book() {}, store() {}, judged() {}, mailed() {}, mailFailed() {}, webhookFailed() {} };
+
+export async function benchBurst({ full, folder, sizes }: BenchOptions): Promise<Figure[]> {
+  const findings = new Findings("burst");
+  for (const size of sizes.filter((each) => each >= 1_000)) {
+    const goal = size === 1_000 ? { atMost: 50 } : {};
+    for (let round = 0; round < (full ? 5 : 3); round++) {
+      say(`burst: all of ${size} change at once`);
+      await using lab = await Burst.open(size, `${folder}/${crypto.randomUUID()}`);
+      for (const [what, ms] of [["a first judgement", 0], ["all fall silent", null], ["all come back", 0]] as const) {
+        const { longestMs, tookMs } = await lab.change(ms);
+        findings.add({ what: `${what}: the loop is held up for`, size, unit: "ms", ...goal }, longestMs);
+        findings.add({ what: `${what}: until the mail is taken`, size, unit: "ms" }, tookMs);
+      }
+    }
+  }
+  return findings.figures;
+}
+
+/** A laboratory whose streams send, or do not, all together. */
+class Burst implements AsyncDisposable {
+  readonly #names: readonly string[];
+  readonly #monitor: Monitor;
+  readonly #mails: { count: number };
+  readonly #close: () => Promise<void>;
+
+  private constructor(
+    names: readonly string[],
+    monitor: Monitor,
+    mails: { count: number },
+    close: () => Promise<void>,
+  ) {
+    this.#names = names;
+    this.#monitor = monitor;
+    this.#mails = mails;
+    this.#close = close;
+  }
+
+  static async open(size: number, folder: string): Promise<Burst> {
+    await Deno.mkdir(folder);
+    const sink = new Worker(new URL("bench_sink.ts", import.meta.url), { type: "module" });
+    const port = await new Promise<number>((resolve) => sink.onmessage = ({ data }) => resolve(data));
+    const mails = { count: 0 };
+    sink.onmessage = () => mails.count++;
+    const settings = settingsOf(folder, port);
+    const opened = await open(settings, clock);
+    const stop = new AbortController();
+    const { monitor, ended } = started(settings, opened, size, stop.signal);
+    while (monitor.snapshot().book.resources < size) await sleep(tickMs);
+    const names = Array.from({ length: size }, (_, at) => nameOf(at));
+    return new Burst(names, monitor, mails, async () => {
+      stop.abort();
+      await ended;
+      await opened.store.close();
+      await opened.log.close();
+      sink.terminate();
+    });
+  }
+
+  /** `idleMs`: for how long no stream has sent anything; null: it never has. */
+  async change(idleMs: number | null): Promise<{ longestMs: number; tookMs: number }> {
+    const { count } = this.#mails;
+    const { hands } = this.#monitor;
+    const startMs = clock.steadyMs();
+    const ticks = ticking();
+    this.#report("jump", this.#names, 0);
+    this.#report("relay", this.#names.flatMap((name) => [`${name}-st-data`, `${name}-st-video`]), idleMs);
+    while (this.#mails.count === count) await sleep(tickMs);
+    const tookMs = clock.steadyMs() - startMs;
+    while (hands.keeper.waiting > 0 || hands.outbox.view().waiting > 0) await sleep(tickMs);
+    return { longestMs: ticks.longestMs(), tookMs };
+  }
+
+  #report(feed: Report["feed"], topics: readonly string[], idleMs: number | null): void {
+    const connections = ConnectionTable.of(topics.map((topic) => connection(topic, idleMs ?? "silent")));
+    const counts = { entries: topics.length, skipped: 0, generation: "measured", intervalMs: 60_000 } as const;
+    this.#monitor.report({ feed, atMs: clock.nowMs(), connections, ...counts });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#close();
+  }
+}
+
+function settingsOf(folder: string, mailPort: number): Settings {
+  const files = { STATUS_STORE_FILE: `${folder}/status.db`, STATUS_LOG_FILE: `${folder}/status.log` };
+  const mail = { ...mailEnvironment, STATUS_EMAIL_HOST: "127.0.0.1", STATUS_EMAIL_PORT: String(mailPort) };
+  const read = readSettings({ ...mail, ...files, STATUS_HEALTH_STARTUP: "0s" }, Deno.readTextFileSync);
+  if (read.kind === "faulty") throw new Error(read.faults.join("; "));
+  return read.settings;
+}
+
+function started(settings: Settings, opened: Awaited<ReturnType<typeof open>>, size: number, signal: AbortSignal) {
+  const log = logger("status");
+  const ended: Promise<unknown>[] = [];
+  const changed = () => monitor.readersChanged();
+  const recorder = createRecorder(opened.store, { clock, random, changed, turned: (alerts) => monitor.judge(alerts) });
+  const record = (changes: readonly Change[]) => recorder.record(changes);
+  const ports = { clock, log, recorder, views: () => offViews, changed() {}, turned() {} };
+  const monitor: Monitor = new Monitor(monitorOptions(settings, "bench"), ports, opened, (monitor) => {
+    const rules = availabilityRules(settings);
+    const keeper = runBookkeeper(
+      { queryEveryMs: 3_600_000, rules },
+      { book: bookOf(size), clock, random },
+      monitor,
+      signal,
+    );
+    ended.push(keeper.done);
+    const told = { clock, random, fetch, version: "bench", snapshot: () => monitor.snapshot(), record, changed };
+    return { keeper, ...createOutboxes(settings, { ...told, measures }, opened.saved) };
+  });
+  ended.push(monitor.run(signal), monitor.hands.outbox.run(signal), recorder.run(signal));
+  return { monitor, ended: Promise.all(ended) };
+}
+
+/** All is available at first; an answer takes a turn of the loop. */
+function bookOf(size: number) {
+  const resources = manifestOf(size);
+  const said = new Map(
+    resources.map(({ name }): [string, Availability] => [name, { available: true, reason: "loaded" }]),
+  );
+  const answer = async <Answer>(what: () => Answer) => (await sleep(1), what());
+  return {
+    resources: () => answer(() => ({ resources, skipped: 0 })),
+    availability: (name: string) => answer(() => said.get(name) ?? { available: false, reason: "" }),
+    setAvailability: (name: string, wanted: Availability) => answer(() => void said.set(name, wanted)),
+  };
+}
+
+/** The most CPU time that this thread took between two ticks, in milliseconds. */
+function ticking(): { longestMs(): number } {
+  // What others do on the machine is not in it, as it would be in the time that passes.
+  const cpuMs = () => Number(Deno.readTextFileSync(`/proc/self/task/${Deno.pid}/schedstat`).split(" ")[0]) / 1e6;
+  let longest = 0, last = cpuMs();
+  const tick = () => {
+    const now = cpuMs();
+    longest = Math.max(longest, now - last);
+    last = now;
+  };
+  const timer = setInterval(tick, tickMs);
+  return {
+    longestMs() {
+      tick();
+      clearInterval(timer);
+      return longest;
+    },
+  };
+}
