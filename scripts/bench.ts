@@ -1,6 +1,6 @@
 /**
- * What does the program cost, and has that moved? `deno task bench` takes some ten minutes, `report` two of them; the results are a table on
- * stdout.
+ * What does the program cost, and has that moved? `deno task bench` takes some ten minutes, `report` two of them; the results
+ * are a table on stdout.
  *
  *     deno task bench [--only PART]… [--sizes 100,1000,10000] [--full] [--json FILE] [--commit]
  *                     [--binary PROGRAM --hello HELLO]…
