@@ -47,6 +47,15 @@ export const permissions: readonly string[] = [
   "--no-prompt",
 ];
 
+/**
+ * How V8 keeps house, in the program and in its Worker alike: it is sparing instead of quick. What is made anew for a report
+ * is garbage at once, so 2 MB are swept as well as 16 at a time; and a heap may grow by 30 % before it is gone through, not
+ * to a multiple of what is alive. At 10,000 experiments that is 260 MB for 530, at 1,000 121 for 170, for 10 % more CPU. Of
+ * what else was tried, `--optimize-for-size` and `--lite-mode` save no more and double the CPU. There is no limit to the
+ * heap: what is over it would end the monitor of the very laboratory that needs it.
+ */
+export const memoryFlags = ["--max-semi-space-size=2", "--heap-growing-percent=30"];
+
 /** Loaded by name as the program runs, so nothing but this tells the bundler and the compiler of it. */
 export const workers = ["src/socket_worker.ts"];
 
@@ -76,6 +85,7 @@ export function compileArguments(wish: Wish, folder: string): string[] {
     ...["--no-check", "--no-config", "--no-lock", "--no-npm", "--no-remote"],
     ...config.unstable.map((feature) => `--unstable-${feature}`),
     ...permissions,
+    `--v8-flags=${memoryFlags.join(",")}`,
     // A cache lies in /tmp, under a name that anybody can guess and take first: who does chooses what runs. It would save
     // 40 ms of 160 at the start.
     "--no-code-cache",

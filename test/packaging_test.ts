@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { bundleArguments, compileArguments, permissions, readArguments, workers } from "../scripts/compile.ts";
+import {
+  bundleArguments,
+  compileArguments,
+  memoryFlags,
+  permissions,
+  readArguments,
+  workers,
+} from "../scripts/compile.ts";
 import { settingsList } from "../src/settings_list.ts";
 
 const read = (path: string) => Deno.readTextFileSync(`${import.meta.dirname}/../${path}`);
@@ -52,6 +59,7 @@ Deno.test("compileArguments: of the bundle, to which nothing can be added", () =
     "--deny-sys=cpus,getPriority,getegid,gid,homedir,hostname,loadavg,networkInterfaces,osRelease,osUptime,setPriority,statfs,systemMemoryInfo,uid,userInfo,username",
     "--allow-import=0.0.0.0:0",
     "--no-prompt",
+    "--v8-flags=--max-semi-space-size=2,--heap-growing-percent=30",
     "--no-code-cache",
     "--include",
     "/tmp/b/socket_worker.ts",
@@ -64,6 +72,13 @@ Deno.test("compileArguments: of the bundle, to which nothing can be added", () =
 Deno.test("compileArguments: another machine is named to the compiler", () => {
   const args = compileArguments({ out: "build/status", target: "x86_64-apple-darwin" }, "/tmp/b");
   assert.deepEqual(args.slice(-5), ["--target", "x86_64-apple-darwin", "--output", "build/status", "/tmp/b/main.js"]);
+});
+
+Deno.test("V8 knows what it is told of memory", async () => {
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["run", "--v8-flags=--help"] }).output();
+  const help = new TextDecoder().decode(stdout);
+
+  for (const flag of memoryFlags) assert.match(help, new RegExp(`^ *${flag.replace(/=.*/, "")} `, "m"));
 });
 
 Deno.test("what the program finds by its own address is bundled beside it, under the same name", () => {
