@@ -97,7 +97,7 @@ class Burst implements AsyncDisposable {
     while (this.#mails.count === count) await sleep(tickMs);
     const tookMs = clock.steadyMs() - startMs;
     while (hands.keeper.waiting > 0 || hands.outbox.view().waiting > 0) await sleep(tickMs);
-    return { longestMs: ticks.longestMs(), tookMs };
+    return { longestMs: await ticks.longestMs(), tookMs };
   }
 
   #report(feed: Report["feed"], topics: readonly string[], idleMs: number | null): void {
@@ -157,7 +157,7 @@ function bookOf(size: number) {
 }
 
 /** The most CPU time that this thread took between two ticks, in milliseconds. */
-function ticking(): { longestMs(): number } {
+function ticking(): { longestMs(): Promise<number> } {
   // What others do on the machine is not in it, as it would be in the time that passes.
   const cpuMs = () => Number(Deno.readTextFileSync(`/proc/self/task/${Deno.pid}/schedstat`).split(" ")[0]) / 1e6;
   let longest = 0, last = cpuMs();
@@ -166,11 +166,18 @@ function ticking(): { longestMs(): number } {
     longest = Math.max(longest, now - last);
     last = now;
   };
-  const timer = setInterval(tick, tickMs);
-  return {
-    longestMs() {
+  let isOver = false;
+  const run = async () => {
+    while (!isOver) {
+      await sleep(tickMs);
       tick();
-      clearInterval(timer);
+    }
+  };
+  const ended = run();
+  return {
+    async longestMs() {
+      isOver = true;
+      await ended;
       return longest;
     },
   };
