@@ -7,13 +7,15 @@
  *
  * PART: `report` (one report, from the frame to the judgement, to a bare JSON.parse), `http` (the answers that are asked for
  * most), `way` (from a report to the mail and to book), `start` (start and idle memory), `load` (as a process, at each size,
- * with reports every second), `store`, `libraries`. `--full`: five minutes of reports for each size, and more rounds.
+ * with reports every second), `store`, `burst` (all experiments change at once), `libraries`. `--full`: five minutes of reports
+ * for each size, and more rounds.
  * `--commit`: docs/performance.json is written anew; else what has moved since then is told.
  * `--binary`: a compiled program to be measured beside the source, and the same of a bare server to measure it by, made by
  * `deno compile --output HELLO scripts/bench_hello.ts` with the same options. `load` then measures the first of them.
  */
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { benchBurst } from "./bench_burst.ts";
 import { type Figure, merged, movesSince, type Run } from "./bench_figures.ts";
 import { benchHttp } from "./bench_http.ts";
 import { benchLibraries } from "./bench_libraries.ts";
@@ -32,6 +34,7 @@ const parts: Readonly<Record<string, Part>> = {
   start: benchStart,
   load: benchLoad,
   store: benchStore,
+  burst: benchBurst,
   libraries: benchLibraries,
 };
 
