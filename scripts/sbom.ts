@@ -29,14 +29,17 @@ interface Lock {
   readonly npm: Readonly<Record<string, { readonly integrity: string }>>;
 }
 
-/** Of `deno info --json`, what is read here. */
-interface Graph {
+/** What `deno info --json` says of a file's imports, as far as it is read. */
+export interface Graph {
   readonly roots: readonly string[];
   readonly redirects: Readonly<Record<string, string>>;
   readonly modules: readonly {
     readonly specifier: string;
     readonly npmPackage?: string;
-    readonly dependencies?: readonly { readonly code?: { readonly specifier?: string } }[];
+    readonly dependencies?: readonly {
+      readonly isDynamic?: boolean;
+      readonly code?: { readonly specifier?: string };
+    }[];
   }[];
   readonly npmPackages: Readonly<Record<string, Package>>;
 }
@@ -97,7 +100,7 @@ async function packagesOf(files: readonly string[]): Promise<Map<string, Package
   return new Map(sorted([...found], ([id]) => id));
 }
 
-async function graphOf(file: string): Promise<Graph> {
+export async function graphOf(file: string): Promise<Graph> {
   const args = ["info", "--json", file];
   const { stdout, success } = await new Deno.Command(Deno.execPath(), { args, cwd: root, stderr: "inherit" }).output();
   if (!success) throw new TypeError(`Cannot read what ${file} imports`);

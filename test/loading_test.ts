@@ -3,26 +3,11 @@
  * import has crept in that undoes it. A package costs up to 40 ms and 6 MB at every start.
  */
 import assert from "node:assert/strict";
-
-/** Of `deno info --json`, what is read here. */
-interface Graph {
-  readonly roots: readonly string[];
-  readonly redirects: Readonly<Record<string, string>>;
-  readonly modules: readonly {
-    readonly specifier: string;
-    readonly npmPackage?: string;
-    readonly dependencies?: readonly {
-      readonly isDynamic?: boolean;
-      readonly code?: { readonly specifier?: string };
-    }[];
-  }[];
-}
+import { graphOf } from "../scripts/sbom.ts";
 
 /** The npm packages that are loaded with `file`, by name: not those of an `import()`, nor those of types alone. */
 async function packagesWith(file: string): Promise<string[]> {
-  const args = ["info", "--json", file];
-  const { stdout } = await new Deno.Command(Deno.execPath(), { args, cwd: `${import.meta.dirname}/..` }).output();
-  const { roots, redirects, modules }: Graph = JSON.parse(new TextDecoder().decode(stdout));
+  const { roots, redirects, modules } = await graphOf(file);
   const known = new Map(modules.map((each) => [each.specifier, each]));
   const seen = new Set(roots);
   const packages = new Set<string>();
