@@ -1,7 +1,6 @@
 /**
- * Reports of made-up laboratories of any size, as jump and relay write them: field order and formats are theirs, entries come
- * in no steady order, and what is measured is another in each report. Two streams for each experiment, and half as many users
- * as experiments at each service. The same for the same wish. (Those of `world_entries` are of a laboratory that lives.)
+ * Reports of made-up laboratories of any size, as jump and relay write them: order and formats are theirs, and what is
+ * measured is another in each report. Two streams for each experiment, and half as many users as experiments at each service. The same for the same wish. (Those of `world_entries` are of a laboratory that lives.)
  */
 import { randomOf } from "./seeded.ts";
 import { goDuration } from "./world_entries.ts";
@@ -50,10 +49,10 @@ export function connectionsIn({ dialect, experiments, bad = 0 }: Omit<FrameWish,
 export function frameOf(wish: FrameWish): string {
   const random = randomOf(wish.turn * 7919 + wish.experiments);
   const entries = wish.dialect === "jump" ? jumpEntries(wish) : relayEntries(wish, random);
-  return JSON.stringify(shuffled(entries, random));
+  return JSON.stringify(inGoOrder(entries, random));
 }
 
-function jumpEntries({ experiments, bad = 0 }: FrameWish): unknown[] {
+function jumpEntries({ experiments, bad = 0 }: FrameWish): Topical[] {
   const hosts = Array.from({ length: experiments - bad }, (_, at) => jumpEntry(nameOf(at + bad), "host", at));
   const users = Array.from({ length: Math.floor(experiments / 2) }, (_, at) => {
     return jumpEntry(`${nameOf(at * 2)}/${uuid(at)}`, "client", at);
@@ -70,7 +69,7 @@ function jumpEntry(topic: string, scope: string, at: number) {
   };
 }
 
-function relayEntries({ dialect, experiments, bad = 0 }: FrameWish, random: () => number): unknown[] {
+function relayEntries({ dialect, experiments, bad = 0 }: FrameWish, random: () => number): Topical[] {
   const isBare = dialect === "bare";
   const entry = (topic: string, scopes: string[], at: number, stats: unknown) => ({
     ...{ canRead: true, canWrite: scopes.includes("write"), connected: isBare ? wholeSeconds(at) : nanoseconds(at) },
@@ -116,11 +115,29 @@ function uuid(at: number): string {
   return `5f0c2b1e-8a4d-4c6b-9f3e-${String(at).padStart(12, "0")}`;
 }
 
-function shuffled<T>(items: readonly T[], random: () => number): T[] {
-  const mixed = [...items];
-  for (let last = mixed.length - 1; last > 0; last--) {
-    const pick = Math.floor(random() * (last + 1));
-    [mixed[last], mixed[pick]] = [mixed[pick] as T, mixed[last] as T];
-  }
-  return mixed;
+interface Topical {
+  readonly topic: string;
+}
+
+/**
+ * As a map of Go's is gone through: its buckets of eight in an order that stays, from any of them on, and each of them round
+ * from any place on. The recordings of jump and relay show it: a report has the order of the last but for where it begins.
+ */
+function inGoOrder(entries: readonly Topical[], random: () => number): Topical[] {
+  const laid = entries.map((entry) => ({ entry, key: keyOf(entry) })).sort((a, b) => a.key - b.key);
+  const buckets = Array.from({ length: Math.ceil(laid.length / 8) }, (_, at) => laid.slice(8 * at, 8 * at + 8));
+  const first = Math.floor(random() * 8);
+  return turned(buckets, Math.floor(random() * buckets.length))
+    .flatMap((bucket) => turned(bucket, first % bucket.length)).map(({ entry }) => entry);
+}
+
+/** Anywhere, but for the same topic always the same. */
+function keyOf({ topic }: Topical): number {
+  let seed = 0;
+  for (let at = 0; at < topic.length; at++) seed = Math.imul(seed, 31) + topic.charCodeAt(at);
+  return randomOf(seed)();
+}
+
+function turned<T>(items: readonly T[], first: number): T[] {
+  return [...items.slice(first), ...items.slice(0, first)];
 }

@@ -34,6 +34,12 @@ export class Draft {
   readonly #added = new Map<string, number>();
   /** By row: who is new or not as before. */
   readonly #changed = new Map<number, Peer>();
+  /**
+   * The row that the next entry is likely to have. The services go through their connections in an order that is that of the
+   * last report but for where it begins (recordings of all three show it), and rows are in the order of the first. Looking a
+   * text up that was just parsed takes 600 ns of the 1,500 that its entry takes to parse.
+   */
+  #expected = 0;
   /** How many connections the reports of the frame had before this one. */
   #before = 0;
   /** How many topics the reports of the frame have. */
@@ -102,21 +108,25 @@ export class Draft {
   /** False for what can't be read, and for what there is no room for. */
   #takeOne(entry: unknown): boolean {
     if (!isFields(entry)) return false;
-    const { topic } = entry, scopes = scopesOf(entry), row = this.#rowOf(topic);
-    if (scopes === null || (row === undefined && !isTopic(topic))) return false;
-    if (!scopes.includes(this.#rule.scope)) return true; // somebody else's
-    return this.#rule.read(entry, this.#measure) && this.#place(topic as string, row, scopes, entry);
+    const { topic } = entry, scopes = scopesOf(entry);
+    if (typeof topic !== "string" || scopes === null) return false;
+    if (!scopes.includes(this.#rule.scope)) return isTopic(topic); // somebody else's
+    const row = this.#rowOf(topic);
+    if (row === undefined && !isTopic(topic)) return false;
+    return this.#rule.read(entry, this.#measure) && this.#place(topic, row, scopes, entry);
   }
 
   /** Of a topic that is known, and so is one that can be used. */
-  #rowOf(topic: unknown): number | undefined {
-    return this.#known.rows.get(topic as string) ?? this.#added.get(topic as string);
+  #rowOf(topic: string): number | undefined {
+    if (this.#known.peers[this.#expected]?.topic === topic) return this.#expected;
+    return this.#known.rows.get(topic) ?? this.#added.get(topic);
   }
 
   #place(topic: string, had: number | undefined, scopes: readonly string[], entry: Fields): boolean {
     const place = had === undefined ? 0 : this.#sheet.placeOf(had);
     if (place === 0 && this.#size === connectionsMax) return false;
     const row = had ?? this.#newRow(topic), known = this.#known.peers[row];
+    this.#expected = row + 1;
     const peer = peerOf(topic, scopes, entry, known);
     if (place > this.#before && !this.#isLivelier(peer, row)) return true;
     if (place === 0) this.#size++;

@@ -29,8 +29,8 @@ export function isFields(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-export function isTopic(value: unknown): value is string {
-  return typeof value === "string" && value !== "" && value.length <= topicCharsMax && !unprintable.test(value);
+export function isTopic(text: string): boolean {
+  return text !== "" && text.length <= topicCharsMax && !unprintable.test(text);
 }
 
 /** The scopes of an entry, none where it has none; null where they can't be read. */
