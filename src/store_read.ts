@@ -2,7 +2,7 @@
  * What the rows of `store_tables` mean: all that a restart goes on from. Throws where a row holds what it should not,
  * whatever the error: what follows from that is for `store_sqlite`.
  */
-import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
+import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 import * as z from "zod";
 import type { Channel, HealthEvent } from "./alert.ts";
 import type { Turn } from "./history.ts";
@@ -55,17 +55,8 @@ function prepared(db: DatabaseSync) {
   return {
     experiments: db.prepare("SELECT * FROM experiments ORDER BY rowid"),
     // By an index of (experiment, at_ms), so that it takes no longer with a long history than with a short one.
-    events: db.prepare(`
-      SELECT events.* FROM experiments JOIN events ON events.id IN (
-        SELECT id FROM events WHERE experiment = experiments.name ORDER BY at_ms DESC, id DESC LIMIT ?
-      ) ORDER BY experiments.rowid, events.at_ms, events.id`),
-    // Of each name that was watched last: one that has never been judged is not among the experiments.
-    newestTurns: db.prepare(`
-      SELECT experiment, at_ms, state, available FROM (SELECT DISTINCT experiment AS name FROM turns) JOIN turns ON turns.id IN (
-        SELECT id FROM turns WHERE experiment = name ORDER BY at_ms DESC, id DESC LIMIT ?
-      ) WHERE 'not_watched' <> (
-        SELECT state FROM turns WHERE experiment = name ORDER BY at_ms DESC, id DESC LIMIT 1
-      ) ORDER BY turns.at_ms, turns.id`),
+    events: db.prepare("SELECT * FROM events WHERE experiment = ? ORDER BY at_ms DESC, id DESC LIMIT ?"),
+    newestTurns: db.prepare("SELECT * FROM turns WHERE experiment = ? ORDER BY at_ms DESC, id DESC LIMIT ?"),
     // From the newest turn that is not after the given time on.
     turns: db.prepare(`
       SELECT * FROM (
@@ -92,13 +83,11 @@ function read(from: Statements, max: Max): Saved {
     const row = from.lastSent.get(lastSentName(channel));
     return row ? Number(row.at_ms) : null;
   };
+  const experiments = from.experiments.all().map(experimentOf);
   return {
-    experiments: from.experiments.all().map(experimentOf),
-    events: Map.groupBy(from.events.all(max.events).map(eventDecoder()), ({ experiment }) => experiment),
-    turns: new Map(
-      [...Map.groupBy(from.newestTurns.all(max.turns), ({ experiment }) => experiment)]
-        .map(([name, rows]) => [textOf(name), rows.map(turnDecoder())]),
-    ),
+    experiments,
+    events: newestOf(experiments.map(({ name }) => storedText(name)), from.events, max.events, eventDecoder()),
+    turns: watchedTurns(from, max.turns),
     runs: from.runs.all(max.runs).map(runOf),
     letters: from.letters.all().map(letterOf),
     alerts: new Map(alerts.map((alert) => [alert.code, alert])),
@@ -106,6 +95,29 @@ function read(from: Statements, max: Max): Saved {
     lastMailMs: lastSentMs("mail"),
     lastWebhookMs: lastSentMs("webhook"),
   };
+}
+
+/** By name, oldest first. One experiment after the other: the rows of a great laboratory take hundreds of megabytes. */
+function newestOf<Kept>(
+  names: Iterable<string>,
+  newestFirst: StatementSync,
+  max: number,
+  keptOf: (row: Row) => Kept,
+): Map<string, readonly Kept[]> {
+  const kept = new Map<string, readonly Kept[]>();
+  for (const name of names) {
+    const rows = newestFirst.all(name, max);
+    if (rows.length > 0) kept.set(textOf(name), rows.reverse().map(keptOf));
+  }
+  return kept;
+}
+
+/** Of each name that was watched last: one that has never been judged is not among the experiments. */
+function watchedTurns(from: Statements, max: number): Saved["turns"] {
+  const names = from.turnedNames.all().map(({ experiment }) => String(experiment));
+  const turns = newestOf(names, from.newestTurns, max, turnDecoder());
+  for (const [name, own] of turns) if (own.at(-1)?.state === "not_watched") turns.delete(name);
+  return turns;
 }
 
 function experimentOf(row: Row) {
