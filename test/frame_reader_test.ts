@@ -1,0 +1,193 @@
+/** A reader that has heard a socket for a while says of each frame what one says that hears it as its first. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { frameOf } from "../scripts/bench_frames.ts";
+import { buffersOf, type Columns, type Decoded, Mirror } from "../src/columns.ts";
+import type { FeedName } from "../src/connection.ts";
+import { splitFrame } from "../src/frame.ts";
+import { FrameReader } from "../src/frame_reader.ts";
+import { decodeJump, decodeRelay, inFull, ReadSocket } from "./fixtures/decoded.ts";
+
+const topics = ["pend00", "pend00-st-data", "pend00-st-video", "spin31-st-data", "", "pend\n00", 7];
+// What looks like the end of an entry, so that a piece is cut in the middle of a text.
+const long = '"},{"'.repeat(500);
+const lasts = ["35.123456ms", "1h2m3.456s", "Never", "", "a while ago", 35_123_456, null];
+const traffic = fc.record(
+  { last: fc.constantFrom(...lasts), size: fc.constantFrom(0, 1200), fps: fc.constant(9.9987) },
+  { requiredKeys: [] },
+);
+const scopes = fc.constantFrom(
+  ["host", "read", "write", "expt"],
+  ["expt", "write", "read", "host"],
+  ["expt", "host"],
+  ["read"],
+  null,
+  "expt",
+);
+const entry = fc.record({
+  topic: fc.constantFrom(...topics),
+  scopes,
+  connected: fc.constantFrom("2026-11-22T07:00:00Z", "2026-11-22T08:00:00Z"),
+  canRead: fc.boolean(),
+  userAgent: fc.constantFrom("Go-http-client/1.1", "Go-http-client/2.0", long, "\ud83d", 7),
+  stats: fc.oneof(fc.record({ tx: traffic, rx: traffic }, { requiredKeys: [] }), fc.constantFrom(null, "5ms")),
+}, { requiredKeys: ["topic", "scopes"] });
+// One that is larger than a piece has the same entries many times over, and is a few hundred thousand characters.
+const report = fc.oneof(
+  { weight: 5, arbitrary: fc.array(entry, { maxLength: 6 }) },
+  { weight: 1, arbitrary: fc.array(entry, { minLength: 1, maxLength: 4 }).map((few) => Array(80).fill(few).flat()) },
+);
+const document = fc.oneof(
+  { weight: 6, arbitrary: report },
+  { weight: 1, arbitrary: fc.constantFrom(null, { cmd: "update" }, "x", [1, null]) },
+);
+const frame = fc.oneof(
+  { weight: 6, arbitrary: document.map((each) => JSON.stringify(each)) },
+  {
+    weight: 2,
+    arbitrary: fc.array(document, { minLength: 2, maxLength: 3 }).map((all) =>
+      all.map((each) => JSON.stringify(each)).join("")
+    ),
+  },
+  { weight: 1, arbitrary: report.map((each) => JSON.stringify(each).slice(0, -2)) },
+);
+
+/** What was said, in full: by the rules for documents, none of which has a memory. */
+function meant(feed: FeedName, text: string) {
+  const split = splitFrame(text);
+  if (split.kind === "bad") return split;
+  const decoded = (feed === "jump" ? decodeJump : decodeRelay)(split.documents);
+  if (decoded === null) return { kind: "other" };
+  return decoded.entries > 0 && decoded.entries === decoded.skipped
+    ? { kind: "bad", why: `none of its ${decoded.entries} entries can be read` }
+    : inFull(decoded);
+}
+
+for (const feed of ["jump", "relay"] as const) {
+  Deno.test(`${feed}: whatever was said before, a frame says what it says to one who hears it first`, () => {
+    fc.assert(
+      fc.property(fc.array(frame, { maxLength: 8 }), (frames) => {
+        const socket = new ReadSocket(feed);
+        const heard: [decoded: Decoded, said: unknown][] = [];
+        for (const text of frames) {
+          const { read, decoded } = socket.hear(text);
+          const said = decoded === null ? read : inFull(decoded);
+          assert.deepEqual(said, meant(feed, text));
+          if (decoded !== null) heard.push([decoded, said]);
+        }
+        for (const [decoded, said] of heard) assert.deepEqual(inFull(decoded), said, "a later report changed it");
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  Deno.test(`${feed}: who is the same in two reports is the same object, and so are the tables of what is`, () => {
+    fc.assert(
+      fc.property(fc.array(frame, { maxLength: 8 }), (frames) => {
+        const socket = new ReadSocket(feed);
+        const reports = frames.flatMap((text) => socket.hear(text).decoded ?? []);
+        for (const [at, now] of reports.slice(1).entries()) assertShared(reports[at]!, now);
+      }),
+      { numRuns: 300 },
+    );
+  });
+}
+
+function assertShared({ connections: before }: Decoded, { connections: now }: Decoded): void {
+  const topicsOf = (table: Decoded["connections"]) => [...table.keys()].sort();
+  const same = topicsOf(now).filter((topic) => isSame(before, now, topic));
+  for (const topic of same) assert.equal(now.peer(topic), before.peer(topic));
+  assert.equal(now.hasTopicsOf(before), String(topicsOf(now)) === String(topicsOf(before)));
+  assert.equal(now.peers === before.peers, same.length === now.size);
+}
+
+function isSame(before: Decoded["connections"], now: Decoded["connections"], topic: string): boolean {
+  const inWords = (table: Decoded["connections"]) => {
+    const peer = table.peer(topic);
+    return peer && JSON.stringify({ ...peer, scopes: peer.scopes.toSorted() });
+  };
+  return inWords(before) === inWords(now);
+}
+
+Deno.test("a report in which nothing but statistics changed hands over numbers and their texts, and nobody", () => {
+  const [first, second] = columnsOf([0, 1].map((turn) => frameOf({ dialect: "relay", experiments: 100, turn })));
+
+  assert.deepEqual([first!.peers.length, second!.peers.length, second!.gone], [200, 0, []]);
+  assert.notDeepEqual(second!.figures?.numbers, first!.figures?.numbers);
+});
+
+Deno.test("a report of ten times the experiments hands over ten times as much", () => {
+  const sizes = [100, 1_000, 10_000].map((experiments) => {
+    const columns = columnsOf([0, 1].map((turn) => frameOf({ dialect: "relay", experiments, turn })))[1]!;
+    return (sum(buffersOf(columns).map(({ byteLength }) => byteLength)) + columns.figures!.lasts.length) / experiments;
+  });
+
+  assert.ok(Math.max(...sizes) < 1.05 * Math.min(...sizes), `bytes for each experiment: ${sizes}`);
+  assert.ok(Math.max(...sizes) < 200);
+});
+
+Deno.test("a large report is parsed in pieces, every character of it once", () => {
+  const text = frameOf({ dialect: "relay", experiments: 1_000, turn: 0 });
+  const lengths = countedIn(JSON, "parse", () => new FrameReader("relay").read(text)).map(([piece]) => {
+    return String(piece).length;
+  });
+
+  assert.ok(text.length > 900_000);
+  assert.ok(Math.max(...lengths) < 67_000, `parsed at once: ${lengths}`);
+  assert.ok(Math.abs(sum(lengths) - text.length) < 3 * lengths.length, `${sum(lengths)} of ${text.length} characters`);
+});
+
+Deno.test("where a report has the order of the last, few topics are looked for", () => {
+  const reader = new FrameReader("relay");
+  const [first, second] = [0, 1].map((turn) => frameOf({ dialect: "relay", experiments: 500, turn }));
+  reader.read(first!);
+
+  const lookUps = countedIn(Map.prototype, "get", () => reader.read(second!)).length;
+  assert.ok(lookUps < 1_000 * 0.6, `${lookUps} of 1000 streams were looked up`);
+});
+
+Deno.test("a topic that leaves gives its row to the next that comes", () => {
+  const columns = columnsOf(["ab", "b", "bc", "bcd"].map((present) => {
+    return JSON.stringify([...present].map((topic) => ({ topic, scopes: ["expt"] })));
+  }));
+
+  assert.deepEqual(columns.map(({ peers, gone }) => [peers.map(([row, { topic }]) => row + topic), gone]), [
+    [["0a", "1b"], []],
+    [[], [0]],
+    [["0c"], []],
+    [["2d"], []],
+  ]);
+});
+
+function columnsOf(frames: readonly string[]): Columns[] {
+  const reader = new FrameReader("relay"), mirror = new Mirror();
+  return frames.map((text) => {
+    const read = reader.read(text);
+    assert.ok(read.kind === "report");
+    mirror.apply(read.columns);
+    return read.columns;
+  });
+}
+
+/** The arguments of every call of `object[name]` while `act` is done. */
+function countedIn<Name extends string>(
+  object: { [key in Name]: (...args: never[]) => unknown },
+  name: Name,
+  act: () => void,
+): unknown[][] {
+  const original = object[name], calls: unknown[][] = [];
+  object[name] = function (this: unknown, ...args: never[]): unknown {
+    calls.push(args);
+    return original.apply(this, args);
+  };
+  try {
+    act();
+  } finally {
+    object[name] = original;
+  }
+  return calls;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
+}
