@@ -3,35 +3,46 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { frameOf } from "../scripts/bench_frames.ts";
 import { buffersOf, type Columns, type Decoded, Mirror } from "../src/columns.ts";
-import type { FeedName } from "../src/connection.ts";
+import type { FeedName, Traffic } from "../src/connection.ts";
 import { splitFrame } from "../src/frame.ts";
 import { FrameReader } from "../src/frame_reader.ts";
 import { decodeJump, decodeRelay, inFull, ReadSocket } from "./fixtures/decoded.ts";
 
-const topics = ["pend00", "pend00-st-data", "pend00-st-video", "spin31-st-data", "", "pend\n00", 7];
 // What looks like the end of an entry, so that a piece is cut in the middle of a text.
 const long = '"},{"'.repeat(500);
-const lasts = ["35.123456ms", "1h2m3.456s", "Never", "", "a while ago", 35_123_456, null];
-const traffic = fc.record(
-  { last: fc.constantFrom(...lasts), size: fc.constantFrom(0, 1200), fps: fc.constant(9.9987) },
-  { requiredKeys: [] },
+const whole = {
+  ...{ scopes: ["host", "read", "expt"], canRead: true, canWrite: true, connected: "2026-11-22T07:00:00Z" },
+  ...{ expiresAt: "2027-11-22T07:00:00Z", remoteAddr: "192.0.2.7", userAgent: "Go-http-client/1.1" },
+};
+const peers = [
+  whole,
+  { ...whole, scopes: whole.scopes.toReversed() },
+  { ...whole, scopes: ["host", "expt"] },
+  { ...whole, scopes: ["host", "expt", "expt"] },
+  { ...whole, canRead: false },
+  { ...whole, canWrite: false },
+  { ...whole, connected: "2026-11-22T08:00:00Z" },
+  { ...whole, expiresAt: "2027-11-22T08:00:00Z" },
+  { ...whole, remoteAddr: "192.0.2.8" },
+  { ...whole, userAgent: "Go-http-client/2.0" },
+  { scopes: ["expt", "host"], connected: "2026-11-22T08:00:00Z", canWrite: true, userAgent: long, remoteAddr: long },
+  { scopes: ["expt", "host"], connected: "2026-11-22T08:00:00Z", expiresAt: "\ud83d", remoteAddr: 7 },
+  { scopes: ["read"], connected: "2026-11-22T08:00:00Z", userAgent: "somebody else's" },
+];
+const last = fc.constantFrom("35.123456ms", "1h2m3.456s", "Never", "", "a while ago", 35_123_456, null);
+const traffic = fc.record({ last, size: fc.constantFrom(0, 1200), fps: fc.constant(9.9987) }, { requiredKeys: [] });
+const stats = fc.oneof(fc.record({ tx: traffic, rx: traffic }, { requiredKeys: [] }), fc.constantFrom(null, "5ms"));
+const entry = fc.oneof(
+  {
+    weight: 9,
+    arbitrary: fc.tuple(fc.constantFrom("pend00-st-data", "spin31", "b"), fc.constantFrom(...peers), stats)
+      .map(([topic, peer, stats]) => ({ topic, ...peer, stats })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(7, {}, { topic: 7 }, { topic: "", scopes: ["read"] }, { topic: "b", scopes: "expt" }),
+  },
 );
-const scopes = fc.constantFrom(
-  ["host", "read", "write", "expt"],
-  ["expt", "write", "read", "host"],
-  ["expt", "host"],
-  ["read"],
-  null,
-  "expt",
-);
-const entry = fc.record({
-  topic: fc.constantFrom(...topics),
-  scopes,
-  connected: fc.constantFrom("2026-11-22T07:00:00Z", "2026-11-22T08:00:00Z"),
-  canRead: fc.boolean(),
-  userAgent: fc.constantFrom("Go-http-client/1.1", "Go-http-client/2.0", long, "\ud83d", 7),
-  stats: fc.oneof(fc.record({ tx: traffic, rx: traffic }, { requiredKeys: [] }), fc.constantFrom(null, "5ms")),
-}, { requiredKeys: ["topic", "scopes"] });
 // One that is larger than a piece has the same entries many times over, and is a few hundred thousand characters.
 const report = fc.oneof(
   { weight: 5, arbitrary: fc.array(entry, { maxLength: 6 }) },
@@ -114,6 +125,19 @@ Deno.test("a report in which nothing but statistics changed hands over numbers a
 
   assert.deepEqual([first!.peers.length, second!.peers.length, second!.gone], [200, 0, []]);
   assert.notDeepEqual(second!.figures?.numbers, first!.figures?.numbers);
+});
+
+Deno.test("what a large report says of every stream is told", () => {
+  const text = frameOf({ dialect: "relay", experiments: 1_000, turn: 0 });
+  const { decoded } = new ReadSocket("relay").hear(text);
+
+  const said = (JSON.parse(text) as { topic: string; scopes: string[]; stats: Record<string, Traffic> }[])
+    .filter(({ scopes }) => scopes.includes("expt"));
+  assert.equal(decoded?.connections.size, 2_000);
+  for (const { topic, stats } of said) {
+    const { idle: _, ...tx } = decoded.connections.get(topic)!.stats!.tx;
+    assert.deepEqual(tx, stats.tx);
+  }
 });
 
 Deno.test("a report of ten times the experiments hands over ten times as much", () => {
