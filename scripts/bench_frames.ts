@@ -1,6 +1,7 @@
 /**
  * Reports of made-up laboratories of any size, as jump and relay write them: order and formats are theirs, and what is
- * measured is another in each report. Two streams for each experiment, and half as many users as experiments at each service. The same for the same wish. (Those of `world_entries` are of a laboratory that lives.)
+ * measured is another in each report. Two streams for each experiment, and half as many users as experiments at each service.
+ * The same for the same wish. (Those of `world_entries` are of a laboratory that lives.)
  */
 import { randomOf } from "./seeded.ts";
 import { goDuration } from "./world_entries.ts";
@@ -16,6 +17,8 @@ export interface FrameWish {
   readonly turn: number;
   /** Of so many streams relay says that they have sent nothing for a while; at jump so many hosts are not there. 0. */
   readonly bad?: number;
+  /** In another order each time, which no service that is known has. */
+  readonly isShuffled?: boolean;
 }
 
 const streams = ["st-data", "st-video"] as const;
@@ -49,7 +52,7 @@ export function connectionsIn({ dialect, experiments, bad = 0 }: Omit<FrameWish,
 export function frameOf(wish: FrameWish): string {
   const random = randomOf(wish.turn * 7919 + wish.experiments);
   const entries = wish.dialect === "jump" ? jumpEntries(wish) : relayEntries(wish, random);
-  return JSON.stringify(inGoOrder(entries, random));
+  return JSON.stringify(wish.isShuffled ? shuffled(entries, random) : inGoOrder(entries, random));
 }
 
 function jumpEntries({ experiments, bad = 0 }: FrameWish): Topical[] {
@@ -129,6 +132,11 @@ function inGoOrder(entries: readonly Topical[], random: () => number): Topical[]
   const first = Math.floor(random() * 8);
   return turned(buckets, Math.floor(random() * buckets.length))
     .flatMap((bucket) => turned(bucket, first % bucket.length)).map(({ entry }) => entry);
+}
+
+function shuffled(entries: readonly Topical[], random: () => number): Topical[] {
+  const keys = new Map(entries.map((entry) => [entry, random()]));
+  return entries.toSorted((a, b) => (keys.get(a) ?? 0) - (keys.get(b) ?? 0));
 }
 
 /** Anywhere, but for the same topic always the same. */

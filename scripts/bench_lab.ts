@@ -17,9 +17,9 @@ import { type Dialect, frameOf, nameOf } from "./bench_frames.ts";
 export const intervalMs = 1_000;
 
 /** Frames in turn, so that nothing about one can be remembered from the last time. */
-export function framesOf(dialect: Dialect, experiments: number, bad = 0): readonly string[] {
+export function framesOf(dialect: Dialect, experiments: number, isShuffled = false): readonly string[] {
   const count = experiments > 1_000 ? 4 : 8;
-  return Array.from({ length: count }, (_, turn) => frameOf({ dialect, experiments, turn, bad }));
+  return Array.from({ length: count }, (_, turn) => frameOf({ dialect, experiments, turn, isShuffled }));
 }
 
 /** All streams are required. */

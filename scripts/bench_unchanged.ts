@@ -21,7 +21,10 @@ const entriesAtOnce = (size: number) => Math.min(25_000, 250 * size);
 globalThis.addEventListener("message", (event) => {
   if (!(event instanceof MessageEvent)) return;
   const wish = event.data as Wish, findings = new Findings("report");
-  for (const dialect of wish.dialects) unchanged(dialect, wish, findings);
+  for (const dialect of wish.dialects) {
+    unchanged(dialect, wish, findings);
+    shuffled(dialect, wish, findings);
+  }
   postMessage(findings.figures);
 });
 
@@ -34,10 +37,10 @@ class Subject {
   readonly #core: Core;
   readonly #times: number;
 
-  constructor(dialect: Dialect, size: number) {
+  constructor(dialect: Dialect, size: number, isShuffled = false) {
     this.size = size;
     this.entries = entriesIn({ dialect, experiments: size });
-    this.#frames = framesOf(dialect, size);
+    this.#frames = framesOf(dialect, size, isShuffled);
     this.#reading = new FrameReading(dialect);
     this.#core = new Core(size);
     this.#times = Math.max(this.#frames.length, Math.ceil(entriesAtOnce(size) / this.entries));
@@ -47,14 +50,22 @@ class Subject {
   /** CPU milliseconds of a report: bare parsing, reading, all from the text to the judgement; and what the loop has of it. */
   measure() {
     const reading = this.#reading;
-    const costOf = (act: (text: string) => void) =>
-      cpuMsOf(this.#times, (at) => act(this.#frames[at % this.#frames.length] ?? ""));
     return {
-      parse: costOf((text) => JSON.parse(text)),
-      read: costOf((text) => reading.report(reading.read(text), this.#core.nowMs)),
-      all: costOf((text) => this.#unmoved(reading.read(text))),
+      ...this.measureAll(),
+      read: this.#costOf((text) => reading.report(reading.read(text), this.#core.nowMs)),
       ...this.#measureLoop(),
     };
+  }
+
+  measureAll() {
+    return {
+      parse: this.#costOf((text) => JSON.parse(text)),
+      all: this.#costOf((text) => this.#unmoved(this.#reading.read(text))),
+    };
+  }
+
+  #costOf(act: (text: string) => void): number {
+    return cpuMsOf(this.#times, (at) => act(this.#frames[at % this.#frames.length] ?? ""));
   }
 
   /** What is handed over from the Worker, and how long the loop has to do with it: the mean, and the longest. */
@@ -86,7 +97,7 @@ class Subject {
 function unchanged(dialect: Dialect, { sizes, full }: Wish, findings: Findings): void {
   const subjects = sizes.map((size) => new Subject(dialect, size));
   for (const subject of subjects) subject.measure(); // until V8 has compiled it
-  for (let round = 0; round < (full ? 15 : 5); round++) {
+  for (let round = 0; round < roundsOf(full); round++) {
     const costs = subjects.map((subject) => ({ subject, ...subject.measure() }));
     const [smallest] = costs;
     for (const { subject: { size, entries }, parse, read, all, handOver, longest } of costs) {
@@ -115,4 +126,21 @@ function unchanged(dialect: Dialect, { sizes, full }: Wish, findings: Findings):
       tell(`the same for each entry, to that with ${smallest.subject.size} experiments`, "×", growth, 1.3);
     }
   }
+}
+
+/** What it would cost if a service had no order of its own. */
+function shuffled(dialect: Dialect, { sizes, full }: Wish, findings: Findings): void {
+  for (const size of sizes) {
+    const subject = new Subject(dialect, size, true);
+    subject.measureAll();
+    for (let round = 0; round < roundsOf(full); round++) {
+      const { parse, all } = subject.measureAll();
+      const what = `${named[dialect]}, nothing changed, entries in any order: all that, to a bare JSON.parse`;
+      findings.add({ what, size, unit: "×" }, all / parse);
+    }
+  }
+}
+
+function roundsOf(full: boolean): number {
+  return full ? 15 : 5;
 }

@@ -1,4 +1,4 @@
-/** Does the bench reckon rightly, and does it measure what it says? Its arithmetic, its made-up reports, and a moment of it. */
+/** Does the bench reckon rightly, and does it measure what it says? Its arithmetic, and a moment of it. */
 import assert from "node:assert/strict";
 import { readArguments } from "../scripts/bench.ts";
 import {
@@ -10,8 +10,6 @@ import {
   movesSince,
   quantile,
 } from "../scripts/bench_figures.ts";
-import { connectionsIn, type Dialect, dialects, entriesIn, frameOf, topicOf } from "../scripts/bench_frames.ts";
-import { Core, FrameReading } from "../scripts/bench_lab.ts";
 import { specifiersIn } from "../scripts/bench_libraries.ts";
 import { Feeds, fromSource, Served } from "../scripts/bench_program.ts";
 import { benchReport } from "../scripts/bench_report.ts";
@@ -125,54 +123,6 @@ Deno.test("what is missed and what has moved is said in a line each", () => {
   );
   assert.match(movesText([]), /^Nothing has moved/);
   assert.match(machineText(machine), /^made up, 2 cores, Deno 2\.9\.6\./);
-});
-
-// As protocol and recordings have them.
-const fields: Record<Dialect, string> = {
-  jump: "can_read can_write connected_at expires_at remote_address scopes statistcs topic user_agent",
-  relay: "canRead canWrite connected expiresAt remoteAddr scopes stats topic userAgent",
-  bare: "canRead canWrite connected expiresAt remoteAddr scopes topic userAgent",
-};
-for (const dialect of dialects) {
-  Deno.test(`a made-up frame (${dialect}) is read whole, and names every experiment`, () => {
-    const wish = { dialect, experiments: 101, turn: 0 };
-    const reading = new FrameReading(dialect);
-
-    const { connections, entries, skipped, generation } = reading.report(reading.read(frameOf(wish)), 0);
-
-    assert.deepEqual(
-      { size: connections.size, entries, skipped, generation },
-      {
-        ...{ size: connectionsIn(wish), entries: entriesIn(wish), skipped: 0 },
-        generation: dialect === "relay" ? "measured" : "unmeasured",
-      },
-    );
-    assert.ok(connections.has(dialect === "jump" ? "pend100" : topicOf(201)));
-  });
-
-  Deno.test(`the entries of a made-up frame (${dialect}) have the service's fields, in its order`, () => {
-    const entries: object[] = JSON.parse(frameOf({ dialect, experiments: 3, turn: 0 }));
-
-    assert.deepEqual(new Set(entries.map((entry) => Object.keys(entry).join(" "))), new Set([fields[dialect]]));
-  });
-
-  Deno.test(`two made-up frames in turn (${dialect}) name the same in another order, and a wish has one frame`, () => {
-    const [one, other, same] = [1, 2, 1].map((turn) => frameOf({ dialect, experiments: 50, turn }));
-    const topics = (frame = "") => (JSON.parse(frame) as { topic: string }[]).map(({ topic }) => topic);
-
-    assert.equal(one, same);
-    assert.notDeepEqual(topics(one), topics(other));
-    assert.deepEqual(topics(one).toSorted(), topics(other).toSorted());
-  });
-}
-
-Deno.test("the core on the bench calls all well, and as many streams ill as were asked for", () => {
-  const core = new Core(10), reading = new FrameReading("relay"), jump = new FrameReading("jump");
-  const relay = (turn: number, bad: number) =>
-    core.report(reading.report(reading.read(frameOf({ dialect: "relay", experiments: 10, turn, bad })), core.nowMs));
-  core.report(jump.report(jump.read(frameOf({ dialect: "jump", experiments: 10, turn: 0 })), core.nowMs));
-
-  assert.deepEqual([relay(0, 0), relay(1, 0), relay(2, 6), relay(3, 20), relay(0, 0)], [10, 0, 3, 7, 10]);
 });
 
 Deno.test("a moment of the bench measures reports of each dialect, and up to the event", async () => {
