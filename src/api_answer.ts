@@ -3,7 +3,8 @@ import type { Context, MiddlewareHandler } from "hono";
 import { accepts } from "hono/accepts";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { Body, type Piece } from "./body.ts";
-import { Outgoing } from "./outgoing.ts";
+import { logger } from "./log.ts";
+import { Outgoing, outgoingBytesMax } from "./outgoing.ts";
 import { pause } from "./wait.ts";
 
 // For HTML: nothing but the page's own stylesheet, script, icon and event stream.
@@ -20,8 +21,11 @@ export interface Sent {
   readonly cache?: "no-store" | "no-cache";
 }
 
+const log = logger("server");
 // Of all servers of the program: they share its memory.
-const outgoing = new Outgoing();
+const outgoing = new Outgoing((readers) => {
+  log.warn(`${readers} who read slowly were cut off: more than ${outgoingBytesMax / 1024 / 1024} MB was on its way`);
+});
 
 /** With its length, which HEAD tells too; as gzip to those who take it. */
 export async function send(

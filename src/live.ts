@@ -65,7 +65,7 @@ class Streams implements Live {
   readonly #options: ApiOptions;
   /** Only those that have readers, by what they were asked for. */
   readonly #audiences = new Map<string, Audience>();
-  readonly #outgoing = new Outgoing();
+  readonly #outgoing = new Outgoing(() => {}); // they are counted as all that are given up
   #snapshot: Snapshot | null = null;
   #commentMs = 0;
   #isOver = false;

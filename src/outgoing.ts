@@ -12,16 +12,16 @@ export const outgoingBytesMax = 64 * 1024 * 1024;
 export class Outgoing {
   /** By body how those are ended who take it; what was first taken longest ago comes first. */
   readonly #taken = new Map<Body, Set<() => void>>();
-  #cutOff = 0;
+  readonly #hasCut: (readers: number) => void;
+
+  /** `hasCut`: so many readers of one body were cut off. */
+  constructor(hasCut: (readers: number) => void) {
+    this.#hasCut = hasCut;
+  }
 
   /** Of all bodies that are being taken, each counted once. */
   get bytes(): number {
     return [...this.#taken.keys()].reduce((sum, { length }) => sum + length, 0);
-  }
-
-  /** How many were cut off. */
-  get cutOff(): number {
-    return this.#cutOff;
   }
 
   /** Until the function that is given back is called somebody takes `body`, unless `end` is called before. */
@@ -67,11 +67,9 @@ export class Outgoing {
   }
 
   #cut(body: Body): void {
-    const ends = this.#taken.get(body) ?? [];
+    const ends = [...this.#taken.get(body) ?? []];
     this.#taken.delete(body);
-    for (const end of ends) {
-      this.#cutOff++;
-      end();
-    }
+    for (const end of ends) end();
+    this.#hasCut(ends.length);
   }
 }
