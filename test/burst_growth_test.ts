@@ -18,6 +18,7 @@ import { connection } from "./fixtures/bench.ts";
 import { withFolder } from "./fixtures/folder.ts";
 import { MailDesk } from "./fixtures/mail_desk.ts";
 import { setUp } from "./fixtures/monitor.ts";
+import { alterStore } from "./fixtures/store_files.ts";
 import { event, experiment, noonMs, saying, turn } from "./fixtures/store_samples.ts";
 
 const names = (count: number) => Array.from({ length: count }, (_, number) => `exp${String(number).padStart(6, "0")}`);
@@ -143,13 +144,21 @@ Deno.test("while much is recorded all else has its turn, and a reader sees all o
     assert.equal(seen.length, 5_000);
   }));
 
-Deno.test("a record in pieces that a change spoils leaves nothing", () =>
+Deno.test("a record in pieces that can't be checked, or fails half way, leaves nothing, and the next is whole", () =>
   withFolder(async (folder) => {
-    const { store } = await openSqliteStore(`${folder}/status.db`, { nowMs: noonMs });
-    await assert.rejects(store.record([...burst(3_000), saying.event(event("pend00", NaN))]));
+    const path = `${folder}/status.db`, last = names(3_000).at(-1)!;
+    const { store } = await openSqliteStore(path, { nowMs: noonMs });
+    await assert.rejects(store.record([...burst(3_000), saying.event(event("pend00", NaN))]), /no valid change/);
+    const refuse = `BEFORE INSERT ON experiments WHEN new.name = '${last}' BEGIN SELECT RAISE(ABORT, 'half way'); END`;
+    alterStore(path, `CREATE TRIGGER refuse ${refuse}`);
+    await assert.rejects(store.record(burst(3_000)), /half way/);
+    const left = await store.load({ events: 1, turns: 1, runs: 1 });
+    alterStore(path, "DROP TRIGGER refuse");
+    await store.record(burst(3_000));
     const { experiments } = await store.load({ events: 1, turns: 1, runs: 1 });
     await store.close();
-    assert.deepEqual(experiments, []);
+    assert.deepEqual([left.experiments.length, left.turns.size, left.letters.length], [0, 0, 0]);
+    assert.equal(experiments.length, 3_000);
   }));
 
 Deno.test("few things are done in one go, without a pause", () => {
