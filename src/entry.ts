@@ -80,8 +80,9 @@ function isSame(one: Peer, other: Peer): boolean {
 /** Jump gives scopes in any order. */
 function isSameSet(one: readonly string[], other: readonly string[]): boolean {
   if (one.length !== other.length) return false;
-  for (const scope of one) if (!other.includes(scope)) return false;
-  for (const scope of other) if (!one.includes(scope)) return false;
+  for (const [at, scope] of one.entries()) {
+    if (scope !== other[at] && !(one.includes(other[at]!) && other.includes(scope))) return false;
+  }
   return true;
 }
 

@@ -22,6 +22,8 @@ export class Sheet {
   /** By row: which of those that were written down it is, counted from 1; 0 for none. */
   #places: Uint32Array<ArrayBuffer>;
   #count = 0;
+  /** How many rows something is measured of. */
+  #measured = 0;
   #lines: string[] = [];
   readonly #texts: string[] = [];
 
@@ -49,7 +51,9 @@ export class Sheet {
 
   set(row: number, { numbers, txLast, rxLast }: Measure): void {
     if (row >= this.#rows) this.#makeRoom(row);
-    for (let at = 0; at < figuresEach; at++) this.#numbers[row * figuresEach + at] = numbers[at]!;
+    const first = row * figuresEach;
+    this.#measured += Number(isMeasured(numbers[0]!)) - Number(isMeasured(this.#numbers[first]!));
+    for (let at = 0; at < figuresEach; at++) this.#numbers[first + at] = numbers[at]!;
     this.#places[row] = ++this.#count;
     this.#lines.push(txLast, rxLast);
   }
@@ -62,8 +66,7 @@ export class Sheet {
 
   /** Null where nothing is measured. */
   figures(rows: number): Figures<ArrayBuffer> | null {
-    const isMeasured = (ms: number, at: number) => at % figuresEach === 0 && !Number.isNaN(ms);
-    if (!this.#numbers.some(isMeasured)) return null;
+    if (this.#measured === 0) return null;
     this.join();
     if (rows > this.#rows) this.#makeRoom(rows - 1);
     return {
@@ -83,3 +86,7 @@ export class Sheet {
 }
 
 const rowsAtLeast = 64;
+
+function isMeasured(idleMs: number): boolean {
+  return !Number.isNaN(idleMs);
+}
