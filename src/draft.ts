@@ -35,9 +35,9 @@ export class Draft {
   /** By row: who is new or not as before. */
   readonly #changed = new Map<number, Peer>();
   /**
-   * The row that the next entry is likely to have. The services go through their connections in an order that is that of the
-   * last report but for where it begins (recordings of all three show it), and rows are in the order of the first. Looking a
-   * text up that was just parsed takes 600 ns of the 1,500 that its entry takes to parse.
+   * The row that the next entry is likely to have. A report has the order of the last but for where it begins, as a map of Go's
+   * is gone through (recordings of jump and of both relays show it), and rows have that of the first. Looking up, among 20,000,
+   * a topic that was just parsed takes a third of the time that parsing the whole entry does.
    */
   #expected = 0;
   /** How many connections the reports of the frame had before this one. */

@@ -41,7 +41,10 @@ export class FrameReader {
     return draft.takeDocuments(frame.documents) ? finish(draft) : { kind: "other" };
   }
 
-  /** Null for what is small, or is not one array of objects. */
+  /**
+   * Null for what is small, or is not one array of objects. Brackets are not counted here (`tooIntricate`), which would take
+   * half as long as all the rest: however many are in a piece, they are gone before the next one.
+   */
   #readPieces(text: string): Draft | null {
     if (text.length <= pieceCharsMax || text[0] !== "[" || text.at(-1) !== "]") return null;
     const draft = this.#newDraft();

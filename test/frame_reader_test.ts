@@ -161,6 +161,18 @@ Deno.test("a large report is parsed in pieces, every character of it once", () =
   assert.ok(Math.abs(sum(lengths) - text.length) < 3 * lengths.length, `${sum(lengths)} of ${text.length} characters`);
 });
 
+Deno.test("a frame of a million empty objects is bad, and no more of them are there at once than a piece has", () => {
+  const reader = new FrameReader("relay");
+  const lengths = countedIn(JSON, "parse", () => {
+    assert.deepEqual(reader.read(`[${"{},".repeat(1_000_000)}{}]`), {
+      kind: "bad",
+      why: "none of its 1000001 entries can be read",
+    });
+  }).map(([piece]) => String(piece).length);
+
+  assert.ok(Math.max(...lengths) < 67_000);
+});
+
 Deno.test("where a report has the order of the last, few topics are looked for", () => {
   const reader = new FrameReader("relay");
   const [first, second] = [0, 1].map((turn) => frameOf({ dialect: "relay", experiments: 500, turn }));
