@@ -6,8 +6,6 @@
 // Type libraries of pages and of Workers can't be used together.
 declare function postMessage(message: number): void;
 
-declare function postMessage(message: number): void;
-
 const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
 postMessage((listener.addr as Deno.NetAddr).port);
 for await (const connection of listener) talk(connection).catch(() => {}); // who called has gone
