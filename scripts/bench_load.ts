@@ -35,19 +35,20 @@ type Tell = (measured: Omit<Measured, "size">, ...values: readonly number[]) => 
 
 export async function benchLoad({ sizes, full, binaries, folder }: BenchOptions): Promise<Figure[]> {
   const findings = new Findings("load");
-  const build = binaries[0] ? compiled(binaries[0]) : fromSource;
+  const build = binaries[0] ? await compiled(binaries[0]) : fromSource;
   let idleMb = 0;
   const measuredMs = full ? 300_000 : 15_000;
   // The one at which the Go program was measured too.
   const all = Math.max(...sizes) > 5_000 ? [...new Set([...sizes, 5_000])].toSorted((a, b) => a - b) : sizes;
-  for (const size of [idleSize, ...all]) {
+  for (const size of new Set([idleSize, ...all])) {
     say(`load: ${size} experiments, ${build.words}`);
     await using feeds = await Feeds.start(size, reportEveryMs);
     await using program = Served.program(build, feeds.env, folder);
     await program.answers("/readyz");
     while ((await feeds.counts()).book <= size) await sleep(100); // book is asked for each resource at the start
     await sleep(settleMs);
-    const tell: Tell = (measured, ...values) => findings.add({ ...measured, size }, ...values);
+    const tell: Tell = (measured, ...values) =>
+      findings.add({ ...measured, what: `${build.words}: ${measured.what}`, size }, ...values);
     const before = await alone(size, { program, feeds, measuredMs }, tell);
     await healthAsked(size, program, tell);
     await listAsked(size, program, tell);

@@ -2,6 +2,7 @@
  * The real program as a process, the feeds that it watches, and a bare server beside them: started, asked, looked at from
  * outside, and ended. What is measured of them is for the parts of the bench.
  */
+import { basename, resolve } from "node:path";
 import { systemClock as clock } from "../src/wait.ts";
 import type { FeedCounts, FeedLine } from "./bench_feed.ts";
 import { sleep } from "./bench_timing.ts";
@@ -24,9 +25,11 @@ export const fromSource: Build = {
   hello: [Deno.execPath(), "run", ...permissions, "scripts/bench_hello.ts"],
 };
 
-export function compiled({ program, hello }: { program: string; hello: string }): Build {
-  const absolute = (path: string) => path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
-  return { words: program.split("/").at(-1) ?? "", program: [absolute(program)], hello: [absolute(hello)] };
+/** Named by its file and by the Deno that is in it, which may be another than the one that runs the bench. */
+export async function compiled({ program, hello }: { program: string; hello: string }): Promise<Build> {
+  const { stdout } = await new Deno.Command(resolve(program), { args: ["version"] }).output();
+  const deno = /Deno [\d.]+/.exec(new TextDecoder().decode(stdout))?.[0] ?? "no Deno that it tells of";
+  return { words: `${basename(program)} (${deno})`, program: [resolve(program)], hello: [resolve(hello)] };
 }
 
 /** A process that serves on a port of 127.0.0.1. */

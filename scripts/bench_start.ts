@@ -14,13 +14,13 @@ const idleMs = 10_000;
 export async function benchStart({ full, binaries, folder }: BenchOptions): Promise<Figure[]> {
   const findings = new Findings("start");
   await using feeds = await Feeds.start(experiments, reportEveryMs);
-  for (const build of [fromSource, ...binaries.map(compiled)]) {
+  for (const build of [fromSource, ...await Promise.all(binaries.map(compiled))]) {
     await start(build, feeds, { rounds: full ? 15 : 6, folder }, findings);
     await idle(build, feeds, { rounds: full ? 5 : 2, folder }, findings);
   }
   for (const binary of binaries) {
     const [program, hello] = [await Deno.stat(binary.program), await Deno.stat(binary.hello)];
-    const what = `${compiled(binary).words}: the executable, above a bare server's`;
+    const what = `${(await compiled(binary)).words}: the executable, above a bare server's`;
     findings.add({ what, unit: "MB", atMost: 20 }, (program.size - hello.size) / 1024 ** 2);
   }
   return findings.figures;
