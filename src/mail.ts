@@ -5,7 +5,7 @@
 import type { Letter } from "./alert.ts";
 import { newLetter } from "./letter.ts";
 import { contentOf, eventsTitle, type MailContent, type MailLine, type MailStyle, timeText } from "./mail_content.ts";
-import { mailHtml, mailHtmlInPieces } from "./mail_html.tsx";
+import { mailHtml } from "./mail_html.tsx";
 import type { Snapshot } from "./snapshot.ts";
 import { pause } from "./wait.ts";
 
@@ -17,19 +17,21 @@ export interface MailText {
   readonly html: string;
 }
 
-/** The mail for `letter` as things are in `snapshot`, at `nowMs`. Everything from outside is made safe: one line each. */
-export function composeMail(letter: Letter, snapshot: Snapshot, style: MailStyle, nowMs: number): MailText {
+/**
+ * The mail for `letter` as things are in `snapshot`, at `nowMs`. Everything from outside is made safe: one line each. With
+ * pauses for all else: of a laboratory of which everything has changed it is long.
+ */
+export async function composeMail(
+  letter: Letter,
+  snapshot: Snapshot,
+  style: MailStyle,
+  nowMs: number,
+): Promise<MailText> {
   const content = contentOf(letter, snapshot, style, nowMs);
-  return { subject: content.subject, text: mailText(content), html: mailHtml(content) };
-}
-
-/** The same, with pauses for all else: of a laboratory of which everything has changed it is long. */
-export async function composeMailInPieces(...of: Parameters<typeof composeMail>): Promise<MailText> {
-  const content = contentOf(...of);
   await pause();
   const text = mailText(content);
   await pause();
-  return { subject: content.subject, text, html: await mailHtmlInPieces(content) };
+  return { subject: content.subject, text, html: await mailHtml(content) };
 }
 
 /** Without HTML, for where it is read by people of this machine. */

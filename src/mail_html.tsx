@@ -8,28 +8,18 @@ import { durationWords } from "./duration.ts";
 import { eventsTitle, type Listed, type MailContent, type MailLine, timeText } from "./mail_content.ts";
 import { inPieces } from "./wait.ts";
 
-/** A whole document. */
-export function mailHtml(content: MailContent): string {
-  const { events, problems } = content;
-  return whole(content, { events: events.items.map(lineHtml), problems: problems.items.map(lineHtml) });
-}
-
-/** The same, with pauses for all else: it may have as many lines as there are experiments. */
-export async function mailHtmlInPieces(content: MailContent): Promise<string> {
+/** A whole document, with pauses for all else: it may have as many lines as there are experiments. */
+export async function mailHtml(content: MailContent): Promise<string> {
   const rows: { events: string[]; problems: string[] } = { events: [], problems: [] };
   await inPieces(content.events.items, (line) => rows.events.push(lineHtml(line)));
   await inPieces(content.problems.items, (line) => rows.problems.push(lineHtml(line)));
-  return whole(content, rows);
+  return `<!DOCTYPE html>${<Mail {...content} rows={rows} />}`;
 }
 
 /** The lines as HTML. */
 interface Rows {
   readonly events: readonly string[];
   readonly problems: readonly string[];
-}
-
-function whole(content: MailContent, rows: Rows): string {
-  return `<!DOCTYPE html>${<Mail {...content} rows={rows} />}`;
 }
 
 const bodyStyle = "margin:0;padding:16px;font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;" +

@@ -4,7 +4,7 @@
  */
 import type { Post } from "./delivery.ts";
 import { logger } from "./log.ts";
-import { composeMailInPieces, composeWords } from "./mail.ts";
+import { composeMail, composeWords } from "./mail.ts";
 import type { Measures } from "./measures.ts";
 import { measuredMail, measuredWebhook } from "./metrics_taps.ts";
 import { createOutbox, type Outbox, type OutboxListener } from "./outbox.ts";
@@ -80,7 +80,7 @@ function mailPost(settings: Settings, snapshot: () => Snapshot): Post | null {
   const office = createPostOffice(smtp);
   return {
     async write(letter, dateMs) {
-      const text = await composeMailInPieces(letter, snapshot(), mailStyle(settings), dateMs);
+      const text = await composeMail(letter, snapshot(), mailStyle(settings), dateMs);
       return await office.build({ id: letter.id, text, dateMs });
     },
     deliver: ({ frozen }, signal) => office.deliver(frozen, signal),

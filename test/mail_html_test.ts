@@ -14,7 +14,7 @@ import {
   view,
 } from "./fixtures/letters.ts";
 
-function mailOf(owed: Partial<Letter>, experiments: readonly ExperimentView[]): MailText {
+function mailOf(owed: Partial<Letter>, experiments: readonly ExperimentView[]): Promise<MailText> {
   const style = { subject: "app.example.org/t", link: "https://app.example.org/t/status" };
   return composeMail(letter(owed), snapshot(experiments), style, nowMs);
 }
@@ -33,7 +33,7 @@ const alertDetails: Record<AlertCode, string> = {
 };
 
 /** Whole mails, kept in test/fixtures/mail. After a change that is meant: `deno test -A test/mail_html_test.ts -- --update`. */
-const wholeMails: Record<string, MailText> = {
+const wholeMails: Record<string, Promise<MailText>> = {
   "events_and_alert": mailOf(contractLetter, contractLab),
   "reminder": mailOf({ reminder: true }, contractLab),
   "held": mailOf({ events: [event("pend00", [missingJump])] }, [
@@ -50,7 +50,8 @@ const wholeMails: Record<string, MailText> = {
       .map((code) => alert(code, { turn: "cleared" })),
   }, [view("spin31")]),
 };
-for (const [name, { subject, text, html }] of Object.entries(wholeMails)) {
+for (const [name, mail] of Object.entries(wholeMails)) {
+  const { subject, text, html } = await mail;
   const file = new URL(`./fixtures/mail/${name}.eml`, import.meta.url);
   Deno.test(`a whole mail: ${name.replaceAll("_", " ")}`, async () => {
     const whole = `Subject: ${subject}\n\n${text}\n--- HTML, a line for each tag ---\n${

@@ -19,7 +19,11 @@ import {
 
 const style: MailStyle = { subject: "app.example.org/t", link: "https://app.example.org/t/status" };
 
-function mailOf(owed: Partial<Letter>, experiments: readonly ExperimentView[] = [], how: MailStyle = style): MailText {
+function mailOf(
+  owed: Partial<Letter>,
+  experiments: readonly ExperimentView[] = [],
+  how: MailStyle = style,
+): Promise<MailText> {
   return composeMail(letter(owed), given.snapshot(experiments), how, nowMs);
 }
 
@@ -70,12 +74,12 @@ const subjects: Record<string, [owed: Partial<Letter>, experiments: ExperimentVi
   ],
 };
 for (const [name, [owed, experiments, want]] of Object.entries(subjects)) {
-  Deno.test(`the subject of ${name}`, () =>
-    assert.equal(mailOf(owed, experiments).subject, `app.example.org/t ${want}`));
+  Deno.test(`the subject of ${name}`, async () =>
+    assert.equal((await mailOf(owed, experiments)).subject, `app.example.org/t ${want}`));
 }
 
-Deno.test("without EMAIL_SUBJECT the subject begins with its own words", () => {
-  const mail = mailOf({ events: [event("a"), event("b")] }, [], { subject: "", link: "" });
+Deno.test("without EMAIL_SUBJECT the subject begins with its own words", async () => {
+  const mail = await mailOf({ events: [event("a"), event("b")] }, [], { subject: "", link: "" });
   assert.equal(mail.subject, "2 new health events");
 });
 
@@ -107,13 +111,13 @@ const lines: Record<string, [event: HealthEvent, view: ExperimentView | null, wa
   ],
 };
 for (const [name, [owed, known, want]] of Object.entries(lines)) {
-  Deno.test(`the line of an event: ${name}`, () => {
-    const mail = mailOf({ events: [owed] }, known === null ? [] : [known]);
+  Deno.test(`the line of an event: ${name}`, async () => {
+    const mail = await mailOf({ events: [owed] }, known === null ? [] : [known]);
     assert.deepEqual(part(/new health events/, mail), [want]);
   });
 }
 
-Deno.test("events are one line each experiment, its newest, issues before ok, then by name", () => {
+Deno.test("events are one line each experiment, its newest, issues before ok, then by name", async () => {
   const events = [
     event("e"),
     event("b", [missingJump]),
@@ -122,7 +126,7 @@ Deno.test("events are one line each experiment, its newest, issues before ok, th
     event("b"),
     event("c", issues),
   ];
-  const mail = mailOf({ events }, ["a", "b", "c", "d", "e"].map((name) => view(name)));
+  const mail = await mailOf({ events }, ["a", "b", "c", "d", "e"].map((name) => view(name)));
   assert.deepEqual(part(/^There are 5 new health events \(2 issues, 3 ok\):$/, mail), [
     "a -- A   [missing jump]",
     "c -- A   [missing required a-st-data, unhealthy a-st-video]",
@@ -132,8 +136,8 @@ Deno.test("events are one line each experiment, its newest, issues before ok, th
   ]);
 });
 
-Deno.test("the problems are those of all judged experiments, by name, those of whose source nothing is known too", () => {
-  const mail = mailOf({ events: [event("b")] }, [
+Deno.test("the problems are those of all judged experiments, by name, those of whose source nothing is known too", async () => {
+  const mail = await mailOf({ events: [event("b")] }, [
     view("c", [missingJump], { available: false }),
     view("b"),
     view("a", [unhealthy("a-st-video")], { state: "unknown" }),
@@ -142,8 +146,8 @@ Deno.test("the problems are those of all judged experiments, by name, those of w
   assert.deepEqual(part(/^All new and existing/, mail), ["a -- A   [unhealthy a-st-video]", "c ><   U [missing jump]"]);
 });
 
-Deno.test("without a link there is no line of it, and without problems it says so", () => {
-  const mail = mailOf({ alerts: [alert("relay-lost")] }, [], { subject: "", link: "" });
+Deno.test("without a link there is no line of it, and without problems it says so", async () => {
+  const mail = await mailOf({ alerts: [alert("relay-lost")] }, [], { subject: "", link: "" });
   assert.equal(
     mail.text,
     `System time: 2026-11-22T20:31:14Z
@@ -157,25 +161,27 @@ none
   );
 });
 
-Deno.test("what a letter had no room for is said", () => {
+Deno.test("what a letter had no room for is said", async () => {
   const events = [event("a", [missingJump])];
-  const mail = mailOf({ events, alerts: [alert("jump-lost")], leftOut: { events: 15_000, alerts: 3 } }, [view("a")]);
+  const mail = await mailOf({ events, alerts: [alert("jump-lost")], leftOut: { events: 15_000, alerts: 3 } }, [
+    view("a"),
+  ]);
   assert.deepEqual(part(/new health events/, mail), ["a -- A   [missing jump]", "and 15000 more"]);
   assert.deepEqual(part(/^System alerts/, mail), ["jump has no fresh reports so may be down", "and 3 more"]);
   assert.match(mail.html, /and 15000 more/);
 });
 
-Deno.test("of more problems than a mail can hold the first are listed and the others counted", () => {
+Deno.test("of more problems than a mail can hold the first are listed and the others counted", async () => {
   const experiments = Array.from({ length: 5_002 }, (_, at) => view(`e${String(at).padStart(4, "0")}`, [missingJump]));
-  const problems = part(/^All new and existing/, mailOf({ reminder: true }, experiments));
+  const problems = part(/^All new and existing/, await mailOf({ reminder: true }, experiments));
   assert.equal(problems.length, 5_001);
   assert.equal(problems.at(-1), "and 2 more");
 });
 
-Deno.test("names, causes and reasons from outside cannot make lines, headers or HTML of their own", () => {
+Deno.test("names, causes and reasons from outside cannot make lines, headers or HTML of their own", async () => {
   const nasty = "<img src=x>\r\nBcc: victim@example.org\u0000\u202e&\"'";
   const safe = "<img src=x> Bcc: victim@example.org &\"'";
-  const mail = composeMail(
+  const mail = await composeMail(
     letter({ events: [event(nasty, [missing(nasty)])], alerts: [alert("relay-lost", { detail: nasty })] }),
     given.snapshot([view(nasty, [missing(nasty)], { held: nasty })]),
     { subject: "tenant\r\nBcc: victim@example.org", link: 'https://example.org/"><script>' },
@@ -187,19 +193,19 @@ Deno.test("names, causes and reasons from outside cannot make lines, headers or 
   assert.ok(["<img", "<script", "\u0000", "\u202e"].every((each) => !mail.html.includes(each)));
 });
 
-Deno.test("a cause is told to its end, where it says what to do, however much a service has said", () => {
+Deno.test("a cause is told to its end, where it says what to do, however much a service has said", async () => {
   const detail = `Cannot list the resources at book.example.org/t/book: book answered 200 "${
     "x".repeat(200)
   }", and so on`;
-  const mail = mailOf({ alerts: [alert("book-lost", { detail })] });
+  const mail = await mailOf({ alerts: [alert("book-lost", { detail })] });
   assert.deepEqual(part(/^System alerts/, mail), [
     `book does not answer so availability may be out of date: ${detail}`,
   ]);
 });
 
-Deno.test("the mail of the contract, to the letter", () => {
+Deno.test("the mail of the contract, to the letter", async () => {
   assert.equal(
-    mailOf(contractLetter, contractLab).text,
+    (await mailOf(contractLetter, contractLab)).text,
     `System time: 2026-11-22T20:31:14Z
 
 System alerts:

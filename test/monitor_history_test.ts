@@ -74,15 +74,16 @@ Deno.test("after a restart an experiment is as available as book last said, unti
   const { monitor, report, end } = setUp({ saved, store: first.store, clock: first.clock });
   const view = () => monitor.snapshot().experiments[0];
   const style = { subject: "", link: "" };
-  const mail = () => composeMail(letter({ events: [event("pend00")] }), monitor.snapshot(), style, startMs).text;
+  const mail = async () =>
+    (await composeMail(letter({ events: [event("pend00")] }), monitor.snapshot(), style, startMs)).text;
 
   assert.deepEqual([view()?.resources, view()?.available], [["r-pend00"], true]);
-  assert.match(mail(), /^pend00 ok A$/m);
+  assert.match(await mail(), /^pend00 ok A$/m);
   report("relay", connection("pend00-st-data", 0));
   assert.equal(view()?.available, true);
   monitor.state("r-pend00", said(false));
   assert.equal(view()?.available, false);
-  assert.match(mail(), /^pend00 ok {3}U$/m);
+  assert.match(await mail(), /^pend00 ok {3}U$/m);
   report("relay", connection("pend00-st-data", 0));
   await end();
   assert.deepEqual((await first.store.load(all)).turns.get("pend00")?.map(({ available }) => available), [

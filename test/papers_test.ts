@@ -40,9 +40,9 @@ Deno.test("every STATUS_ variable that the papers name is a setting", () => {
   assert.ok(named.length > 0);
 });
 
-Deno.test("the mail of the README is what a mail says", () => {
+Deno.test("the mail of the README is what a mail says", async () => {
   const style = { subject: "app.example.org/t", link: "https://app.example.org/t/status" };
-  const { subject, text } = composeMail(letter(contractLetter), snapshot(contractLab), style, nowMs);
+  const { subject, text } = await composeMail(letter(contractLetter), snapshot(contractLab), style, nowMs);
 
   const [shown] = found(readme, /<!-- mail -->\s*```\n([^]*?)```\s*<!-- \/mail -->/g);
   assert.equal(shown, `Subject: ${subject}\n\n${text}`);
