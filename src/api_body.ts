@@ -6,6 +6,7 @@
 import type { ApiOptions } from "./api.ts";
 import { experimentText } from "./api_experiment.ts";
 import { Body, type Pause } from "./body.ts";
+import { isDue } from "./live_channel.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 export interface BodyPorts {
@@ -100,7 +101,7 @@ export class ExperimentBodies {
   }
 }
 
-/** Whether it says of `now` all but newer times and statistics. Where the clock was put back, times are others. */
+/** Whether it says of `now` all but newer times and statistics. */
 function isGood({ atMs, revision }: Known, now: Snapshot): boolean {
-  return revision === now.revision && now.atMs >= atMs && now.atMs - atMs < keptMs;
+  return revision === now.revision && !isDue(atMs, { nowMs: now.atMs, everyMs: keptMs });
 }
