@@ -4,7 +4,7 @@
  * The same for the same wish. (Those of `world_entries` are of a laboratory that lives.)
  */
 import { randomOf } from "./seeded.ts";
-import { goDuration } from "./world_entries.ts";
+import { goDuration, neverSpoke, wholeSeconds } from "./world_entries.ts";
 
 /** `bare`: relay from v0.8 on, which sends no statistics. */
 export type Dialect = "jump" | "relay" | "bare";
@@ -23,7 +23,6 @@ export interface FrameWish {
 
 const streams = ["st-data", "st-video"] as const;
 const startMs = Date.UTC(2026, 10, 22, 7);
-const neverSpoke = "2562047h47m16.854775807s";
 const never = { last: "Never", size: 0, fps: 0 };
 const agent = "Go-http-client/1.1";
 // Beyond any HEALTH_LAST_ACTIVE of the bench.
@@ -75,7 +74,11 @@ function jumpEntry(topic: string, scope: string, at: number) {
 function relayEntries({ dialect, experiments, bad = 0 }: FrameWish, random: () => number): Topical[] {
   const isBare = dialect === "bare";
   const entry = (topic: string, scopes: string[], at: number, stats: unknown) => ({
-    ...{ canRead: true, canWrite: scopes.includes("write"), connected: isBare ? wholeSeconds(at) : nanoseconds(at) },
+    ...{
+      canRead: true,
+      canWrite: scopes.includes("write"),
+      connected: isBare ? wholeSeconds(connectedMs(at)) : nanoseconds(at),
+    },
     ...{
       expiresAt: expiry(at),
       remoteAddr: address(at),
@@ -99,15 +102,15 @@ function relayEntries({ dialect, experiments, bad = 0 }: FrameWish, random: () =
 }
 
 function nanoseconds(at: number): string {
-  return new Date(startMs + at * 1_013).toISOString().replace("Z", `${String(at * 7 % 1_000_000).padStart(6, "0")}Z`);
+  return new Date(connectedMs(at)).toISOString().replace("Z", `${String(at * 7 % 1_000_000).padStart(6, "0")}Z`);
 }
 
-function wholeSeconds(at: number): string {
-  return new Date(startMs + at * 1_013).toISOString().replace(/\.\d+Z/, "Z");
+function connectedMs(at: number): number {
+  return startMs + at * 1_013;
 }
 
 function expiry(at: number): string {
-  return new Date(startMs + 365 * 86_400_000 + at * 1_000).toISOString().replace(/\.\d+Z/, "Z");
+  return wholeSeconds(startMs + 365 * 86_400_000 + at * 1_000);
 }
 
 function address(at: number): string {

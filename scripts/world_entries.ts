@@ -27,7 +27,7 @@ export type Entry = Readonly<Record<string, unknown>>;
 const yearOne = "0001-01-01T00:00:00Z";
 const epoch = "1970-01-01T00:00:00Z";
 // Go's longest duration is how jump says that a connection never spoke.
-const neverSpoke = "2562047h47m16.854775807s";
+export const neverSpoke = "2562047h47m16.854775807s";
 const experimentAddress = "192.0.2.7";
 const experimentAgent = "Go-http-client/1.1";
 const lifetimeMs = 365 * 86_400_000;
@@ -225,7 +225,8 @@ function nanoseconds(atMs: number): string {
   return new Date(atMs).toISOString().replace("Z", "466058Z");
 }
 
-function wholeSeconds(atMs: number): string {
+/** As the services write a time that has no fraction. */
+export function wholeSeconds(atMs: number): string {
   return new Date(atMs).toISOString().replace(/\.\d+Z/, "Z");
 }
 
