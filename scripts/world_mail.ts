@@ -110,7 +110,7 @@ export class Mailbox {
     if (!isOfAServer) {
       await this.#end();
       if (fault.kind === "certificate") await this.#listen(this.#port, this.#certificates?.[fault.which]);
-      else this.#raw = new RawServer(this.#port, fault);
+      else this.#raw = new RawServer(this.#port, fault, this.#certificates?.good ?? null);
     }
     this.#become(fault, `the mail server ${modeWords(fault)}`);
   }

@@ -1,8 +1,9 @@
 /**
  * A port where no mail server answers as one would: slowly, cut off, or with what is no SMTP. Whatever the client says is read
- * and not heeded. With TLS the client sees bytes that are none of TLS, which is how such a port looks.
+ * and not heeded. With TLS the client sees bytes that are none of TLS, which is how such a port looks; but one that is slow
+ * speaks it, and is slow in what it says: else it would be told at once for what it is not.
  */
-import { garbageBytes, garbagePage, type MailFault } from "./world_fault.ts";
+import { type Certificate, garbageBytes, garbagePage, type MailFault } from "./world_fault.ts";
 import { Bytes } from "./world_http.ts";
 import { listenAt, type TcpListener } from "./world_port.ts";
 
@@ -12,10 +13,10 @@ export class RawServer {
   readonly #open = new Set<Bytes>();
   readonly #tasks = new Set<Promise<void>>();
 
-  /** Listens on 127.0.0.1 at `port`. Throws when it is taken. */
-  constructor(port: number, fault: MailFault) {
+  /** Listens on 127.0.0.1 at `port`. Throws when it is taken. `certificate`: null where it is to speak no TLS. */
+  constructor(port: number, fault: MailFault, certificate: Certificate | null) {
     this.#fault = fault;
-    this.#listener = listenAt(port, null);
+    this.#listener = listenAt(port, fault.kind === "slow" ? certificate : null);
     this.#task(this.#accept());
   }
 
