@@ -59,14 +59,15 @@ export function startSocketWorker(): SocketWorker {
 const openMsMax = 10_000;
 /** A server that has not answered the close frame by then is taken never to do so. */
 const closeMsMax = 5_000;
-/** Each costs a descriptor; a new Worker costs 17 MB while both live, so not every one of them is worth it. */
+/** Each costs a descriptor and little else; a new Worker costs 17 MB while both live, so not every one of them is worth it. */
 const stuckMax = 8;
 const retiredMsMax = 60_000;
 
 interface Held {
   state: "opening" | "open" | "closing" | "stuck";
   readonly listener: Pick<SocketListener, "open" | "closed"> & Partial<SocketListener & Ear>;
-  readonly mirror: Mirror;
+  /** What it has said; an empty one from the close on, for a server may leave a closed socket open for as long as it likes. */
+  mirror: Mirror;
   /** Ends the wait for what should happen next. */
   patience: AbortController;
   gone(): void;
@@ -168,6 +169,7 @@ export class SocketPool implements Sockets, Ears {
     held.patience.abort();
     held.patience = new AbortController();
     held.state = "closing";
+    held.mirror = new Mirror();
     holder.worker.postMessage({ kind: "close", id });
     this.#after(closeMsMax, held.patience.signal, () => {
       held.state = "stuck";
