@@ -27,12 +27,13 @@ export async function tryFeed(
   if (access.kind === "trouble") return { ...access, accepted: false };
   signal.throwIfAborted();
   const plan = { name: source.name, socketUrl: access.socketUrl, firstReportMsMax: waitMs };
-  const link = openLink(plan, ports, { report() {}, badFrame() {}, closed() {}, retire() {} }, signal);
+  const { promise: report, resolve } = Promise.withResolvers<Decoded>();
+  const link = openLink(plan, ports, { report: resolve, badFrame() {}, closed() {}, retire() {} }, signal);
   const first = await link.firstReport;
   link.close();
   switch (first.kind) {
     case "reported": {
-      const { entries, generation, connections } = first.decoded;
+      const { entries, generation, connections } = await report;
       return { kind: "reported", entries, generation, connections: connections.size };
     }
     case "trouble":

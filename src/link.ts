@@ -32,7 +32,8 @@ export interface LinkListener {
 }
 
 export type FirstReport =
-  | { readonly kind: "reported"; readonly decoded: Decoded }
+  /** Not what it says, for this is held as long as the connection is. */
+  | { readonly kind: "reported" }
   | { readonly kind: "trouble"; readonly trouble: Trouble }
   /** Closed by us before there was one. */
   | { readonly kind: "called-off" };
@@ -96,7 +97,7 @@ class DialledLink implements Link, SocketListener {
     if (this.#state === "ended") return;
     this.#state = "reporting";
     this.#patience.abort();
-    this.#settle({ kind: "reported", decoded });
+    this.#settle({ kind: "reported" });
     this.#listener.report(decoded);
   }
 
