@@ -5,7 +5,7 @@
 import { type Experiment, type Lab, namedMs } from "./experiment.ts";
 import type { Verdict } from "./health.ts";
 import { indexed } from "./roster.ts";
-import { type Feed, type Finding, lastSeenMs, type Left } from "./sighting.ts";
+import { type Feed, type Finding, lastSeenMs, type Left, withoutFindings } from "./sighting.ts";
 import type { Saved, SavedExperiment, SavedVerdict } from "./store.ts";
 
 /** The experiment as it was judged at `nowMs`, to be kept; null for one that never was. */
@@ -31,6 +31,9 @@ export function restored(empty: Lab, saved: Saved): Lab {
   const nowMs = empty.startedMs;
   const hosts = saved.experiments.map(({ name, host }) => [name, host] as const);
   const streams = saved.experiments.flatMap((each) => Object.entries(each.streams));
+  const resources = saved.manifest?.resources ?? [];
+  // The earlier run may have been killed after it had kept a manifest and before it had kept what that made of its findings.
+  const required = new Set(resources.flatMap((resource) => resource.required));
   const experiments = saved.experiments.map((each): [string, Experiment] => [each.name, {
     name: each.name,
     firstSeenMs: nowMs,
@@ -45,8 +48,8 @@ export function restored(empty: Lab, saved: Saved): Lab {
   const lab: Lab = {
     ...empty,
     jump: restoredFeed(empty.jump, hosts, nowMs),
-    relay: restoredFeed(empty.relay, streams, nowMs),
-    resources: saved.manifest?.resources ?? [],
+    relay: withoutFindings(restoredFeed(empty.relay, streams, nowMs), (topic) => required.has(topic)),
+    resources,
     listedMs: saved.manifest ? Math.min(saved.manifest.atMs, nowMs) : null,
     experiments: new Map(experiments),
   };
