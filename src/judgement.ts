@@ -52,7 +52,7 @@ function judgeExperiments(lab: Lab, rules: HealthRules, nowMs: number): Pick<Jud
     if (event && next.events !== experiment.events) events.push(event);
   }
   const next = changed.length === 0 ? lab : { ...lab, experiments: withAll(lab.experiments, changed) };
-  if (isAnyStarting) return { lab: next, events };
+  if (isAnyStarting) return { lab: next.settled === null ? next : { ...next, settled: null }, events };
   const settled = { experiments: next.experiments, jump: lab.jump.verdicts, relay: lab.relay.verdicts };
   return { lab: { ...next, settled }, events };
 }

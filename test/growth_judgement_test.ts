@@ -89,21 +89,67 @@ Deno.test("a manifest that says what it said makes no experiment anew, and is se
   assert.equal(bench.lab.listedMs, bench.nowMs);
 });
 
+const topics = ["pend00-st-data", "pend00-st-video", "spin31-st-data"];
+const sending = fc.constantFrom<Sending | "gone">(0, 500, 20_000, "silent", "unmeasured", "gone");
+const steps = fc.array(fc.record({
+  passedMs: fc.nat(15_000),
+  streams: fc.tuple(sending, sending, sending),
+  hosts: fc.subarray(["pend00", "spin31", "goes42"]),
+  resources: fc.subarray([
+    resource("pend00", ["st-data"]),
+    resource("pend00", ["st-video"], "r-video"),
+    resource("spin31", []),
+  ]),
+}));
+
 Deno.test("it is judged alike whether it is known or not that most is as it was", () => {
-  const topics = ["pend00-st-data", "pend00-st-video", "spin31-st-data"];
-  const sending = fc.constantFrom<Sending | "gone">(0, 500, 20_000, "silent", "unmeasured", "gone");
-  fc.assert(fc.property(fc.array(fc.tuple(sending, sending, sending, fc.nat(15_000))), (reports) => {
-    const [one, other] = [0, 1].map(() => new Bench([resource("pend00", ["st-data", "st-video"])]));
-    for (const [passed, ...report] of reports.map(([a, b, c, ms]) => [ms, a, b, c] as const)) {
-      const there = topics.flatMap((topic, at) => report[at] === "gone" ? [] : [[topic, report[at]] as const]);
-      const streams = Object.fromEntries(there) as Record<string, Sending>;
-      for (const bench of [one!, other!]) bench.nowMs += passed;
-      other!.lab = { ...other!.lab, relay: withOwnRows(other!.lab.relay), settled: null };
-      assert.deepEqual(one!.relay(streams), other!.relay(streams));
-      assert.deepEqual(one!.lab.relay.left, other!.lab.relay.left);
-      assert.deepEqual(one!.lab.relay.doubts, other!.lab.relay.doubts);
+  fc.assert(fc.property(steps, fc.constantFrom(0, 20_000), (all, startupMs) => {
+    const [one, other] = [0, 1].map(() => new Bench([], { startupMs })) as [Bench, Bench];
+    for (const { passedMs, streams, hosts, resources } of all) {
+      const there = topics.flatMap((topic, at) => streams[at] === "gone" ? [] : [[topic, streams[at]] as const]);
+      const told = Object.fromEntries(there) as Record<string, Sending>;
+      const deeds: ((bench: Bench) => string[])[] = [
+        (bench) => (bench.lab = withManifest(bench.lab, resources, bench.nowMs), bench.judge()),
+        (bench) => bench.jump(hosts),
+        (bench) => bench.relay(told),
+        (bench) => bench.pass(passedMs),
+      ];
+      for (const deed of deeds) {
+        other.lab = { ...other.lab, relay: withOwnRows(other.lab.relay), settled: null };
+        assert.deepEqual(deed(one), deed(other));
+      }
+      assert.deepEqual(one.lab.experiments, other.lab.experiments);
+      assert.deepEqual(one.lab.relay.left, other.lab.relay.left);
+      assert.deepEqual(one.lab.relay.doubts, other.lab.relay.doubts);
     }
   }));
+});
+
+Deno.test("a stream that is missing and from now on required is told so though no verdict has changed", () => {
+  const bench = new Bench([resource("pend00", [])]);
+  bench.jump(["pend00"]);
+  bench.relay({ "pend00-st-data": 0 });
+  bench.nowMs += 10_001;
+  bench.jump(["pend00"]);
+  assert.deepEqual(bench.relay({}), ["pend00: missing pend00-st-data"]);
+  bench.lab = withManifest(bench.lab, [resource("pend00", ["st-data"])], bench.nowMs);
+  assert.deepEqual(bench.judge(), ["pend00: missing required pend00-st-data"]);
+});
+
+Deno.test("while an experiment starts nothing is kept of what was judged before it came", () => {
+  const bench = new Bench([resource("pend00", [])], { startupMs: 60_000 });
+  bench.jump(["pend00"]);
+  bench.relay({ "pend00-st-data": 0 });
+  bench.nowMs += 60_000;
+  bench.jump(["pend00"]);
+  bench.relay({ "pend00-st-data": 0 });
+  assert.notEqual(bench.lab.settled, null);
+
+  bench.jump(["pend00", "spin31"]);
+  assert.equal(bench.lab.settled, null);
+  const { lab } = bench;
+  bench.judge();
+  assert.equal(bench.lab, lab);
 });
 
 /** The feed with rows that no other report shares. */
