@@ -49,6 +49,22 @@ Deno.test("a stream that book required until now is named by that: it is forgott
   assert.deepEqual([...bench.lab.watched], []);
 });
 
+Deno.test("an experiment that never reported is forgotten a day after it was last listed, though others are listed on", () => {
+  const bench = new Bench([resource("pend00", ["st-data"]), resource("spin31", ["st-data"])]);
+  bench.nowMs += 3 * dayMs;
+  bench.lab = withManifest(bench.lab, bench.lab.resources, bench.nowMs);
+  bench.nowMs += 60_000;
+  const others = [resource("spin31", ["st-data"])];
+  bench.lab = withManifest(bench.lab, others, bench.nowMs);
+  assert.deepEqual(bench.forget(dayMs), []);
+
+  bench.nowMs = startMs + 4 * dayMs;
+  bench.lab = withManifest(bench.lab, others, bench.nowMs);
+  assert.deepEqual(bench.forget(dayMs), []);
+  bench.nowMs += 1;
+  assert.deepEqual(bench.forget(dayMs), ["pend00"]);
+});
+
 Deno.test("of what is forgotten nothing is kept", () => {
   const bench = new Bench([resource("pend00", ["st-never"])]);
   bench.jump([]);

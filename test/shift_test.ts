@@ -168,6 +168,20 @@ Deno.test("every moment by which something ages goes with the clock, and with th
   assert.equal(shifted.startedMs, 0, "when it was started is no age");
 });
 
+Deno.test("when a manifest last listed an experiment goes with a clock that is set, and not with time in which nothing ran", () => {
+  const { lab } = new Bench([resource("pend00", ["st-data"])]);
+  const known = lab.experiments.get("pend00") ?? assert.fail();
+  const gone = { ...known, name: "spin31", resources: [], namedBeforeMs: 7, listedBeforeMs: 9 };
+  const listed = { ...lab, listedMs: 8, experiments: new Map([["pend00", known], ["spin31", gone]]) };
+
+  const shifted = shiftedLab(listed, { byMs: 150, setMs: 50, startedMs: 0, nowMs: 200 });
+
+  assert.equal(shifted.listedMs, 58);
+  assert.equal(shifted.experiments.get("pend00")?.listedBeforeMs, null);
+  const { listedBeforeMs, namedBeforeMs } = shifted.experiments.get("spin31") ?? assert.fail();
+  assert.deepEqual({ listedBeforeMs, namedBeforeMs }, { listedBeforeMs: 59, namedBeforeMs: 159 });
+});
+
 Deno.test("when this run was started, and an experiment first seen, goes with a clock that is set", () => {
   const bench = new Bench([resource("pend00", ["st-data"])]);
   well(bench);
