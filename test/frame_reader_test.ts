@@ -6,6 +6,7 @@ import { buffersOf, type Columns, type Decoded, Mirror } from "../src/columns.ts
 import type { FeedName, Traffic } from "../src/connection.ts";
 import { splitFrame } from "../src/frame.ts";
 import { FrameReader } from "../src/frame_reader.ts";
+import { countedIn } from "./fixtures/counted.ts";
 import { decodeJump, decodeRelay, inFull, ReadSocket } from "./fixtures/decoded.ts";
 
 // What looks like the end of an entry, so that a piece is cut in the middle of a text.
@@ -203,25 +204,6 @@ function columnsOf(frames: readonly string[]): Columns[] {
     mirror.apply(read.columns);
     return read.columns;
   });
-}
-
-/** The arguments of every call of `object[name]` while `act` is done. */
-function countedIn<Name extends string>(
-  object: { [key in Name]: (...args: never[]) => unknown },
-  name: Name,
-  act: () => void,
-): unknown[][] {
-  const original = object[name], calls: unknown[][] = [];
-  object[name] = function (this: unknown, ...args: never[]): unknown {
-    calls.push(args);
-    return original.apply(this, args);
-  };
-  try {
-    act();
-  } finally {
-    object[name] = original;
-  }
-  return calls;
 }
 
 function sum(numbers: readonly number[]): number {

@@ -1,10 +1,11 @@
 /** What is kept of what others say: how much of it, and how long a text may be. */
 import assert from "node:assert/strict";
 import { type BookGarbled, isBookError } from "../src/book_error.ts";
-import { splitFrame } from "../src/frame.ts";
+import { FrameReader } from "../src/frame_reader.ts";
 import { tooIntricate } from "../src/json_shape.ts";
 import { answerWords, excerpt } from "../src/trouble.ts";
 import { AnsweringBook } from "./fixtures/answering_book.ts";
+import { countedIn } from "./fixtures/counted.ts";
 import { decodeJump, decodeRelay } from "./fixtures/decoded.ts";
 import { setUp } from "./fixtures/monitor.ts";
 import { connection, resource } from "./fixtures/bench.ts";
@@ -61,12 +62,15 @@ const bracketed: Record<string, string> = {
   "nothing but empty objects, as several documents": "{}".repeat(1_000_001),
 };
 for (const [name, text] of Object.entries(bracketed)) {
-  Deno.test(`a frame of ${name} is bad, and is not read as JSON`, () => {
-    const frame = splitFrame(text);
-    assert.match(
-      frame.kind === "bad" ? frame.why : "taken",
-      /^it is nested deeper than 64|^there are more than 1000000 /,
-    );
+  Deno.test(`a frame of ${name} is bad, and never read as JSON at one go`, () => {
+    const parsed = countedIn(JSON, "parse", () => {
+      const read = new FrameReader("relay").read(text);
+      assert.match(
+        read.kind === "bad" ? read.why : "taken",
+        /^it is nested deeper than 64|^there are more than 1000000 /,
+      );
+    });
+    assert.deepEqual(parsed.map(([piece]) => String(piece).length).filter((chars) => chars > 150_000), []);
   });
 }
 
