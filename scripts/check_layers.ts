@@ -9,7 +9,7 @@ import { maskSource } from "./source_mask.ts";
 const layers: readonly (readonly [layer: string, files: string])[] = [
   [
     "leaves",
-    "clock_watch duration go_duration json_shape log log_* loopback mail_address measures network_words secret setting setting_* settings settings_* skew trouble wait",
+    "clock_watch duration go_duration json_shape log log_* loopback mail_address measures network_words pause secret setting setting_* settings settings_* skew trouble wait",
   ],
   [
     "services",
@@ -50,14 +50,14 @@ const bans: readonly Ban[] = [
       /\b(?:Date|performance)\.now\b|\bnew Date(?:\(\s*\)|\b(?!\s*\())|(?<![.\w$])Date\(\s*\)|=\s*(?:Date|performance)\s*;/,
     in: "code",
     where: notTests,
-    but: ["src/wait.ts"],
+    but: ["src/pause.ts", "src/wait.ts"],
     instead: "take the time as a parameter, or a Clock's nowMs()",
   },
   {
     banned: /(?<![.\w$])(?:globalThis\.)?set(?:Timeout|Interval)\b/, // a socket's own setTimeout is another thing
     in: "code",
     where: notTests,
-    but: ["src/wait.ts"],
+    but: ["src/pause.ts", "src/wait.ts"],
     instead: "wait with a Clock's wait(), which a signal ends and a test holds",
   },
   {

@@ -5,7 +5,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { Body, type Piece } from "./body.ts";
 import { logger } from "./log.ts";
 import { Outgoing, outgoingBytesMax } from "./outgoing.ts";
-import { pause } from "./wait.ts";
+import { pauseForReaders } from "./pause.ts";
 
 // For HTML: nothing but the page's own stylesheet, script, icon and event stream.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
@@ -35,7 +35,7 @@ export async function send(
 ): Promise<Response> {
   const plain = typeof content === "string" ? Body.of(content) : content;
   const isPacked = plain.length >= packedBytesMin && takesGzip(c);
-  const body = isPacked ? await plain.packed(pause) : plain;
+  const body = isPacked ? await plain.packed(pauseForReaders) : plain;
   return c.newResponse(bytesOf(c, body), status, {
     "Content-Type": type,
     "Content-Length": String(body.length),

@@ -3,11 +3,9 @@
  * so. Of ten thousand experiments it is 15 MB: nothing is done to all of it at once, so that whoever asks for something else
  * is not kept waiting. How it travels is for `api_answer`.
  */
+import type { Pause } from "./pause.ts";
 
 export type Piece = Uint8Array<ArrayBuffer>;
-
-/** Lets all else have its turn. */
-export type Pause = () => Promise<void>;
 
 /** A piece is written in one go. Of larger ones fewer are needed, of smaller ones less is held for each who reads slowly. */
 export const pieceBytes = 256 * 1024;

@@ -10,10 +10,11 @@ import { wishFor } from "./health.ts";
 import type { News } from "./letter.ts";
 import type { Logger } from "./log.ts";
 import type { Outbox } from "./outbox.ts";
+import { inPieces } from "./pause.ts";
 import type { Recorder } from "./recorder.ts";
 import { savedExperiment } from "./saved.ts";
 import type { Change } from "./store.ts";
-import { type Clock, inPieces } from "./wait.ts";
+import type { Clock } from "./wait.ts";
 
 export interface ConsequencePorts {
   readonly clock: Clock;

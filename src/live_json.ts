@@ -9,8 +9,8 @@ import { Body } from "./body.ts";
 import { type Channel, isDue, viewsOf } from "./live_channel.ts";
 import { chunkOf, jsonEventText } from "./live_event.ts";
 import { isSameButTurns } from "./live_same.ts";
+import { pauseForReaders } from "./pause.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
-import { pause } from "./wait.ts";
 
 // A browser's program can't see comments: this is what tells it that the connection is alive.
 const statusEveryMs = 10_000;
@@ -36,7 +36,7 @@ export function createJsonChannel(snapshot: Snapshot, nowMs: number, options: Ap
   return {
     first(now, atMs) {
       if (picture?.revision !== now.revision || isDue(picture.atMs, { nowMs: atMs, everyMs: keptMs })) {
-        const body = Body.made(whole(now, atMs), pause);
+        const body = Body.made(whole(now, atMs), pauseForReaders);
         const mine = picture = { revision: now.revision, atMs, body };
         body.catch(() => picture === mine && (picture = null)); // who waits for it is told why
       }

@@ -6,8 +6,8 @@ import type { Letter } from "./alert.ts";
 import { newLetter } from "./letter.ts";
 import { contentOf, eventsTitle, type MailContent, type MailLine, type MailStyle, timeText } from "./mail_content.ts";
 import { mailHtml } from "./mail_html.tsx";
+import { pause } from "./pause.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { pause } from "./wait.ts";
 
 export type { MailStyle } from "./mail_content.ts";
 

@@ -6,7 +6,7 @@
 import { raw } from "hono/html";
 import { durationWords } from "./duration.ts";
 import { eventsTitle, type Listed, type MailContent, type MailLine, timeText } from "./mail_content.ts";
-import { inPieces } from "./wait.ts";
+import { inPieces } from "./pause.ts";
 
 /** A whole document, with pauses for all else: it may have as many lines as there are experiments. */
 export async function mailHtml(content: MailContent): Promise<string> {

@@ -9,11 +9,12 @@ import type { Measures } from "./measures.ts";
 import { measuredMail, measuredWebhook } from "./metrics_taps.ts";
 import { createOutbox, type Outbox, type OutboxListener } from "./outbox.ts";
 import { mailStyle, smtpOptions, webhookOptions, webhookSystem } from "./parts.ts";
+import { pause } from "./pause.ts";
 import type { Settings } from "./settings.ts";
 import { createPostOffice } from "./smtp.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Change, Saved } from "./store.ts";
-import { type Clock, pause } from "./wait.ts";
+import type { Clock } from "./wait.ts";
 import { createWebhook, keyOf } from "./webhook.ts";
 import { webhookMessage } from "./webhook_body.ts";
 

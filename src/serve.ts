@@ -20,6 +20,7 @@ import { Monitor } from "./monitor.ts";
 import { open, type Opened } from "./opening.ts";
 import { createOutboxes } from "./outboxes.ts";
 import { availabilityRules, bookSource, feedRequest, monitorOptions } from "./parts.ts";
+import { pauseForReaders } from "./pause.ts";
 import { createStreamWatch } from "./probing.ts";
 import { createRecorder, pruneEveryMs, type Recorder } from "./recorder.ts";
 import { Retention } from "./retention.ts";
@@ -30,7 +31,7 @@ import { SocketPool, startSocketWorker } from "./socket_pool.ts";
 import type { Change, Store } from "./store.ts";
 import type { ManagerRequest } from "./service_manager.ts";
 import { Vigil } from "./vigil.ts";
-import { aborted, pause, systemClock as clock } from "./wait.ts";
+import { aborted, systemClock as clock } from "./wait.ts";
 import { createWatch } from "./watch.ts";
 
 // A stop has 5 s; what is still in hand then is in the store, and goes on after the next start.
@@ -76,7 +77,7 @@ export async function serve(settings: Settings, warnings: readonly string[], pro
 
 /** What is made first calls the monitor only later: all of it is made in one go. Throws ListenFailed. */
 function made(settings: Settings, { version, manager }: Program, opened: Opened, life: Life) {
-  const metrics = createMetrics({ process: processFigures, live: () => live, pause });
+  const metrics = createMetrics({ process: processFigures, live: () => live, pause: pauseForReaders });
   const taps = { measures: metrics.measures, steadyMs: clock.steadyMs };
   const vigil = new Vigil(clock);
   const store = vigil.store(measuredStore(opened.store, taps));

@@ -19,10 +19,10 @@ import type { Live } from "./live.ts";
 import { isKnown, pageTexts } from "./page.tsx";
 import { Copies } from "./page_copies.ts";
 import { readQuery } from "./page_query.ts";
+import { pauseForReaders } from "./pause.ts";
 import { type ExperimentView, historyEndMs, type Snapshot } from "./snapshot.ts";
 import { StoreFailed } from "./store.ts";
 import { excerpt } from "./trouble.ts";
-import { pause } from "./wait.ts";
 
 export interface ServerPorts {
   snapshot(): Snapshot;
@@ -83,7 +83,7 @@ function hasHost(c: Context): boolean {
 
 /** An answer to everything that is promised: a path without one does not compile. */
 function answers(ports: ServerPorts, options: ServerOptions, page: PageAnswer): Record<Path, Answer> {
-  const bodies = new ExperimentBodies({ snapshot: ports.snapshot, pause }, options);
+  const bodies = new ExperimentBodies({ snapshot: ports.snapshot, pause: pauseForReaders }, options);
   let document: Promise<Body> | null = null; // made when first asked for
   return {
     "/api/v1/experiments": async (c) => unchanged(c, bodies.tag) ?? send(c, await bodies.now(), { type: json }),
@@ -174,7 +174,7 @@ function pages(ports: ServerPorts): PageAnswer {
     const { search, searchParams } = new URL(c.req.url);
     const query = readQuery(searchParams);
     const snapshot = ports.snapshot();
-    const make = () => Body.made(pageTexts(snapshot, query, { nowMs: ports.nowMs(), prefix }), pause);
+    const make = () => Body.made(pageTexts(snapshot, query, { nowMs: ports.nowMs(), prefix }), pauseForReaders);
     const page = await copies.of(prefix + search, snapshot, ports.nowMs, make);
     return send(c, page, { type: html, status: isKnown(snapshot, query) ? 200 : 404 });
   };

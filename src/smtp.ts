@@ -11,10 +11,10 @@ import type SMTPConnection from "nodemailer/lib/smtp-connection";
 import type { Delivery } from "./delivery.ts";
 import type { MailAddress } from "./mail_address.ts";
 import { bareHost, called, converse, type SmtpOptions, type SmtpTimeouts, smtpTimeouts } from "./smtp_conversation.ts";
+import { pause } from "./pause.ts";
 import { deliveryAfter, quoted, troubleAfter, withoutSecrets } from "./smtp_failure.ts";
 import { buildMessage, envelopeOf, type Message } from "./smtp_message.ts";
 import { excerpt, type Trouble } from "./trouble.ts";
-import { pause } from "./wait.ts";
 
 export type { SmtpOptions } from "./smtp_conversation.ts";
 

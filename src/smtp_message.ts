@@ -6,8 +6,8 @@ import { Buffer } from "node:buffer";
 import { Readable } from "node:stream";
 import type SMTPConnection from "nodemailer/lib/smtp-connection";
 import type { MailText } from "./mail.ts";
+import { pause } from "./pause.ts";
 import type { SmtpOptions } from "./smtp_conversation.ts";
-import { pause } from "./wait.ts";
 
 export interface Message {
   /** The same makes the same Message-ID. */

@@ -8,9 +8,9 @@ import * as z from "zod";
 import { alertCodes, channels, type HealthEvent } from "./alert.ts";
 import type { Verdict } from "./health.ts";
 import type { SpanState } from "./history.ts";
+import { inPieces } from "./pause.ts";
 import { type Change, StoreFailed } from "./store.ts";
 import { excerpt } from "./trouble.ts";
-import { inPieces } from "./wait.ts";
 
 /** As far from 1970 as a Date goes, either way. */
 export const timeMsMax = 8_640_000_000_000_000;

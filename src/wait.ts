@@ -1,6 +1,7 @@
 /**
  * Waiting and trying again: the one clock, the one backoff, the one way to wait.
- * Whoever waits is handed a `Clock` and an AbortSignal, so a test holds the time and a stop is never late.
+ * Whoever waits is handed a `Clock` and an AbortSignal, so a test holds the time and a stop is never late. Who only lets all
+ * else have its turn waits for nothing: `pause`.
  * Leaf: knows nothing of laboratories.
  */
 
@@ -17,36 +18,6 @@ export interface Clock {
   missedMs(): number;
   /** Resolves after `ms` steady ones (at once when 0 or less); rejects with the signal's reason when that is aborted first. */
   wait(ms: number, signal: AbortSignal): Promise<void>;
-}
-
-let paused = Promise.resolve();
-
-/**
- * Resolves when all else that waits has had its turn: for whoever has more to do than others should wait for. Of several who
- * pause one goes on at a time, so that nobody waits for all of them.
- */
-export function pause(): Promise<void> {
-  return paused = paused.then(() => new Promise((resolve) => setTimeout(resolve, 0)));
-}
-
-// What may hold up all else, and how many things at least are done between two looks at that.
-const pieceMs = 8;
-const pieceMin = 50;
-
-/**
- * Does `act` with each of `items`, in their order, and pauses whenever that has taken some milliseconds: few things are done
- * at once. Rejects with what `act` throws, and does no more then.
- */
-export async function inPieces<Item>(items: Iterable<Item>, act: (item: Item) => void): Promise<void> {
-  let done = 0, begunMs = performance.now();
-  for (const item of items) {
-    if (done > 0 && done % pieceMin === 0 && performance.now() - begunMs >= pieceMs) {
-      await pause();
-      begunMs = performance.now();
-    }
-    act(item);
-    done++;
-  }
 }
 
 /** What a clock is made of. */

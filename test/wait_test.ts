@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { abortedWith, backoffMs, createClock, pause, serviceBackoff, systemClock, waitUnless } from "../src/wait.ts";
+import { abortedWith, backoffMs, createClock, serviceBackoff, systemClock, waitUnless } from "../src/wait.ts";
 
 const delays: Record<string, [failures: number, random: number, wantMs: number]> = {
   "the first retry comes within a second": [1, 0.999, 999.5],
@@ -21,13 +21,6 @@ Deno.test("a wait that is called off rejects with the reason and leaves no timer
 
 Deno.test("a wait that was called off before it began rejects at once", async () => {
   await assert.rejects(systemClock.wait(1, AbortSignal.abort(new Error("never begun"))), /never begun/);
-});
-
-Deno.test("a pause lets all that is due have its turn", async () => {
-  let turns = 0;
-  for (let at = 0; at < 3; at++) setTimeout(() => turns++, 0);
-  await pause();
-  assert.equal(turns, 3);
 });
 
 Deno.test("a wait of nothing does not wait", () => systemClock.wait(0, new AbortController().signal));

@@ -1,0 +1,42 @@
+/**
+ * How does whoever has much to do let all else have its turn meanwhile? What monitors (recording, mails, the webhook, the log)
+ * pauses for one turn of the loop; what is made for readers (pages, lists, gzip) queues, so that a hundred of them together
+ * take no more of the loop than one, and what monitors never waits in that queue.
+ * Neither takes a Clock or an AbortSignal as all that waits does (`wait`): nothing here lasts longer than what is due already,
+ * so there is no time for a test to hold, and none for a stop to cut short. The queue is the program's, as its loop is one.
+ * Leaf: knows nothing of laboratories.
+ */
+
+export type Pause = () => Promise<void>;
+
+/** Resolves when all that is due has had its turn, however many others pause. */
+export function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+let lastReader = Promise.resolve();
+
+/** For what is made for readers: of several who pause one goes on at a time, and all else has its turn in between. */
+export function pauseForReaders(): Promise<void> {
+  return lastReader = lastReader.then(pause);
+}
+
+// What may hold up all else, and how many things at least are done between two looks at that.
+const pieceMs = 8;
+const pieceMin = 50;
+
+/**
+ * Does `act` with each of `items`, in their order, and pauses whenever that has taken some milliseconds: few things are done
+ * at once. Rejects with what `act` throws, and does no more then. For what monitors.
+ */
+export async function inPieces<Item>(items: Iterable<Item>, act: (item: Item) => void): Promise<void> {
+  let done = 0, begunMs = performance.now();
+  for (const item of items) {
+    if (done > 0 && done % pieceMin === 0 && performance.now() - begunMs >= pieceMs) {
+      await pause();
+      begunMs = performance.now();
+    }
+    act(item);
+    done++;
+  }
+}
