@@ -7,20 +7,25 @@ import type { BookSource } from "./sources.ts";
 
 export class BookSaid {
   readonly #news = new Map<string, ResourceState>();
-  /** All of which it has ever said something in this run. */
+  /** Of which it has said something, until that is enough. */
   readonly #named = new Set<string>();
   readonly #all = Promise.withResolvers<void>();
+  #isAll = false;
 
-  /** Resolves when book has said of every resource whether it is available. */
+  /** Resolves when book has spoken of as many resources as it lists; one that it lists no longer counts as one. */
   get all(): Promise<void> {
     return this.#all.promise;
   }
 
-  /** Book said this of one of `resources`. */
-  note(resource: string, state: ResourceState, resources: readonly unknown[]): void {
+  /** Book said this of one of `resourcesCount`. */
+  note(resource: string, state: ResourceState, resourcesCount: number): void {
     this.#news.set(resource, state);
+    if (this.#isAll) return;
     this.#named.add(resource);
-    if (this.#named.size >= resources.length) this.#all.resolve();
+    if (this.#named.size < resourcesCount) return;
+    this.#isAll = true;
+    this.#named.clear();
+    this.#all.resolve();
   }
 
   /** The source with all that was noted since; the same one where that says nothing new. */

@@ -105,7 +105,7 @@ export class Monitor implements BookListener {
   }
 
   state(resource: string, state: ResourceState): void {
-    this.#said.note(resource, state, this.#lab.resources);
+    this.#said.note(resource, state, this.#lab.resources.length);
     this.readersChanged();
   }
 

@@ -52,7 +52,7 @@ function played(known: Judged, bench: Bench, play: (bench: Bench) => void): Judg
 
 function heard(book: sources.BookSource, resource: string, state: ResourceState): sources.BookSource {
   const said = new BookSaid();
-  said.note(resource, state, resources);
+  said.note(resource, state, resources.length);
   return said.takenInto(book);
 }
 
