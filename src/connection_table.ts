@@ -88,7 +88,7 @@ export class ConnectionTable {
     return peer === undefined || stats === undefined ? undefined : { ...peer, stats };
   }
 
-  /** Whether these are the same topics as before: where nobody came or went. */
+  /** Whether it is known that these are the topics of `before`. They may be so though it is not: `true` alone can be relied on. */
   hasTopicsOf(before: ConnectionTable): boolean {
     return this.rows === before.rows;
   }
