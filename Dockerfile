@@ -16,6 +16,7 @@ RUN npx --yes "deno@$(cat .deno-version)" task compile && mkdir store
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=compile /status/build/status /usr/local/bin/status
+COPY LICENSE docs/licences.txt /usr/share/doc/status/
 # A volume takes over its owner from here.
 COPY --from=compile --chown=65532:65532 /status/store /var/lib/status
 # Trusts the certificate authorities of the image too, and those that are mounted over them.

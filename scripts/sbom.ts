@@ -44,7 +44,7 @@ export interface Graph {
   readonly npmPackages: Readonly<Record<string, Package>>;
 }
 
-interface Package {
+export interface Package {
   readonly name: string;
   readonly version: string;
   readonly dependencies: readonly string[];
@@ -57,7 +57,7 @@ export async function sbom(): Promise<string> {
   if (Deno.version.deno !== pin) {
     throw new TypeError(`Cannot list what Deno ${pin} is made of: this is ${Deno.version.deno}`);
   }
-  const packages = await packagesOf(["main.ts", ...workers]);
+  const packages = await programPackages();
   const { npm: locked }: Lock = JSON.parse(await Deno.readTextFile(new URL("deno.lock", root)));
   const npm = await Promise.all([...packages].map(([id, found]) => npmComponent(found, locked[id]?.integrity ?? "")));
   const runtime = runtimeComponents();
@@ -84,9 +84,9 @@ export async function sbom(): Promise<string> {
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-/** All npm packages that `files` need when they run, by Deno's name of each, which has its peers too. */
-async function packagesOf(files: readonly string[]): Promise<Map<string, Package>> {
-  const graphs = await Promise.all(files.map(graphOf));
+/** All npm packages that the program needs when it runs, by Deno's name of each, which has its peers too. */
+export async function programPackages(): Promise<Map<string, Package>> {
+  const graphs = await Promise.all(["main.ts", ...workers].map(graphOf));
   const found = new Map<string, Package>();
   const open = graphs.flatMap((graph) => [...directPackages(graph)].map((id) => ({ id, graph })));
   for (let next = open.pop(); next !== undefined; next = open.pop()) {

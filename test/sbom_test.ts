@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import config from "../deno.json" with { type: "json" };
+import { licences } from "../scripts/licences.ts";
 import { type Component, licencesAllowed, sbom } from "../scripts/sbom.ts";
 
 const read = (path: string) => Deno.readTextFile(new URL(`../${path}`, import.meta.url));
@@ -18,6 +19,17 @@ const names = components.map(({ group, name }) => group === undefined ? name : `
 
 Deno.test("docs/sbom.cdx.json is what scripts/sbom.ts makes", async () => {
   assert.equal(await sbom(), text, "run scripts/sbom.ts");
+});
+
+Deno.test("docs/licences.txt is what scripts/licences.ts makes, and has every npm package that is listed", async () => {
+  const notices = await read("docs/licences.txt");
+  assert.equal(notices, await licences(), "run scripts/licences.ts");
+
+  const listed = components.filter(({ purl }) => purl?.startsWith("pkg:npm/"));
+  const missing = listed.filter(({ group, name, version, licenses: [{ license }] }) =>
+    !notices.includes(`\n${group === undefined ? "" : `${group}/`}${name} ${version}: ${license.id}\n`)
+  );
+  assert.deepEqual(missing.map(({ name }) => name), []);
 });
 
 Deno.test("it is CycloneDX, of this program", () => {
