@@ -166,16 +166,18 @@ class LetterOutbox implements Outbox {
     const nowMs = this.#ports.clock.nowMs();
     const [first = newReminder(this.#beginning()), ...others] = this.#pile.open();
     const { letter, emptied } = merged([first, ...others]);
-    const made = await this.#pile.inHand(() => make(letter, (each) => post.write(each, nowMs)));
-    if (made.kind !== "made") {
-      await this.#failed(letter, made);
-      return null;
-    }
-    if (made.fault) this.#listener.failed(letter, made.fault, 0);
-    const frozen = { ...made.letter, frozen: made.raw };
-    this.#pile.put(frozen, ...emptied);
-    await this.#ports.record([frozen, ...emptied].map((each) => ({ kind: "letter", letter: each })));
-    return frozen;
+    return await this.#pile.inHand(async () => {
+      const made = await make(letter, (each) => post.write(each, nowMs));
+      if (made.kind !== "made") {
+        await this.#failed(letter, made);
+        return null;
+      }
+      if (made.fault) this.#listener.failed(letter, made.fault, 0);
+      const frozen = { ...made.letter, frozen: made.raw };
+      this.#pile.put(frozen, ...emptied); // still in hand: else news of this moment join what this takes the place of
+      await this.#ports.record([frozen, ...emptied].map((each) => ({ kind: "letter", letter: each })));
+      return frozen;
+    });
   }
 
   /** Waits for the gates of now (for later ones too would be for ever, in a storm) and for what is being recorded. */
@@ -187,13 +189,12 @@ class LetterOutbox implements Outbox {
 
   async #taken(letter: Letter, delivery: Taken): Promise<void> {
     const { clock, record } = this.#ports;
-    const { channel } = this.#options;
     const atMs = clock.nowMs();
     this.#pace.taken(clock.steadyMs());
     const done = this.#pile.done(letter);
     this.#listener.sent(letter, delivery);
     this.#tell({ sent: this.#view.sent + 1, lastSuccessMs: atMs });
-    await record(done.map((id) => ({ kind: "letter-sent", id, channel, atMs })));
+    await record(done.map((id) => ({ kind: "letter-sent", id, channel: this.#options.channel, atMs })));
   }
 
   async #failed(letter: Letter, failure: Failure): Promise<void> {
@@ -220,8 +221,7 @@ class LetterOutbox implements Outbox {
   }
 
   #beginning(): Beginning {
-    const { newId, clock } = this.#ports;
-    return { id: newId(), channel: this.#options.channel, createdMs: clock.nowMs() };
+    return { id: this.#ports.newId(), channel: this.#options.channel, createdMs: this.#ports.clock.nowMs() };
   }
 
   /** Until `ms` have passed, or something happens. */
