@@ -155,6 +155,8 @@ const generations: Record<string, [documents: unknown[], want: string | undefine
   "a report without streams": [[[user]], "measured"],
   "one without statistics": [[[plain]], "unmeasured"],
   "one of some streams with and some without": [[[plain, { ...sending("5ms"), topic: "x-st-y" }]], "measured"],
+  "two glued reports of a stream, the first with statistics": [[[sending("5ms")], [plain]], "unmeasured"],
+  "two glued reports of a stream, the last with statistics": [[[plain], [sending("5ms")]], "measured"],
   "no report": [[{ cmd: "update" }], undefined],
 };
 for (const [name, [documents, want]] of Object.entries(generations)) {
