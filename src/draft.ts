@@ -146,8 +146,8 @@ export class Draft {
   /** Of two that are equally lively the newer one, so that the order of a report, which is not steady, decides nothing. */
   #isLivelier(peer: Peer, row: number): boolean {
     const rival = this.#changed.get(row) ?? this.#known.peers[row]!;
-    const oneMs = quietMs(this.#measure.numbers[0]!), otherMs = quietMs(this.#sheet.idleMsOf(row));
-    return oneMs < otherMs || (oneMs === otherMs && peer.connected > rival.connected);
+    const one = quietRank(this.#measure.numbers[0]!), other = quietRank(this.#sheet.idleMsAt(row));
+    return one < other || (one === other && peer.connected > rival.connected);
   }
 
   #gone(): number[] {
@@ -162,6 +162,6 @@ export class Draft {
 }
 
 /** For comparing: measured ones by how long they have sent nothing, then unmeasured ones, then those that never sent. */
-function quietMs(idleMs: number): number {
+function quietRank(idleMs: number): number {
   return Number.isNaN(idleMs) ? Number.MAX_VALUE : idleMs;
 }

@@ -36,7 +36,7 @@ export function* samplesOf(snapshot: Snapshot, figures: ProcessFigures): Generat
   const { experiments, feeds: { relay } } = snapshot;
   yield monitorSamples(snapshot, figures);
   for (let at = 0; at < experiments.length; at += experimentsPerPart) {
-    const sheet = new Sheet();
+    const sheet = new SampleSheet();
     for (const view of experiments.slice(at, at + experimentsPerPart)) addExperiment(sheet, view, relay);
     yield sheet.samples;
   }
@@ -44,7 +44,7 @@ export function* samplesOf(snapshot: Snapshot, figures: ProcessFigures): Generat
 
 /** Those that are not of one experiment. */
 function monitorSamples(snapshot: Snapshot, figures: ProcessFigures): Samples {
-  const sheet = new Sheet();
+  const sheet = new SampleSheet();
   addProcess(sheet, snapshot, figures);
   addStates(sheet, "status_experiments", experimentStates, (state) => snapshot.counts[state]);
   for (const name of ["jump", "relay"] as const) addFeed(sheet, name, snapshot.feeds[name]);
@@ -63,7 +63,7 @@ function monitorSamples(snapshot: Snapshot, figures: ProcessFigures): Samples {
 type LabelValues<Name extends ShownName> = TextFor<(typeof shownMetrics)[Name]["labels"]>;
 type TextFor<Labels extends readonly string[]> = { [At in keyof Labels]: string };
 
-class Sheet {
+class SampleSheet {
   readonly samples = new Map<ShownName, Sample[]>();
 
   /** Null: not known, so there is no series. */
@@ -76,7 +76,7 @@ class Sheet {
   }
 }
 
-function addProcess(sheet: Sheet, { version, startedMs }: Snapshot, figures: ProcessFigures): void {
+function addProcess(sheet: SampleSheet, { version, startedMs }: Snapshot, figures: ProcessFigures): void {
   sheet.add("status_build_info", 1, version, figures.deno);
   sheet.add("process_start_time_seconds", seconds(startedMs));
   sheet.add("process_resident_memory_bytes", figures.residentBytes);
@@ -86,7 +86,7 @@ function addProcess(sheet: Sheet, { version, startedMs }: Snapshot, figures: Pro
   sheet.add("status_live_dropped_total", figures.live.dropped);
 }
 
-function addExperiment(sheet: Sheet, view: ExperimentView, relay: FeedView): void {
+function addExperiment(sheet: SampleSheet, view: ExperimentView, relay: FeedView): void {
   const { name, host, streams } = view;
   const isListed = view.resources.length > 0;
   for (const state of experimentStates) sheet.add("status_experiment_state", view.state === state, name, state);
@@ -103,7 +103,7 @@ function addExperiment(sheet: Sheet, view: ExperimentView, relay: FeedView): voi
   }
 }
 
-function addFeed(sheet: Sheet, name: "jump" | "relay", feed: FeedView): void {
+function addFeed(sheet: SampleSheet, name: "jump" | "relay", feed: FeedView): void {
   sheet.add("status_feed_up", feed.state === "live" || feed.state === "late", name);
   for (const state of keysOf(feedStates)) sheet.add("status_feed_state", feed.state === state, name, state);
   sheet.add("status_feed_last_report_timestamp_seconds", seconds(feed.lastSuccessMs), name);
@@ -117,7 +117,7 @@ function addFeed(sheet: Sheet, name: "jump" | "relay", feed: FeedView): void {
   sheet.add("status_feed_reconnects_total", feed.counts.reconnects, name);
 }
 
-function addBook(sheet: Sheet, book: BookView): void {
+function addBook(sheet: SampleSheet, book: BookView): void {
   addStates(sheet, "status_book_state", keysOf(bookStates), (state) => book.state === state);
   sheet.add("status_book_last_success_timestamp_seconds", seconds(book.lastSuccessMs));
   sheet.add("status_book_resources", book.resources);
@@ -125,7 +125,7 @@ function addBook(sheet: Sheet, book: BookView): void {
   sheet.add("status_book_writes_total", book.writes);
 }
 
-function addOutbox(sheet: Sheet, name: "mail" | "webhook", view: OutboxView): void {
+function addOutbox(sheet: SampleSheet, name: "mail" | "webhook", view: OutboxView): void {
   addStates(sheet, `status_${name}_state`, keysOf(outboxStates), (state) => view.state === state);
   sheet.add(`status_${name}_last_success_timestamp_seconds`, seconds(view.lastSuccessMs));
   sheet.add(`status_${name}_waiting`, view.waiting);
@@ -133,27 +133,27 @@ function addOutbox(sheet: Sheet, name: "mail" | "webhook", view: OutboxView): vo
   sheet.add(`status_${name}_sent_total`, view.sent);
 }
 
-function addProbes(sheet: Sheet, probes: ProbesView): void {
+function addProbes(sheet: SampleSheet, probes: ProbesView): void {
   addStates(sheet, "status_probes_state", keysOf(probesStates), (state) => probes.state === state);
   sheet.add("status_probes_streams", probes.streams);
   for (const result of ["heard", "silent", "failed"] as const) sheet.add("status_probes_total", probes[result], result);
 }
 
-function addHeartbeat(sheet: Sheet, heartbeat: HeartbeatView): void {
+function addHeartbeat(sheet: SampleSheet, heartbeat: HeartbeatView): void {
   addStates(sheet, "status_heartbeat_state", keysOf(heartbeatStates), (state) => heartbeat.state === state);
   sheet.add("status_heartbeat_last_success_timestamp_seconds", seconds(heartbeat.lastSuccessMs));
   sheet.add("status_heartbeat_sent_total", heartbeat.sent);
   sheet.add("status_heartbeat_failures_total", heartbeat.failed);
 }
 
-function addStore(sheet: Sheet, store: StoreView): void {
+function addStore(sheet: SampleSheet, store: StoreView): void {
   addStates(sheet, "status_store_state", keysOf(storeStates), (state) => store.state === state);
   sheet.add("status_store_last_success_timestamp_seconds", seconds(store.lastSuccessMs));
   sheet.add("status_store_changes_waiting", store.waiting);
 }
 
 function addStates<State extends string>(
-  sheet: Sheet,
+  sheet: SampleSheet,
   name: "status_experiments" | `status_${"book" | "mail" | "webhook" | "probes" | "heartbeat" | "store"}_state`,
   states: readonly State[],
   valueOf: (state: State) => number | boolean,

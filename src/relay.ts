@@ -45,7 +45,7 @@ function readTraffic(value: unknown, numbers: Float64Array, at: number): string 
   const traffic = value ?? nothing;
   if (!isFields(traffic)) return null;
   const { last = null, size, fps } = traffic;
-  const idleMs = idleMsOf(last);
+  const idleMs = parsedIdleMs(last);
   if (idleMs === null) return null;
   numbers[at] = idleMs;
   numbers[at + 1] = numberOf(size);
@@ -54,7 +54,7 @@ function readTraffic(value: unknown, numbers: Float64Array, at: number): string 
 }
 
 /** Infinity for never, and null for what can't be read. */
-function idleMsOf(last: unknown): number | null {
+function parsedIdleMs(last: unknown): number | null {
   if (last === null || last === "") return Infinity;
   if (typeof last === "number") return limited(last / 1e6);
   if (typeof last !== "string" || last.length > lastCharsMax) return null;

@@ -44,8 +44,8 @@ export class Sheet {
     return this.#places[row] ?? 0;
   }
 
-  /** The first of the numbers of a row. */
-  idleMsOf(row: number): number {
+  /** How long ago a row last sent, as `Figures` has it. */
+  idleMsAt(row: number): number {
     return this.#numbers[row * figuresEach] ?? NaN;
   }
 
