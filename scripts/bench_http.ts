@@ -4,7 +4,7 @@
  * by the real program, what one change costs while many read the live events.
  */
 import { createMetrics, processFigures } from "../src/metrics.ts";
-import { systemClock } from "../src/wait.ts";
+import { pauseForReaders } from "../src/pause.ts";
 import { appOf } from "../test/fixtures/app.ts";
 import type { Figure } from "./bench_figures.ts";
 import { frameOf } from "./bench_frames.ts";
@@ -17,24 +17,25 @@ const gzip = { "accept-encoding": "gzip" };
 
 export async function benchHttp(options: BenchOptions): Promise<Figure[]> {
   const findings = new Findings("http");
-  for (const size of options.sizes) await answers(size, options, findings);
+  for (const size of options.sizes) await benchAnswers(size, options, findings);
   await benchReaders(options, findings);
   return findings.figures;
 }
 
-async function answers(size: number, { full, folder }: BenchOptions, findings: Findings): Promise<void> {
+/** Throws where a report that is to bring a change brings none, or one that is not does. */
+export async function benchAnswers(
+  size: number,
+  { full, folder }: Pick<BenchOptions, "full" | "folder">,
+  findings: Findings,
+): Promise<void> {
   say(`http: answers of ${size} experiments`);
   const lab = await openMonitor(size, folder);
   const live = () => ({ readers: 0, queuedBytes: 0, dropped: 0 });
-  const pause = () => systemClock.wait(0, new AbortController().signal);
-  const metrics = createMetrics({ process: processFigures, live, pause });
+  const metrics = createMetrics({ process: processFigures, live, pause: pauseForReaders });
   const snapshot = () => lab.monitor.snapshot();
   const ports = { snapshot, nowMs: () => lab.clock.nowMs(), metrics: () => metrics.body(snapshot()) };
   const app = appOf(snapshot(), ports);
-  const report = async (turn: number, bad: number) => {
-    await lab.clock.advance(intervalMs);
-    await lab.report("relay", frameOf({ dialect: "relay", experiments: size, turn, bad }));
-  };
+  const report = reporting(lab, size);
   const ask = async (path: string, headers: Record<string, string> = {}) => {
     const answer = await app.request(path, { headers });
     return { answer, bytes: (await answer.arrayBuffer()).byteLength };
@@ -46,10 +47,10 @@ async function answers(size: number, { full, folder }: BenchOptions, findings: F
           if (round >= 0) findings.add({ what: `GET ${path}: ${what}`, size, unit: "ms" }, cpu);
         };
         const cost = async (headers?: Record<string, string>) => (await timesOf(() => ask(path, headers))).cpu;
-        await report(3 * round + 3, round % 2 === 0 ? 1 : 0);
+        await report("a change");
         tell("CPU after a change", await cost());
         tell("CPU when asked again", await cost());
-        await report(3 * round + 4, round % 2 === 0 ? 1 : 0);
+        await report("no change");
         tell("CPU after a report without a change", await cost());
         tell("CPU as gzip, the first time", await cost(gzip));
         tell("CPU as gzip, asked again", await cost(gzip));
@@ -59,6 +60,20 @@ async function answers(size: number, { full, folder }: BenchOptions, findings: F
   } finally {
     await lab.close();
   }
+}
+
+/** Both feeds report, relay other statistics each time; in every second report that is to bring a change one stream is ill. */
+function reporting({ monitor, clock, report }: Awaited<ReturnType<typeof openMonitor>>, size: number) {
+  let turn = 0, bad = 0;
+  return async (bringing: "a change" | "no change"): Promise<void> => {
+    if (bringing === "a change") bad = 1 - bad;
+    const { revision } = monitor.snapshot();
+    await clock.advance(intervalMs);
+    await report("jump", frameOf({ dialect: "jump", experiments: size, turn: ++turn }));
+    await report("relay", frameOf({ dialect: "relay", experiments: size, turn, bad }));
+    const brought = monitor.snapshot().revision === revision ? "no change" : "a change";
+    if (brought !== bringing) throw new Error(`A report was to bring ${bringing}, and brought ${brought}`);
+  };
 }
 
 type Ask = (path: string, headers?: Record<string, string>) => Promise<{ answer: Response; bytes: number }>;

@@ -10,11 +10,12 @@ import {
   movesSince,
   quantile,
 } from "../scripts/bench_figures.ts";
+import { benchAnswers } from "../scripts/bench_http.ts";
 import { specifiersIn } from "../scripts/bench_libraries.ts";
 import { Feeds, fromSource, Served } from "../scripts/bench_program.ts";
 import { benchReport } from "../scripts/bench_report.ts";
 import { goalsText, machineText, movesText, tableOf } from "../scripts/bench_table.ts";
-import { sleep } from "../scripts/bench_timing.ts";
+import { Findings, sleep } from "../scripts/bench_timing.ts";
 import { withFolder } from "./fixtures/folder.ts";
 
 const machine: Machine = { cpu: "made up", cores: 2, deno: "2.9.6" };
@@ -133,6 +134,20 @@ Deno.test("a moment of the bench measures reports of each dialect, and up to the
     assert.deepEqual(new Set(whats), new Set(["jump", "relay", "relay without statistics"]));
     assert.ok(figures.every(({ size, min }) => size === 10 && min > 0));
     assert.equal(figures.filter(({ what }) => what.includes("to the recorded event")).length, 6);
+  });
+});
+
+Deno.test("a moment of the bench asks for each answer after a change that there was", async () => {
+  await withFolder(async (folder) => {
+    const findings = new Findings("http");
+    await benchAnswers(10, { full: false, folder }, findings); // which throws where nothing has changed
+
+    const changed = findings.figures.filter(({ what }) => what.endsWith("CPU after a change"));
+    assert.deepEqual(changed.map(({ what, times }) => [what.split(":")[0], times]), [
+      ["GET /api/v1/experiments", 4],
+      ["GET /api/", 4],
+      ["GET /metrics", 4],
+    ]);
   });
 });
 
