@@ -5,7 +5,7 @@
 import type { HealthEvent, Letter } from "./alert.ts";
 import type { FrozenLetter } from "./letter_pile.ts";
 import { excerpt } from "./trouble.ts";
-import type { Clock } from "./wait.ts";
+import { aborted, abortedWith, type Clock } from "./wait.ts";
 
 /** How messages get to whom they are for: by mail, or to a webhook. */
 export interface Post {
@@ -49,8 +49,18 @@ export type Made = {
 /**
  * The whole message, by `write`, or why it can't be made. That is a fault of ours, and it ends no loop: it is tried again, with
  * what comes after, and shows as a channel that fails. Where it is one event that can't be told, the others are, all the same.
+ * Null as soon as `signal` is aborted: a message that nobody has yet is made anew by the next run, as things are then.
  */
-export async function make(letter: Letter, write: (letter: Letter) => Promise<string>): Promise<Made | Failure> {
+export async function make(letter: Letter, write: Write, signal: AbortSignal): Promise<Made | Failure | null> {
+  const stopped = abortedWith(signal);
+  const made = await Promise.race([tryToMake(letter, write), aborted(stopped.signal)]);
+  stopped.abort();
+  return made && !signal.aborted ? made : null;
+}
+
+type Write = (letter: Letter) => Promise<string>;
+
+async function tryToMake(letter: Letter, write: Write): Promise<Made | Failure> {
   try {
     return { kind: "made", letter, raw: await write(letter), fault: null };
   } catch (error) {
@@ -60,7 +70,7 @@ export async function make(letter: Letter, write: (letter: Letter) => Promise<st
   }
 }
 
-async function makeWithout(letter: Letter, write: (letter: Letter) => Promise<string>, fault: Failure): Promise<Made> {
+async function makeWithout(letter: Letter, write: Write, fault: Failure): Promise<Made> {
   await write({ ...letter, events: [] });
   const events = await writable(letter.events, (events) => write({ ...letter, events }));
   const { leftOut = { events: 0, alerts: 0 } } = letter;
@@ -93,6 +103,7 @@ export async function deliver(
     clock.wait(ms, landed.signal).then(() => flight.abort(), () => {}); // it has landed: there is nothing to end
   };
   const stop = () => endAfter(stopMsMax);
+  if (signal.aborted) stop(); // while it was recorded that it goes
   signal.addEventListener("abort", stop, { once: true });
   endAfter(deliveryMsMax);
   try {

@@ -152,7 +152,7 @@ class LetterOutbox implements Outbox {
   async #try(post: Post, signal: AbortSignal): Promise<void> {
     this.#pace.begin();
     const letter = this.#pile.frozen() ?? await this.#freeze(post, signal);
-    if (letter === null || signal.aborted) return;
+    if (letter === null) return;
     const delivery = await deliver(letter, { post, clock: this.#ports.clock }, signal);
     if (delivery.kind === "taken") await this.#taken(letter, delivery);
     else await this.#failed(letter, delivery);
@@ -167,7 +167,8 @@ class LetterOutbox implements Outbox {
     const [first = newReminder(this.#beginning()), ...others] = this.#pile.open();
     const { letter, emptied } = merged([first, ...others]);
     return await this.#pile.inHand(async () => {
-      const made = await make(letter, (each) => post.write(each, nowMs));
+      const made = await make(letter, (each) => post.write(each, nowMs), signal);
+      if (made === null) return null;
       if (made.kind !== "made") {
         await this.#failed(letter, made);
         return null;
