@@ -1,5 +1,5 @@
 /** The figures of a bench as people read them: a table for each part, the goals, and what has moved. Pure. */
-import { type Figure, keepsGoal, type Machine, type Move, nameOf } from "./bench_figures.ts";
+import { type Figure, judgedOf, keepsGoal, type Machine, type Move, nameOf } from "./bench_figures.ts";
 
 const columns = ["what", "experiments", "median", "min", "max", "times", "goal", "Go program"] as const;
 
@@ -21,7 +21,7 @@ export function goalsText(figures: readonly Figure[]): string {
   const goals = figures.filter(({ atMost }) => atMost !== undefined);
   const missed = goals.filter((each) => !keepsGoal(each));
   const lines = missed.map((each) =>
-    `  ${nameOf(each)}: ${amount(each.median, each)}, and ${goalOf(each)} is the goal`
+    `  ${nameOf(each)}: ${amount(judgedOf(each), each)}, and ${goalOf(each)} is the goal`
   );
   return [
     `${goals.length - missed.length} of ${goals.length} goals kept${lines.length > 0 ? "; missed:" : ""}`,
@@ -52,8 +52,8 @@ function rowOf(figure: Figure): readonly string[] {
   ];
 }
 
-function goalOf({ atMost = NaN }: Figure): string {
-  return `≤ ${number(atMost)}`;
+function goalOf({ atMost = NaN, by }: Figure): string {
+  return `${by === "max" ? "each " : ""}≤ ${number(atMost)}`;
 }
 
 function amount(value: number, { unit }: Figure): string {

@@ -4,13 +4,15 @@
  * seen more kinds of objects. No other module may import more than types from here.
  */
 import type { Columns } from "../src/columns.ts";
-import type { Figure, Unit } from "./bench_figures.ts";
+import type { Figure, Measured, Unit } from "./bench_figures.ts";
 import { type Dialect, entriesIn } from "./bench_frames.ts";
 import { Core, FrameReading, framesOf, intervalMs } from "./bench_lab.ts";
 import { type BenchOptions, cpuMs, cpuMsOf, Findings } from "./bench_timing.ts";
 
 /** What it is asked; it answers with figures, once. */
 export type Wish = Pick<BenchOptions, "sizes" | "full"> & { readonly dialects: readonly Dialect[] };
+
+type Goal = Pick<Measured, "atMost" | "by">;
 
 declare function postMessage(figures: readonly Figure[]): void;
 
@@ -101,16 +103,16 @@ function unchanged(dialect: Dialect, { sizes, full }: Wish, findings: Findings):
     const costs = subjects.map((subject) => ({ subject, ...subject.measure() }));
     const [smallest] = costs;
     for (const { subject: { size, entries }, parse, read, all, handOver, longest } of costs) {
-      const tell = (what: string, unit: Unit, value: number, atMost?: number) => {
+      const tell = (what: string, unit: Unit, value: number, goal: Goal = {}) => {
         const words = `${named[dialect]}, nothing changed: ${what}`;
-        findings.add({ what: words, size, unit, ...(atMost === undefined ? {} : { atMost }) }, value);
+        findings.add({ what: words, size, unit, ...goal }, value);
       };
       const isRelay = dialect !== "jump";
       tell(
         "reading, observing, judging, to a bare JSON.parse",
         "×",
         all / parse,
-        isRelay && size === 10_000 ? 1.5 : undefined,
+        isRelay && size === 10_000 ? { atMost: 1.5 } : {},
       );
       tell("reading alone, to a bare JSON.parse", "×", read / parse);
       tell("handing over from the Worker, to a bare JSON.parse", "×", handOver / parse);
@@ -118,12 +120,12 @@ function unchanged(dialect: Dialect, { sizes, full }: Wish, findings: Findings):
         "the loop's part of it (handing over, observing, judging), the longest",
         "ms",
         longest,
-        size === 1_000 ? 50 : undefined,
+        size === 1_000 ? { atMost: 50, by: "max" } : {},
       );
       tell("reading, observing, judging, for each entry", "µs", all / entries * 1_000);
       if (smallest === undefined || smallest.subject.size === size) continue;
       const growth = all / entries / (smallest.all / smallest.subject.entries);
-      tell(`the same for each entry, to that with ${smallest.subject.size} experiments`, "×", growth, 1.3);
+      tell(`the same for each entry, to that with ${smallest.subject.size} experiments`, "×", growth, { atMost: 1.3 });
     }
   }
 }

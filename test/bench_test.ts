@@ -56,6 +56,22 @@ Deno.test("a goal is kept up to its bound, and where there is none", () => {
   assert.deepEqual(kept, [true, false, true]);
 });
 
+Deno.test("a goal that is for each value is missed where one is above it, whatever the median", () => {
+  const slowest = figureOf("load", { what: "/healthz, the slowest", unit: "ms", atMost: 100, by: "max" }, [
+    12,
+    60,
+    900,
+  ]);
+
+  assert.equal(keepsGoal(slowest), false);
+  assert.equal(keepsGoal({ ...slowest, atMost: 900 }), true);
+  assert.equal(
+    goalsText([slowest]),
+    "0 of 1 goals kept; missed:\n  load: /healthz, the slowest: 900 ms, and each ≤ 100 is the goal",
+  );
+  assert.match(tableOf([slowest]), /60 ms +12 +900 +3 +each ≤ 100 MISSED$/);
+});
+
 const moves: Record<string, [before: Partial<Figure>, now: Partial<Figure>, by: number | null]> = {
   "what shares some of its range has not moved": [{}, { min: 2.05, median: 2.5, max: 3 }, null],
   "what shares nothing has": [{}, { min: 2.2, median: 2.5, max: 3 }, 1.25],
