@@ -97,11 +97,14 @@ export class Served implements AsyncDisposable {
     return this.#threadMs.values().reduce((sum, each) => sum + each, 0);
   }
 
-  /** Resident memory in MB: now, and the most that it ever was. */
-  async memory(): Promise<{ now: number; peak: number }> {
+  /**
+   * Resident memory in MB: now, and the most that it ever was. `own` is what no file is behind: the rest, most of it the
+   * executable, is the page cache's, and can be given back.
+   */
+  async memory(): Promise<{ now: number; own: number; peak: number }> {
     const text = await Deno.readTextFile(`/proc/${this.process.pid}/status`);
     const megabytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text)?.[1]) / 1024;
-    return { now: megabytes("VmRSS"), peak: megabytes("VmHWM") };
+    return { now: megabytes("VmRSS"), own: megabytes("RssAnon"), peak: megabytes("VmHWM") };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -63,6 +63,8 @@ async function idle(build: Build, feeds: Feeds, { rounds, folder }: Course, find
     const what = `${words}: memory with ${experiments} experiments`;
     findings.add({ what: `${what}, to a bare server`, unit: "×", atMost: 1.7 }, whole.now / bare.now);
     findings.add({ what, unit: "MB" }, whole.now);
+    findings.add({ what: `${what}, of its own`, unit: "MB" }, whole.own);
     findings.add({ what: `${words}: memory of a bare server`, unit: "MB" }, bare.now);
+    findings.add({ what: `${words}: memory of a bare server, of its own`, unit: "MB" }, bare.own);
   }
 }
