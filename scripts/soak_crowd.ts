@@ -57,7 +57,7 @@ export async function crowdIn(crowd: Crowd, signal: AbortSignal): Promise<Record
   return counts;
 }
 
-const assets = ["page.css", "page.js", "page_time.js", "icon.svg"];
+const assets = ["page.css", "page.js", "page_change.js", "page_time.js", "icon.svg"];
 
 const visitors: readonly Visitor[] = [
   { who: "a page, followed live", perDay: 1_500, seconds: 600, visit: (visit) => readPage(visit, "") },

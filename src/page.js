@@ -1,13 +1,13 @@
 /**
  * Keeps an open page true: it becomes what the server sends, times are told in the reader's zone, and a page whose server is
  * silent says so. Without this file the page is complete, as of when it was loaded. What the pieces look like is for
- * page.tsx; which of them come when, and their ids (RUN-REVISION-TIME), for live_page.ts.
- * For the stylesheet: `stale` on body, `data-state` of #freshness (live, reconnecting, stale), `changed` on a row that has
- * just changed, `chosen` on a piece of a history bar, and #tip, which says that piece.
+ * page.tsx; which of them come when, and their ids (RUN-REVISION-TIME), for live_page.ts; how one takes the place of another
+ * for page_change.js.
+ * For the stylesheet: `stale` on body, `data-state` of #freshness (live, reconnecting, stale), and what those files set.
  */
-import { choose, clock, dress, on, tick } from "./page_time.js";
+import { become, byId, move, pieceOf, say } from "./page_change.js";
+import { clock, dress, on, tick } from "./page_time.js";
 
-const byId = (id) => document.getElementById(id);
 const { body, documentElement: root } = document;
 
 // ---- The connection
@@ -76,12 +76,6 @@ const acts = {
   stale: () => fetchPage(),
 };
 
-function pieceOf(html) {
-  const template = document.createElement("template");
-  template.innerHTML = html.trim();
-  return template.content.firstElementChild;
-}
-
 function placeRow(row) {
   const { show, q, order } = asked();
   const old = byId(row.id);
@@ -101,65 +95,9 @@ function placeRow(row) {
   move(placed, () => list.insertBefore(placed, next));
 }
 
-/** What moves loses the keyboard's place and the selection: both are given back. */
-function move(row, act) {
-  const focused = row.contains(document.activeElement) ? document.activeElement : null;
-  const selection = getSelection();
-  const { anchorNode, anchorOffset, focusNode, focusOffset } = selection;
-  const isSelected = row.contains(anchorNode);
-  act();
-  focused?.focus({ preventScroll: true });
-  if (isSelected) selection.setBaseAndExtent(anchorNode, anchorOffset, focusNode, focusOffset);
-}
-
 function isBefore({ dataset: a }, { dataset: b }, order) {
   const first = order === "trouble" ? a.rank - b.rank : order === "since" ? b.since - a.since : 0;
   return first < 0 || (first === 0 && a.name < b.name);
-}
-
-/** Makes `old` what `piece` is. What it says is said and shown if that is news. */
-function become(old, piece) {
-  if (!old) return;
-  const { says, title } = piece.dataset;
-  const isNews = says !== old.dataset.says || title !== old.dataset.title;
-  dress(piece);
-  match(old, piece);
-  if (isNews) {
-    old.changedMs = Date.now();
-    say(says ?? title.replace(/^.*?status: /, ""));
-  }
-  if (says !== undefined) old.classList.toggle("changed", Date.now() - old.changedMs < 4_000);
-  const bar = old.querySelector(".bar:focus");
-  if (bar) choose(bar);
-  if (title === undefined) return;
-  document.title = title;
-  if (isNews) byId("icon").href = byId("icon").href.replace(/\d*$/, piece.dataset.trouble); // else fetched for nothing
-  const counts = JSON.parse(piece.dataset.counts);
-  for (const count of document.querySelectorAll("[data-count]")) count.textContent = counts[count.dataset.count];
-}
-
-/** Touches only what differs, so that focus, selections and what is open stay. */
-function match(old, next) {
-  if (old.nodeName !== next.nodeName) return old.replaceWith(next);
-  if (old.nodeType !== Node.ELEMENT_NODE) return old.data !== next.data && (old.data = next.data);
-  for (const { name } of [...old.attributes]) {
-    if (!next.hasAttribute(name) && name !== "open") old.removeAttribute(name);
-  }
-  for (const { name, value } of next.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
-  const children = [...next.childNodes];
-  for (const [at, child] of children.entries()) {
-    const known = child.id ? byId(child.id) : null;
-    if (known?.parentNode === old && known !== old.childNodes[at]) old.insertBefore(known, old.childNodes[at]);
-    at < old.childNodes.length ? match(old.childNodes[at], child) : old.append(child);
-  }
-  while (old.childNodes.length > children.length) old.lastChild.remove();
-}
-
-/** To those who do not see it: of much at once the last. */
-function say(words) {
-  const said = byId("said");
-  said.append(Object.assign(document.createElement("p"), { textContent: words }));
-  while (said.childElementCount > 3) said.firstChild.remove();
 }
 
 // ---- The page afresh: when something was missed, or something else is asked for

@@ -1,6 +1,7 @@
 /**
  * Times in the reader's zone, ages that run, and history bars that are walked through by arrow keys and by pointer: what
  * `page.js` does to each piece of the page. How they come from the server is for page_time.tsx and page_bar.tsx.
+ * For the stylesheet: `chosen` on a piece of a history bar, and #tip, which says that piece.
  */
 export const on = (type, act) => document.addEventListener(type, act);
 

@@ -11,7 +11,7 @@ import { ExperimentBodies } from "./api_body.ts";
 import { openapiDocument } from "./api_document.ts";
 import { historyJson, historyQuery, historyWindow } from "./api_history.ts";
 import type { Path } from "./api_routes.ts";
-import { iconSvg, pageCss, pageJs, pageTimeJs } from "./assets.ts";
+import { iconSvg, pageChangeJs, pageCss, pageJs, pageTimeJs } from "./assets.ts";
 import { Body } from "./body.ts";
 import { parseDuration } from "./duration.ts";
 import type { Turn } from "./history.ts";
@@ -115,6 +115,7 @@ function answers(ports: ServerPorts, options: ServerOptions, page: PageAnswer): 
 const assets: Readonly<Record<string, Answer>> = {
   "/api/page.css": (c) => send(c, pageCss, { type: "text/css; charset=utf-8", cache: "no-cache" }),
   "/api/page.js": (c) => send(c, pageJs, { type: "text/javascript; charset=utf-8", cache: "no-cache" }),
+  "/api/page_change.js": (c) => send(c, pageChangeJs, { type: "text/javascript; charset=utf-8", cache: "no-cache" }),
   "/api/page_time.js": (c) => send(c, pageTimeJs, { type: "text/javascript; charset=utf-8", cache: "no-cache" }),
   "/api/icon.svg": (c) =>
     send(c, iconSvg(Number(c.req.query("trouble"))), { type: "image/svg+xml", cache: "no-cache" }),

@@ -50,7 +50,15 @@ for (
   });
 }
 
-for (const path of ["/api/page.css", "/api/page.js", "/api/icon.svg?trouble=2", "/api/v1/openapi.json"]) {
+for (
+  const path of [
+    "/api/page.css",
+    "/api/page.js",
+    "/api/page_change.js",
+    "/api/icon.svg?trouble=2",
+    "/api/v1/openapi.json",
+  ]
+) {
   Deno.test(`${path} may be kept, but is asked about each time: 304 while it holds, plain or compressed`, async () => {
     const app = appOf(well);
     for (const asked of [plainly, gzip]) {
