@@ -3,7 +3,7 @@
  * selection, what is open? And what is said of it to those who do not see it. Which pieces, and when, is for page.js.
  * For the stylesheet: `changed` on a row that has just changed.
  */
-import { choose, dress } from "./page_time.js";
+import { choose, dress, on } from "./page_time.js";
 
 export const byId = (id) => document.getElementById(id);
 
@@ -58,13 +58,22 @@ export function say(words) {
   while (said.childElementCount > 3) said.firstChild.remove();
 }
 
+// To ask for the selection lays the page out anew: not for each of a thousand rows that move while nothing is selected.
+let isAnySelected = false;
+on("selectionchange", () => isAnySelected = getSelection().type === "Range");
+
 /** What moves loses the keyboard's place and the selection: both are given back. */
 export function move(row, act) {
   const focused = row.contains(document.activeElement) ? document.activeElement : null;
-  const selection = getSelection();
-  const { anchorNode, anchorOffset, focusNode, focusOffset } = selection;
-  const isSelected = row.contains(anchorNode);
+  const giveBack = isAnySelected ? selectionIn(row) : () => {};
   act();
   focused?.focus({ preventScroll: true });
-  if (isSelected) selection.setBaseAndExtent(anchorNode, anchorOffset, focusNode, focusOffset);
+  giveBack();
+}
+
+function selectionIn(row) {
+  const selection = getSelection();
+  const { anchorNode, anchorOffset, focusNode, focusOffset } = selection;
+  if (!row.contains(anchorNode)) return () => {};
+  return () => selection.setBaseAndExtent(anchorNode, anchorOffset, focusNode, focusOffset);
 }

@@ -17,6 +17,18 @@ function changed(seen: Snapshot, name: string, given: Partial<ExperimentView>): 
   return { ...seen, experiments, revision: seen.revision + 1 };
 }
 
+const states = {
+  ill: { state: "unhealthy", healthy: false, issues: [missingJump] },
+  well: { state: "healthy", healthy: true, issues: [] },
+} as const;
+
+/** As `large`, with all but those of `wellNames` in trouble. */
+function outage(revision: number, wellNames: readonly string[] = []): Snapshot {
+  const stateOf = (name: string) => wellNames.includes(name) ? states.well : states.ill;
+  const experiments = large.experiments.map((view) => ({ ...view, ...stateOf(view.name) }));
+  return { ...large, experiments, revision: large.revision + revision };
+}
+
 function untilCounted(page: Page, what: string, count: number): Promise<void> {
   return untilInPage(
     page,
@@ -89,5 +101,20 @@ browserTest(
     assert.equal((await namesShown(page)).length, 1_141);
     assert.equal(await page.locator(".rest b").first().innerText(), "1141");
     assert.equal(await page.locator("#experiments > .row:last-child").getAttribute("data-name"), "zeta01");
+  },
+);
+
+browserTest(
+  "while nothing is selected a row that moves asks for no selection, which would lay the page out anew",
+  () => new PageServer(outage(1)),
+  async (visitor, server) => {
+    const page = await visitor.open(`${server.url}?rows=all`);
+    await untilLive(page);
+    const [first = ""] = await namesShown(page);
+    await page.evaluate("const real = getSelection; window.asked = 0; window.getSelection = () => (asked++, real())");
+    server.show(outage(2, [first]));
+
+    await page.locator(`#experiments > .row:last-child[data-name=${first}]`).waitFor();
+    assert.equal(await page.evaluate("asked"), 0);
   },
 );
