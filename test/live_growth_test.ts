@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import { Body } from "../src/body.ts";
 import type { Peer } from "../src/connection.ts";
-import { createJsonChannel } from "../src/live_json.ts";
+import { changedMax, createJsonChannel } from "../src/live_json.ts";
 import { createExperimentChannel, createListChannel } from "../src/live_page.ts";
 import { Rows } from "../src/live_rows.ts";
 import { isSameExperiment, toldOf } from "../src/live_same.ts";
 import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
 import { wellLab } from "./fixtures/app.ts";
 import { connection } from "./fixtures/bench.ts";
-import { LiveLab, textOf } from "./fixtures/live_lab.ts";
+import { eventsIn, LiveLab, textOf } from "./fixtures/live_lab.ts";
 import { plain } from "./fixtures/seen.ts";
 import { snapshot } from "./fixtures/snapshot.ts";
 
@@ -69,6 +69,26 @@ Deno.test("of a change each channel looks at each experiment once, and a connect
 
   assert.ok(counts.looks < channels.length * names.length + 50, `${counts.looks} looks`);
   assert.ok(counts.connections <= 1, `${counts.connections} connections`);
+});
+
+Deno.test("programs are told of a laboratory that changes as a whole some hundred experiments at a time, and of each once", () => {
+  const lab = new LiveLab(names);
+  const nowMs = lab.snapshot.atMs;
+  const channel = createJsonChannel(lab.snapshot, nowMs, { addresses: false });
+  lab.change({ held: "repair" }, ...names);
+  const { seen, counts } = counted(lab.snapshot);
+  const next = () => {
+    const { looks } = counts;
+    const piece = channel.next(seen, nowMs);
+    return { looks: counts.looks - looks, events: piece === null ? [] : eventsIn(textOf([piece])) };
+  };
+  const pieces = [next(), next(), next(), next()];
+
+  const last = names.length - 2 * changedMax;
+  assert.deepEqual(pieces.map(({ looks }) => looks), [changedMax, changedMax, last, 0]);
+  const told = pieces.flatMap(({ events }) => events).filter(({ name }) => name === "experiment");
+  assert.deepEqual(told.map(({ data }) => JSON.parse(data).topic_name).sort(), names.toSorted());
+  assert.deepEqual(pieces.map(({ events }) => events.at(-1)?.name), ["status", "status", "status", undefined]);
 });
 
 Deno.test("two hundred open experiments do not look for theirs in the whole list each", () => {

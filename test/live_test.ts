@@ -81,6 +81,27 @@ Deno.test("a program is told of an experiment that is known no more, and of a ne
   assert.deepEqual(program.news(), ["forgotten pend00", "experiment turn04", "status"]);
 });
 
+Deno.test("a program that comes in the midst of a change is told when that is undone, and the others of the whole", async () => {
+  await using stage = new Stage();
+  const first = await stage.listen();
+  first.news();
+  stage.lab.change({ held: "repair" }, "spin31");
+  stage.lab.changeWhole();
+  stage.live.changed();
+  const second = await stage.listen();
+  second.news();
+  stage.lab.change({ held: null }, "spin31");
+  await stage.pass(250);
+  const last = second.events.filter(({ name }) => name === "experiment").at(-1);
+  assert.deepEqual([second.news(), JSON.parse(last!.data).held], [["experiment spin31", "status"], null]);
+  stage.lab.changeWhole();
+  stage.live.changed();
+  await stage.listen();
+  first.news();
+  await stage.pass(250);
+  assert.deepEqual(first.news(), ["status"]);
+});
+
 Deno.test("reports that change nothing are told of by the status alone, every 10 s", async () => {
   await using stage = new Stage();
   const program = await stage.listen();
