@@ -71,7 +71,7 @@ on("visibilitychange", () => !document.hidden && Date.now() - heardMs > 12_000 &
 const acts = {
   top: (html) => become(byId("top"), pieceOf(html)),
   row: (html) => placeRow(pieceOf(html)),
-  gone: (id) => byId(id)?.remove(),
+  gone: (id) => leave(byId(id)),
   experiment: (html) => become(byId("experiment"), pieceOf(html)),
   stale: () => fetchPage(),
 };
@@ -82,17 +82,32 @@ function placeRow(row) {
   const isShown = show === "all" || row.dataset.tags.split(" ").includes(show);
   if (!isShown || !row.dataset.search.includes(q.trim().toLowerCase())) {
     if (old) say(row.dataset.says);
-    return old?.remove();
+    return leave(old);
   }
   const list = byId("experiments");
   const isFull = list.childElementCount >= Number(list.dataset.rows ?? Infinity);
   if (!old && isFull && !isBefore(row, list.lastElementChild, order)) return; // one of the rest that is not listed
   if (!old && isFull) list.lastElementChild.remove();
+  const isLater = old && isBefore(old, row, order);
   const placed = old ?? list.appendChild(document.createElement("li"));
   become(placed, row);
   const next = [...list.children].find((each) => each !== placed && isBefore(placed, each, order)) ?? null;
+  if (isLater && !next) fill();
   if (placed.nextElementSibling === next) return;
   move(placed, () => list.insertBefore(placed, next));
+}
+
+function leave(row) {
+  if (!row) return;
+  row.remove();
+  fill();
+}
+
+let filling;
+
+/** Where not all are listed, one of the rest may be due in the place of one that left or came last: once for many of them. */
+function fill() {
+  if (byId("experiments")?.dataset.rows) filling ??= setTimeout(fetchPage, 1_000);
 }
 
 function isBefore({ dataset: a }, { dataset: b }, order) {
@@ -107,6 +122,7 @@ let fetching;
 /** What happens meanwhile is told afterwards. */
 async function fetchPage() {
   disconnect();
+  filling = clearTimeout(filling);
   const limited = { signal: AbortSignal.timeout(silentMsMax) };
   const mine = fetching = fetch(location.href, limited).then((answer) => answer.text()).catch(() => "");
   const page = new DOMParser().parseFromString(await mine, "text/html");

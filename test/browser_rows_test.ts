@@ -85,6 +85,58 @@ browserTest(
   },
 );
 
+for (const [address, restLines] of Object.entries({ "?show=trouble": 0, "?order=trouble": 2 })) {
+  browserTest(
+    `in a large outage those listed recover, and those in trouble who were not listed take their places: ${address}`,
+    () => new PageServer(outage(1)),
+    async (visitor, server) => {
+      const page = await visitor.open(`${server.url}${address}`);
+      await untilLive(page);
+      const listed = await namesShown(page);
+      const rest = large.experiments.map(({ name }) => name).filter((name) => !listed.includes(name));
+      assert.equal(rest.length, 140);
+
+      server.show(outage(2, listed));
+      await untilCounted(page, "trouble", 140);
+      await page.locator(`#e-${rest.at(-1)}`).waitFor();
+      assert.deepEqual((await namesShown(page)).slice(0, 140), rest);
+      assert.equal(await page.locator(".none").isVisible(), false);
+      assert.equal(await page.locator(".rest").count(), restLines);
+    },
+  );
+}
+
+browserTest(
+  "the last that is listed recovers, and one in trouble that was not listed takes its place",
+  () => new PageServer(outage(1)),
+  async (visitor, server) => {
+    const page = await visitor.open(server.url);
+    await untilLive(page);
+    const listed = await namesShown(page);
+    server.show(outage(2, listed.slice(-1)));
+
+    await page.locator(`#e-${listed.at(-1)}`).waitFor({ state: "detached" });
+    assert.deepEqual((await namesShown(page)).slice(0, -1), listed.slice(0, -1));
+    assert.equal((await namesShown(page)).length, rowsMax);
+  },
+);
+
+browserTest(
+  "one that is listed is known no more, and one of the rest takes its place",
+  () => new PageServer(large),
+  async (visitor, server) => {
+    const page = await visitor.open(`${server.url}?order=name`);
+    await untilLive(page);
+    const before = await namesShown(page);
+    const experiments = large.experiments.filter(({ name }) => name !== before[0]);
+    server.show({ ...large, revision: large.revision + 1, experiments });
+
+    await untilInPage(page, `document.querySelectorAll("#experiments > .row").length === ${rowsMax - 1}`, "it go");
+    await untilInPage(page, `document.querySelectorAll("#experiments > .row").length === ${rowsMax}`, "another come");
+    assert.deepEqual((await namesShown(page)).slice(0, -1), before.slice(1));
+  },
+);
+
 browserTest(
   "where all are listed, each comes into the list that there is",
   () => new PageServer(large),
