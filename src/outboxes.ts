@@ -117,7 +117,8 @@ function webhookPost(settings: Settings, { clock, fetch, snapshot, version }: Ou
     async write(letter, nowMs) {
       const seen = snapshot();
       await pause(); // the mail may be made in this very moment
-      return webhookMessage(letter, seen, { ...system, id: crypto.randomUUID() }, nowMs);
+      const heading = { ...system, id: crypto.randomUUID() };
+      return await webhookMessage(letter, { snapshot: seen, heading, nowMs }, pause);
     },
     deliver: ({ frozen }, signal) => webhook.deliver(frozen, signal),
   };

@@ -1,10 +1,11 @@
 /**
- * What does the webhook say: the news of a letter, and all problems of the moment, as JSON (`webhook_schema`). Pure. Text
+ * What does the webhook say: the news of a letter, and all problems of the moment, as JSON (`webhook_schema`). Text
  * from outside is in it as it is, but for halves of surrogate pairs, which many readers of JSON refuse. When it goes and
  * whether it arrived is for `outbox`, how for `webhook`.
  */
 import { alertText, type HealthEvent, type Issue, issueText, type Letter, type SystemAlert } from "./alert.ts";
 import { eventJson, time } from "./api.ts";
+import type { Pause } from "./pause.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
 import type { WebhookJson } from "./webhook_schema.ts";
 
@@ -22,11 +23,42 @@ export interface Heading {
 export const messageBytesMax = 4 * 1024 * 1024;
 const listedMax = 5_000;
 
-/** The message that tells of `letter` as things are in `snapshot`, at `nowMs`. */
-export function webhookMessage(letter: Letter, snapshot: Snapshot, heading: Heading, nowMs: number): string {
+// Between two pauses: some milliseconds' work.
+const writtenAtOnce = 250;
+
+/**
+ * The message that tells of `letter` as things are in `snapshot`, at `nowMs`. Of thousands of events and problems it is
+ * megabytes, so it is written some hundred at a time, with a `pause` after each.
+ */
+export async function webhookMessage(
+  letter: Letter,
+  { snapshot, heading, nowMs }: { snapshot: Snapshot; heading: Heading; nowMs: number },
+  pause: Pause,
+): Promise<string> {
+  const views = new Map(snapshot.experiments.map((view) => [view.name, view]));
+  const known = snapshot.experiments.filter(({ judged, issues }) => judged && issues.length > 0).sort(byName);
+  const toldEvents = letter.events.slice(-listedMax);
+  const events = await written(toldEvents, (event) => toldEvent(event, views.get(event.experiment)), pause);
+  const problems = await written(known.slice(0, listedMax), problemOf, pause);
+  const { version, id, created, system } = headOf(heading, snapshot.version, nowMs);
+  const head = { version: textOf(version), id: textOf(id), created: textOf(created), system: textOf(system) };
+  const alerts = textOf(letter.alerts.map(toldAlert));
   for (let max = listedMax;; max = Math.floor(max / 2)) {
-    const message = textOf(messageOf(letter, snapshot, { heading, nowMs, max }));
+    const newest = events.slice(Math.max(events.length - max, 0)), first = problems.slice(0, max);
+    const message = joined({
+      ...head,
+      kind: textOf("news"),
+      events: listed(newest),
+      alerts,
+      problems: listed(first),
+      left_out: textOf({
+        events: (letter.leftOut?.events ?? 0) + letter.events.length - newest.length,
+        alerts: letter.leftOut?.alerts ?? 0,
+        problems: known.length - first.length,
+      }),
+    });
     if (max === 0 || new TextEncoder().encode(message).length <= messageBytesMax) return message;
+    await pause();
   }
 }
 
@@ -34,28 +66,6 @@ export function webhookMessage(letter: Letter, snapshot: Snapshot, heading: Head
 export function webhookTest(heading: Heading, version: string, nowMs: number): string {
   const nothing = { events: [], alerts: [], problems: [], left_out: { events: 0, alerts: 0, problems: 0 } };
   return textOf({ ...headOf(heading, version, nowMs), kind: "test", ...nothing });
-}
-
-function messageOf(
-  letter: Letter,
-  snapshot: Snapshot,
-  { heading, nowMs, max }: { heading: Heading; nowMs: number; max: number },
-): WebhookJson {
-  const views = new Map(snapshot.experiments.map((view) => [view.name, view]));
-  const events = letter.events.slice(Math.max(letter.events.length - max, 0));
-  const problems = snapshot.experiments.filter(({ judged, issues }) => judged && issues.length > 0).sort(byName);
-  return {
-    ...headOf(heading, snapshot.version, nowMs),
-    kind: "news",
-    events: events.map((event) => toldEvent(event, views.get(event.experiment))),
-    alerts: letter.alerts.map(toldAlert),
-    problems: problems.slice(0, max).map(problemOf),
-    left_out: {
-      events: (letter.leftOut?.events ?? 0) + letter.events.length - events.length,
-      alerts: letter.leftOut?.alerts ?? 0,
-      problems: Math.max(problems.length - max, 0),
-    },
-  };
 }
 
 function headOf({ id, name, link }: Heading, version: string, nowMs: number) {
@@ -98,9 +108,31 @@ function byName(one: ExperimentView, other: ExperimentView): number {
   return one.name < other.name ? -1 : one.name > other.name ? 1 : 0;
 }
 
+/** Each of `items` as JSON. */
+async function written<Item>(
+  items: readonly Item[],
+  jsonOf: (item: Item) => unknown,
+  pause: Pause,
+): Promise<string[]> {
+  const texts: string[] = [];
+  for (const item of items) {
+    texts.push(textOf(jsonOf(item)));
+    if (texts.length % writtenAtOnce === 0) await pause();
+  }
+  return texts;
+}
+
+function listed(texts: readonly string[]): string {
+  return `[${texts.join()}]`;
+}
+
+function joined(members: Readonly<Record<keyof WebhookJson, string>>): string {
+  return `{${Object.entries(members).map(([name, text]) => `"${name}":${text}`).join()}}`;
+}
+
 /** As JSON that every reader takes. JSON itself writes half a pair as an escape, which is where it is found. */
-function textOf(message: WebhookJson): string {
-  return JSON.stringify(message).replace(halfPair, (all, backslashes: string) => {
+function textOf(json: unknown): string {
+  return JSON.stringify(json).replace(halfPair, (all, backslashes: string) => {
     return backslashes.length % 2 === 0 ? all : `${backslashes.slice(1)}\ufffd`;
   });
 }

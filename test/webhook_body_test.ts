@@ -20,10 +20,12 @@ import {
 } from "./fixtures/letters.ts";
 
 const heading = { id: "8e03978e-40d5-43e8-bc93-6894a57f9324", name: "app.example.org/t", link: "" };
-const message = (given: Partial<Letter>, lab: Snapshot = snapshot()): WebhookJson =>
-  webhookSchema.parse(JSON.parse(webhookMessage(letter(given), lab, heading, nowMs)));
+const textOf = (given: Partial<Letter>, lab: Snapshot = snapshot(), pause = () => Promise.resolve()): Promise<string> =>
+  webhookMessage(letter(given), { snapshot: lab, heading, nowMs }, pause);
+const message = async (given: Partial<Letter>, lab?: Snapshot): Promise<WebhookJson> =>
+  webhookSchema.parse(JSON.parse(await textOf(given, lab)));
 
-Deno.test("a message says what is new, what book then holds, and all problems", () => {
+Deno.test("a message says what is new, what book then holds, and all problems", async () => {
   const lab = snapshot([
     view("turn04", [missingRequired("turn04-st-data")], {
       available: false,
@@ -39,7 +41,7 @@ Deno.test("a message says what is new, what book then holds, and all problems", 
   ];
   const alerts = [alert("relay-lost", { detail: "connection refused" }), alert("book-lost", { turn: "cleared" })];
 
-  assert.deepEqual(message({ events, alerts, leftOut: { events: 7, alerts: 1 } }, lab), {
+  assert.deepEqual(await message({ events, alerts, leftOut: { events: 7, alerts: 1 } }, lab), {
     version: 1,
     kind: "news",
     id: heading.id,
@@ -102,8 +104,8 @@ Deno.test("a message says what is new, what book then holds, and all problems", 
   });
 });
 
-Deno.test("every event of an experiment is told, in order, not the newest alone", () => {
-  const { events } = message({ events: [event("a", [missingJump]), event("b"), event("a")] });
+Deno.test("every event of an experiment is told, in order, not the newest alone", async () => {
+  const { events } = await message({ events: [event("a", [missingJump]), event("b"), event("a")] });
   assert.deepEqual(events.map(({ experiment, healthy }) => `${experiment} ${healthy}`), [
     "a false",
     "b true",
@@ -112,24 +114,24 @@ Deno.test("every event of an experiment is told, in order, not the newest alone"
 });
 
 for (const [when, atMs] of Object.entries({ earlier: nowMs - 3_600_000, later: nowMs + 3_600_000 })) {
-  Deno.test(`since when a problem is one is told as the API tells it, though its event was told by a clock that was ${when}`, () => {
+  Deno.test(`since when a problem is one is told as the API tells it, though its event was told by a clock that was ${when}`, async () => {
     const unwell = view("pend00", [missingJump], {
       sinceMs: nowMs - 5_000,
       events: [event("pend00", [missingJump], { atMs })],
     });
-    const [problem] = message({}, snapshot([unwell])).problems;
+    const [problem] = (await message({}, snapshot([unwell]))).problems;
     assert.equal(problem?.since, experimentJson(unwell, { addresses: false }).since);
   });
 }
 
-Deno.test("while its source is lost a problem is as old as the event that told of it", () => {
+Deno.test("while its source is lost a problem is as old as the event that told of it", async () => {
   const events = [event("pend00", [missingJump], { atMs: nowMs - 60_000 })];
   const unknown = view("pend00", [missingJump], { state: "unknown", sinceMs: nowMs - 5_000, events });
-  assert.equal(message({}, snapshot([unknown])).problems[0]?.since, "2026-11-22T20:30:14.120Z");
+  assert.equal((await message({}, snapshot([unknown]))).problems[0]?.since, "2026-11-22T20:30:14.120Z");
 });
 
-Deno.test("an experiment that has not been judged is no problem", () => {
-  assert.deepEqual(message({}, snapshot([view("pend00", [missingJump], { judged: false })])).problems, []);
+Deno.test("an experiment that has not been judged is no problem", async () => {
+  assert.deepEqual((await message({}, snapshot([view("pend00", [missingJump], { judged: false })]))).problems, []);
 });
 
 Deno.test("a test message tells nothing, and says that it is one", () => {
@@ -150,20 +152,20 @@ const odd: Record<string, [given: string, told: string]> = {
   "a name that objects have": ["__proto__", "__proto__"],
 };
 for (const [name, [given, told]] of Object.entries(odd)) {
-  Deno.test(`text from outside is told as it is, as JSON that every reader takes: ${name}`, () => {
+  Deno.test(`text from outside is told as it is, as JSON that every reader takes: ${name}`, async () => {
     const news = { events: [event(given, [unhealthy(given)], { streamOk: { [given]: true } })] };
-    const json: WebhookJson = JSON.parse(webhookMessage(letter(news), snapshot(), heading, nowMs));
+    const json: WebhookJson = JSON.parse(await textOf(news));
     const [{ experiment, issues, stream_ok } = assert.fail("no event")] = json.events;
     assert.deepEqual([experiment, issues, Object.keys(stream_ok)], [told, [`unhealthy ${told}`], [told]]);
   });
 }
 
-Deno.test("whatever services make up, a message is UTF-8 that comes back the same, and what the schema says", () => {
+Deno.test("whatever services make up, a message is UTF-8 that comes back the same, and what the schema says", async () => {
   const text = fc.string({ unit: "binary", maxLength: 30 });
-  fc.assert(fc.property(text, text, text, (name, topic, detail) => {
+  await fc.assert(fc.asyncProperty(text, text, text, async (name, topic, detail) => {
     const given = { events: [event(name, [unhealthy(topic)])], alerts: [alert("relay-lost", { detail })] };
     const lab = snapshot([view(name, [unhealthy(topic)], { held: detail })]);
-    const json = webhookMessage(letter(given), lab, heading, nowMs);
+    const json = await textOf(given, lab);
     assert.equal(new TextDecoder("utf-8", { fatal: true }).decode(new TextEncoder().encode(json)), json);
     const told = webhookSchema.parse(JSON.parse(json));
     assert.equal(told.events[0]?.experiment, name.toWellFormed());
@@ -172,11 +174,11 @@ Deno.test("whatever services make up, a message is UTF-8 that comes back the sam
   }));
 });
 
-Deno.test("a message has a bound: of too much the newest events are told, and it is counted what is not", () => {
+Deno.test("a message has a bound: of too much the newest events are told, and it is counted what is not", async () => {
   const long = "x".repeat(250);
   const many = Array.from({ length: 5_000 }, (_, at) => event(`${long}${at}`, [unhealthy(`${long}-st-${long}`)]));
   const lab = snapshot(many.map(({ experiment, issues }) => view(experiment, issues)));
-  const json = webhookMessage(letter({ events: many, leftOut: { events: 3, alerts: 0 } }), lab, heading, nowMs);
+  const json = await textOf({ events: many, leftOut: { events: 3, alerts: 0 } }, lab);
 
   const told = webhookSchema.parse(JSON.parse(json));
   assert.ok(json.length <= messageBytesMax, `${json.length} bytes`);
@@ -184,4 +186,21 @@ Deno.test("a message has a bound: of too much the newest events are told, and it
   assert.equal(told.events.length + told.left_out.events, 5_003);
   assert.equal(told.problems.length + told.left_out.problems, 5_000);
   assert.ok(told.events.length >= 1_000, `${told.events.length} events`);
+});
+
+Deno.test("no more than some hundred events or problems are written at once, and all else has its turn after each", async () => {
+  const many = Array.from({ length: 1_000 }, (_, at) => event(`rig${at}`, [missingJump]));
+  const written = [0];
+  const views = many.map(({ experiment, issues }) => ({
+    ...view(experiment, issues),
+    get held() {
+      written.push((written.pop() ?? 0) + 1); // of an event, and of a problem
+      return null;
+    },
+  }));
+  const turn = () => Promise.resolve(void written.push(0));
+  await textOf({ events: many }, snapshot(views), turn);
+
+  assert.equal(written.reduce((sum, each) => sum + each, 0), 2_000);
+  assert.ok(Math.max(...written) <= 250, `written at once: ${written}`);
 });
