@@ -9,14 +9,15 @@
  * most), `way` (from a report to the mail and to book), `start` (start and idle memory), `load` (as a process, at each size,
  * with reports every second), `store`, `burst` (all experiments change at once), `libraries`. `--full`: five minutes of reports
  * for each size, and more rounds.
- * `--commit`: docs/performance.json is written anew; else what has moved since then is told.
+ * `--commit`: docs/performance.json is written anew, where parts that were not measured stay with when they were, if that was on
+ * the same machine with the same Deno. What has moved since the kept figures is told.
  * `--binary`: a compiled program to be measured beside the source, and the same of a bare server to measure it by, made by
  * `deno compile --output HELLO scripts/bench_hello.ts` with the same options. `load` then measures the first of them.
  */
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { benchBurst } from "./bench_burst.ts";
-import { type Figure, merged, movesSince, type Run } from "./bench_figures.ts";
+import { type Figure, leftOf, merged, movesSince, type Run } from "./bench_figures.ts";
 import { benchHttp } from "./bench_http.ts";
 import { benchLibraries } from "./bench_libraries.ts";
 import { benchLoad } from "./bench_load.ts";
@@ -65,6 +66,9 @@ export function readArguments(args: readonly string[]): Asked {
 }
 
 async function bench(asked: Asked): Promise<void> {
+  const kept = await keptRun();
+  // Or minutes are measured in vain.
+  if (asked.commit && kept !== null) leftOf(kept, machine(), new Set(asked.only));
   const folder = await Deno.makeTempDir({ prefix: "status-bench-" });
   const figures: Figure[] = [];
   const run: Run = { machine: machine(), at: Temporal.Now.instant().toString({ smallestUnit: "second" }), figures };
@@ -78,11 +82,10 @@ async function bench(asked: Asked): Promise<void> {
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-  const kept = await keptRun();
   console.log(`\n${goalsText(figures)}`);
   if (kept !== null) console.log(movesText(movesSince(kept, run)));
   if (asked.json !== null) await write(asked.json, run);
-  if (asked.commit) await write(keptFile, { ...run, figures: merged(kept?.figures ?? [], figures) });
+  if (asked.commit) await write(keptFile, kept === null ? run : merged(kept, run));
 }
 
 function machine(): Run["machine"] {

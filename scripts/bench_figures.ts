@@ -22,6 +22,8 @@ export interface Figure {
   readonly atMost?: number;
   /** Which of its values keeps the goal, or misses it: `max` where none is to be more ("never", "within"). The median. */
   readonly by?: "median" | "max";
+  /** When it was measured, where that was in an earlier run than the others that it is kept with. */
+  readonly at?: string;
   /** What the Go program was measured at: elsewhere, in another run (issue 6). */
   readonly go?: number;
 }
@@ -89,10 +91,24 @@ export function movesSince(before: Run, now: Run): Move[] {
   });
 }
 
-/** The kept figures after another run: what it measured is replaced, and what it did not (a part left out) stays. */
-export function merged(before: readonly Figure[], now: readonly Figure[]): Figure[] {
-  const parts = new Set(now.map(({ part }) => part));
-  return [...before.filter(({ part }) => !parts.has(part)), ...now];
+/**
+ * The kept run after another: what that measured is replaced, and what it did not (a part left out) stays, each with when it
+ * was measured. Throws a TypeError where that was on another machine: it would stand as if it were of this one.
+ */
+export function merged(before: Run, now: Run): Run {
+  const parts = new Set(now.figures.map(({ part }) => part));
+  const left = leftOf(before, now.machine, parts);
+  return { ...now, figures: [...left.map((figure) => ({ at: before.at, ...figure })), ...now.figures] };
+}
+
+/** What stays of `before` if `parts` are measured anew. Throws as `merged` does. */
+export function leftOf(before: Run, machine: Machine, parts: ReadonlySet<string>): readonly Figure[] {
+  const left = before.figures.filter(({ part }) => !parts.has(part));
+  const { cpu, cores, deno } = before.machine;
+  const isSame = cpu === machine.cpu && cores === machine.cores && deno === machine.deno;
+  if (left.length === 0 || isSame) return left;
+  const others = [...new Set(left.map(({ part }) => part))].join(", ");
+  throw new TypeError(`Cannot keep ${others} beside this run: measured with ${cpu}, ${cores} cores, Deno ${deno}`);
 }
 
 export function nameOf({ part, what, size }: Figure): string {

@@ -103,11 +103,29 @@ Deno.test("of two machines only ratios are compared", () => {
   assert.deepEqual(movesSince(before, now).map(({ figure }) => figure.what), ["reading"]);
 });
 
-Deno.test("a part that was left out keeps the figures that it had", () => {
+Deno.test("a part that was left out keeps the figures that it had, with when they were measured", () => {
   const [way, old, fresh] = [figure({ part: "way" }), figure(), figure({ median: 1.95 })];
+  const next = { ...runOf(fresh), at: "2026-11-23T20:00:00Z" };
+  const last = { ...runOf(figure({ part: "store" })), at: "2026-11-24T20:00:00Z" };
+  const both = merged(runOf(way, old, figure({ what: "gone" })), next);
 
-  assert.deepEqual(merged([way, old, figure({ what: "gone" })], [fresh]), [way, fresh]);
+  assert.deepEqual(both, { ...next, figures: [{ ...way, at: "2026-11-22T20:00:00Z" }, fresh] });
+  assert.deepEqual(merged(both, last).figures.map(({ at }) => at), ["2026-11-22T20:00:00Z", next.at, undefined]);
 });
+
+const elsewhere: Record<string, Partial<Machine>> = {
+  "another processor": { cpu: "another" },
+  "fewer cores": { cores: 1 },
+  "another Deno": { deno: "2.6.8" },
+};
+for (const [name, other] of Object.entries(elsewhere)) {
+  Deno.test(`what was measured with ${name} is not kept as if it were of this run`, () => {
+    const before = { ...runOf(figure({ part: "way" }), figure()), machine: { ...machine, ...other } };
+
+    assert.throws(() => merged(before, runOf(figure())), /^TypeError: Cannot keep way beside this run/);
+    assert.deepEqual(merged(before, runOf(figure(), figure({ part: "way" }))).machine, machine);
+  });
+}
 
 Deno.test("the table shows what was measured, the goal and the Go program's figure", () => {
   const figures = [
