@@ -3,6 +3,7 @@
  * that, and what can become of a message. When, and what follows from how it went, is for `outbox`.
  */
 import type { HealthEvent, Letter } from "./alert.ts";
+import { tellingOnly } from "./letter.ts";
 import type { FrozenLetter } from "./letter_pile.ts";
 import { excerpt } from "./trouble.ts";
 import { aborted, abortedWith, type Clock } from "./wait.ts";
@@ -38,57 +39,67 @@ const stopMsMax = 2_500;
 /** For one whole conversation, each answer of which has a bound of its own. */
 const deliveryMsMax = 600_000;
 
-/** `fault`: why some of its events are left out of it; null where none is. */
-export type Made = {
-  readonly kind: "made";
-  readonly letter: Letter;
-  readonly raw: string;
-  readonly fault: Failure | null;
-};
+/** `fault`: why some of the letter's events are left out of the message; null where none is. */
+export type Made = { readonly kind: "made"; readonly raw: string; readonly fault: Failure | null };
+
+/** Finds one that can't be told among as many as a letter holds, and the most of what is near a few of them. */
+const searchWritesMax = 64;
+
+type Write = (letter: Letter) => Promise<string>;
 
 /**
  * The whole message, by `write`, or why it can't be made. That is a fault of ours, and it ends no loop: it is tried again, with
- * what comes after, and shows as a channel that fails. Where it is one event that can't be told, the others are, all the same.
+ * what comes after, and shows as a channel that fails. Where it is some events that can't be told, the others and all alerts
+ * are, and the message says how many are left out; while it is not taken, they are tried again with it.
  * Null as soon as `signal` is aborted: a message that nobody has yet is made anew by the next run, as things are then.
  */
 export async function make(letter: Letter, write: Write, signal: AbortSignal): Promise<Made | Failure | null> {
   const stopped = abortedWith(signal);
-  const made = await Promise.race([tryToMake(letter, write), aborted(stopped.signal)]);
+  const made = await Promise.race([tryToMake(letter, write, stopped.signal), aborted(stopped.signal)]);
   stopped.abort();
   return made && !signal.aborted ? made : null;
 }
 
-type Write = (letter: Letter) => Promise<string>;
-
-async function tryToMake(letter: Letter, write: Write): Promise<Made | Failure> {
+async function tryToMake(letter: Letter, write: Write, signal: AbortSignal): Promise<Made | Failure> {
   try {
-    return { kind: "made", letter, raw: await write(letter), fault: null };
+    return { kind: "made", raw: await write(letter), fault: null };
   } catch (error) {
     const words = excerpt(error instanceof Error ? error.message : String(error));
     const fault = { kind: "deferred", why: `Cannot make the message: ${words}` } as const;
-    return await makeWithout(letter, write, fault).catch(() => fault); // nothing can be told now, whatever is left out
+    const events = await writable(letter.events, (events) => write({ ...letter, events }), signal);
+    if (events.length + letter.alerts.length === 0) return fault;
+    const all = letter.events.length, untold = all - events.length;
+    const without = untold > 0 ? { ...fault, why: `Cannot tell ${untold} of ${all} events: ${words}` } : null;
+    return await write(tellingOnly(events, letter)).then(
+      (raw) => ({ kind: "made", raw, fault: without }),
+      () => fault, // nothing can be told now, whatever is left out
+    );
   }
 }
 
-async function makeWithout(letter: Letter, write: Write, fault: Failure): Promise<Made> {
-  await write({ ...letter, events: [] });
-  const events = await writable(letter.events, (events) => write({ ...letter, events }));
-  const { leftOut = { events: 0, alerts: 0 } } = letter;
-  const more = letter.events.length - events.length;
-  const rest = { ...letter, events, leftOut: { ...leftOut, events: leftOut.events + more } };
-  return { kind: "made", letter: rest, raw: await write(rest), fault };
-}
-
-/** Those of `events` that can be written: halved until what can't be is alone, so that few are written often. */
+/** Those of `events` that can be written, in their order. Halved, the largest first: so few are left when no write is. */
 async function writable(
   events: readonly HealthEvent[],
   write: (events: readonly HealthEvent[]) => Promise<string>,
+  signal: AbortSignal,
 ): Promise<readonly HealthEvent[]> {
-  const isWritable = await write(events).then(() => true, () => false);
-  if (isWritable) return events;
-  const half = events.length >> 1;
-  if (half === 0) return [];
-  return [...await writable(events.slice(0, half), write), ...await writable(events.slice(half), write)];
+  let writesLeft = searchWritesMax;
+  const isWritten = async (part: readonly HealthEvent[]) =>
+    writesLeft-- > 0 && !signal.aborted && await write(part).then(() => true, () => false);
+  const told = new Set<HealthEvent>();
+  const parts = halves(events);
+  for (const part of parts) {
+    // One that is alone has a second chance: the fault may have been one of that moment.
+    const isTold = await isWritten(part) || (part.length === 1 && await isWritten(part));
+    if (isTold) part.forEach((event) => told.add(event));
+    else if (part.length > 1 && writesLeft > 0) parts.push(...halves(part));
+  }
+  return events.filter((event) => told.has(event));
+}
+
+function halves<Item>(items: readonly Item[]): (readonly Item[])[] {
+  const half = items.length >> 1;
+  return [items.slice(0, half), items.slice(half)].filter((part) => part.length > 0);
 }
 
 /** Hands `letter` over. `signal`: the program stops; what is under way then is given a little time. */

@@ -23,9 +23,9 @@ export function newReminder(beginning: Beginning): Letter {
   return { ...emptyLetter(beginning), reminder: true };
 }
 
-/** Whether nothing is owed for it: its news have gone over to another letter. */
-export function isEmpty({ events, alerts, reminder }: Letter): boolean {
-  return events.length === 0 && alerts.length === 0 && !reminder;
+/** Whether nothing is owed for it: its news have gone over to another letter. That some were left out is to be told, too. */
+export function isEmpty({ events, alerts, reminder, leftOut }: Letter): boolean {
+  return events.length === 0 && alerts.length === 0 && !reminder && leftOut === undefined;
 }
 
 /** `letter` with `news` behind its own. A reminder that has news is none any more. */
@@ -53,11 +53,17 @@ export function merged([first, ...others]: readonly [Letter, ...Letter[]]): { le
   return { letter, emptied: others.map(emptyLetter) };
 }
 
+/** `letter` with those of its events that are `events`; the others count as left out. */
+export function tellingOnly(events: readonly HealthEvent[], letter: Letter): Letter {
+  const leftOut = { events: letter.events.length - events.length, alerts: 0 };
+  return withLeftOutOf({ ...letter, events }, { leftOut });
+}
+
 function emptyLetter({ id, channel, createdMs }: Beginning): Letter {
   return { id, channel, createdMs, events: [], alerts: [], reminder: false, frozen: null };
 }
 
-function withLeftOutOf(letter: Letter, { leftOut }: Letter): Letter {
+function withLeftOutOf(letter: Letter, { leftOut }: Pick<Letter, "leftOut">): Letter {
   if (leftOut === undefined) return letter;
   const { events, alerts } = letter.leftOut ?? { events: 0, alerts: 0 };
   return { ...letter, leftOut: { events: events + leftOut.events, alerts: alerts + leftOut.alerts } };

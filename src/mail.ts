@@ -59,7 +59,7 @@ function mailText({ atMs, alerts, events, problems, link }: MailContent): string
 
 /** A part with nothing in it is left out. */
 function part(title: string, lines: readonly string[], more: number): string[] {
-  if (lines.length === 0) return [];
+  if (lines.length + more === 0) return [];
   return [title, ...lines, ...(more > 0 ? [`and ${more} more`] : [])];
 }
 

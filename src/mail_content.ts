@@ -87,6 +87,8 @@ function subjectOf(
 function causeOf(letter: Letter, events: number, problems: number): string {
   if (events > 0) return `${events} new health events`;
   const [first, ...others] = letter.alerts;
+  const untold = letter.leftOut?.events ?? 0;
+  if (first === undefined && untold > 0) return `${untold} new health events`;
   if (first === undefined) return `reminder: ${problems} experiments with issues`;
   return `system alert: ${alertHeadline(first)}${others.length > 0 ? ` (+${others.length})` : ""}`;
 }

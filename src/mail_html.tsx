@@ -48,8 +48,8 @@ function Mail({ subject, atMs, alerts, events, problems, link, rows }: MailConte
       </head>
       <body style={bodyStyle}>
         <p style="margin:0">System time: {timeText(atMs)}</p>
-        {alerts.items.length > 0 && <Alerts alerts={alerts} />}
-        {events.items.length > 0 && <Lines title={eventsTitle(events)} rows={rows.events} more={events.more} />}
+        {hasAny(alerts) && <Alerts alerts={alerts} />}
+        {hasAny(events) && <Lines title={eventsTitle(events)} rows={rows.events} more={events.more} />}
         <Lines title="All new and existing health issues" rows={rows.problems} more={problems.more} />
         {link !== "" && (
           <p>
@@ -60,6 +60,11 @@ function Mail({ subject, atMs, alerts, events, problems, link, rows }: MailConte
       </body>
     </html>
   );
+}
+
+/** A part with nothing in it is left out. */
+function hasAny({ items, more }: Listed<unknown>): boolean {
+  return items.length + more > 0;
 }
 
 function Alerts({ alerts }: { alerts: Listed<string> }) {
@@ -80,7 +85,7 @@ function Lines({ title, rows, more }: { title: string; rows: readonly string[]; 
   return (
     <>
       <h2 style={titleStyle}>{title}</h2>
-      {rows.length > 0 ? <ul style={listStyle}>{raw(rows.join(""))}</ul> : <p style="margin:0">none</p>}
+      {rows.length > 0 ? <ul style={listStyle}>{raw(rows.join(""))}</ul> : more === 0 && <p style="margin:0">none</p>}
       <More count={more} />
     </>
   );

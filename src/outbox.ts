@@ -174,7 +174,7 @@ class LetterOutbox implements Outbox {
         return null;
       }
       if (made.fault) this.#listener.failed(letter, made.fault, 0);
-      const frozen = { ...made.letter, frozen: made.raw };
+      const frozen = { ...letter, frozen: made.raw };
       this.#pile.put(frozen, ...emptied); // still in hand: else news of this moment join what this takes the place of
       await this.#ports.record([frozen, ...emptied].map((each) => ({ kind: "letter", letter: each })));
       return frozen;

@@ -71,7 +71,8 @@ Deno.test("letters that wait together become the first, and the others are left 
   assert.ok(emptied.every(isEmpty));
 });
 
-Deno.test("a reminder owes something, an emptied letter does not", () => {
+Deno.test("a reminder owes something, that something was left out too, an emptied letter does not", () => {
+  assert.equal(isEmpty(letter({ leftOut: { events: 1, alerts: 0 } })), false);
   assert.equal(isEmpty(newReminder(begun)), false);
   assert.equal(isEmpty(letter()), true);
 });

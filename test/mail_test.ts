@@ -62,6 +62,7 @@ const subjects: Record<string, [owed: Partial<Letter>, experiments: ExperimentVi
     [],
     "system alert: book does not answer so availability may be out of date (+3)",
   ],
+  "events that were all left out": [{ leftOut: { events: 3, alerts: 0 } }, [], "3 new health events"],
   "a reminder": [
     { reminder: true },
     [view("a", [missingJump]), view("b", [missingJump]), view("c"), view("d", [missingJump])],
@@ -169,6 +170,12 @@ Deno.test("what a letter had no room for is said", async () => {
   assert.deepEqual(part(/new health events/, mail), ["a -- A   [missing jump]", "and 15000 more"]);
   assert.deepEqual(part(/^System alerts/, mail), ["jump has no fresh reports so may be down", "and 3 more"]);
   assert.match(mail.html, /and 15000 more/);
+});
+
+Deno.test("that all events of a letter were left out is said", async () => {
+  const mail = await mailOf({ alerts: [alert("jump-lost")], leftOut: { events: 2, alerts: 0 } });
+  assert.deepEqual(part(/new health events/, mail), ["and 2 more"]);
+  assert.match(mail.html, /There are 0 new health events[^<]*<\/h2><p[^>]*>and 2 more/);
 });
 
 Deno.test("of more problems than a mail can hold the first are listed and the others counted", async () => {

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import { MailDesk } from "./fixtures/mail_desk.ts";
+import type { Letter } from "../src/alert.ts";
+import { make } from "../src/delivery.ts";
+import { alert, event, letter } from "./fixtures/letters.ts";
+import { deferred, MailDesk, taken } from "./fixtures/mail_desk.ts";
 
 const hourMs = 3_600_000;
 
@@ -68,4 +71,111 @@ Deno.test("a mail that is being recorded as one that goes at the stop still goes
   assert.deepEqual([desk.got, state], [["m1: a"], { stopped: false }]);
   await desk.passes(1);
   assert.deepEqual(state, { stopped: true });
+});
+
+Deno.test("an event that can't be told holds no other up, is told of in the log, and counts as left out", async () => {
+  const desk = await MailDesk.open();
+  desk.untold = "b";
+  desk.answers = ["hang"];
+  await desk.news("a", "b", "c", "d");
+  assert.deepEqual(desk.got, ["m1: a c d +1"]);
+  assert.ok(desk.log.includes("failed m1 deferred 0"));
+
+  await desk.says(taken);
+  assert.equal(desk.outbox.view().state, "idle");
+  assert.deepEqual([...desk.kept.letters.keys()], []);
+});
+
+Deno.test("an event that could not be told is tried again with a mail that was not taken", async () => {
+  const desk = await MailDesk.open();
+  desk.untold = "b";
+  desk.answers = [deferred];
+  await desk.news("a", "b");
+  desk.untold = null;
+  await desk.passes(hourMs);
+  assert.deepEqual(desk.got, ["m1: a +1", "m1: a b"]);
+});
+
+Deno.test("while nothing of a letter can be told it is tried again, shown as failing, and goes when it can", async () => {
+  const desk = await MailDesk.open();
+  desk.untold = "b";
+  await desk.news("b");
+  await desk.passes(hourMs);
+  const { state, waiting, lastError } = desk.outbox.view();
+  assert.deepEqual([state, waiting, lastError], ["failing", 1, "Cannot make the message: b has no words"]);
+  assert.deepEqual(desk.got, []);
+
+  desk.untold = null;
+  await desk.passes(hourMs);
+  assert.deepEqual(desk.got, ["m1: b"]);
+});
+
+Deno.test("a letter of which an earlier run left only a count is told of, after a server that is busy too", async () => {
+  const before = new MailDesk();
+  before.kept.letters.set("old", letter({ id: "old", leftOut: { events: 2, alerts: 0 } }));
+  const desk = new MailDesk({}, before.clock, before.left());
+  desk.answers = [deferred];
+  await desk.run();
+  await desk.passes(hourMs);
+  assert.deepEqual(desk.got, ["old: +2", "old: +2"]);
+});
+
+/** What was made of a letter of these experiments, what it tells, and how often it was written. */
+async function madeOf(given: Partial<Letter>, isTold: (name: string, write: number) => boolean, stop?: AbortSignal) {
+  let writes = 0, told: Letter | null = null;
+  const write = (each: Letter) => {
+    writes++;
+    told = each;
+    const untold = each.events.filter(({ experiment }) => !isTold(experiment, writes));
+    return untold.length > 0 ? Promise.reject(new Error("no words")) : Promise.resolve("raw");
+  };
+  const made = await make(letter(given), write, stop ?? new AbortController().signal);
+  const { events, leftOut } = told ?? letter();
+  return { made, writes, names: events.map(({ experiment }) => experiment), leftOut };
+}
+
+const manyNames = Array.from({ length: 5_000 }, (_, number) => `e${number}`);
+const many = manyNames.map((name) => event(name));
+const cannot = { kind: "deferred", why: "Cannot make the message: no words" };
+
+Deno.test("one event that can't be told is found among thousands by writing them a few times", async () => {
+  const { made, writes, names } = await madeOf({ events: many }, (name) => name !== "e3100");
+  const fault = { ...cannot, why: "Cannot tell 1 of 5000 events: no words" };
+  assert.deepEqual(made, { kind: "made", raw: "raw", fault });
+  assert.deepEqual(names, manyNames.toSpliced(3_100, 1));
+  assert.ok(writes <= 30, `${writes} times`);
+});
+
+Deno.test("when many of thousands can't be told, nearly all others are, in their order, and the rest is counted", async () => {
+  const isTold = (name: string) => !/^e31..$/.test(name);
+  const { writes, names, leftOut } = await madeOf({ events: many }, isTold);
+  assert.ok(writes <= 66, `${writes} times`);
+  assert.deepEqual(names, manyNames.filter((name) => isTold(name) && !["e3200", "e3201", "e3202"].includes(name)));
+  assert.deepEqual(leftOut, { events: 103, alerts: 0 });
+});
+
+Deno.test("when none of thousands can be told, the work is bounded and all of them are owed still", async () => {
+  const { made, writes } = await madeOf({ events: many }, () => false);
+  assert.deepEqual(made, cannot);
+  assert.ok(writes <= 66, `${writes} times`);
+});
+
+Deno.test("alerts are told without the events that can't be, which are counted", async () => {
+  const { made, names, leftOut } = await madeOf({ events: many, alerts: [alert("relay-lost")] }, () => false);
+  assert.deepEqual([made && made.kind, names, leftOut], ["made", [], { events: 5_000, alerts: 0 }]);
+});
+
+Deno.test("a fault that comes and goes leaves no event out", async () => {
+  const { made, names } = await madeOf({ events: [event("a"), event("b")] }, (_, write) => write !== 1 && write !== 3);
+  assert.deepEqual([made, names], [{ kind: "made", raw: "raw", fault: null }, ["a", "b"]]);
+});
+
+Deno.test("a stop ends the search for what can be told", async () => {
+  const stop = new AbortController();
+  const { made, writes } = await madeOf(
+    { events: many },
+    (_, write) => (write === 5 && stop.abort(), false),
+    stop.signal,
+  );
+  assert.deepEqual([made, writes], [null, 5]);
 });

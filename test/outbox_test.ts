@@ -293,27 +293,6 @@ Deno.test("a mail that cannot be made is tried again, and silences nothing", asy
   assert.deepEqual(desk.got, ["m1: a b"]);
 });
 
-Deno.test("an event that can't be told holds no other up, is told of in the log, and counts as left out", async () => {
-  const desk = await MailDesk.open();
-  desk.untold = "b";
-  desk.answers = ["hang"];
-  await desk.news("a", "b", "c", "d");
-  assert.deepEqual(desk.got, ["m1: a c d"]);
-  assert.ok(desk.log.includes("failed m1 deferred 0"));
-  assert.deepEqual(desk.kept.letters.get("m1")?.leftOut, { events: 1, alerts: 0 });
-
-  await desk.says(taken);
-  assert.equal(desk.outbox.view().state, "idle");
-});
-
-Deno.test("what can't be told among thousands is found by writing them a few times", async () => {
-  const desk = await MailDesk.open();
-  desk.untold = "e700";
-  await desk.news(...Array.from({ length: 1_000 }, (_, number) => `e${number}`));
-  assert.equal(desk.got.length, 1);
-  assert.ok(desk.writes <= 25, `${desk.writes} times`);
-});
-
 Deno.test("a conversation that never ends is ended after 10 min", async () => {
   const desk = await MailDesk.open();
   desk.answers = ["hang"];
