@@ -1,12 +1,13 @@
 /**
  * For how long is the loop held up when all experiments change at once: the first judgement after the start, every stream
- * falling silent, all coming back? The real monitor, store, log, outbox and bookkeeper in this process; book is a Map, and the
- * mail server has a thread of its own. What holds the loop up is the CPU time that this thread takes between two ticks.
+ * falling silent, all coming back? The real monitor, store, log, outboxes, bookkeeper and live events in this process, of which
+ * one program reads; book is a Map, the webhook takes everything at once, and the mail server has a thread of its own. What holds the loop up is the CPU time that this thread takes between two ticks.
  */
 import type { Availability } from "../src/book.ts";
 import { runBookkeeper } from "../src/bookkeeper.ts";
 import type { Report } from "../src/connection.ts";
 import { ConnectionTable } from "../src/connection_table.ts";
+import { createLive, type Live } from "../src/live.ts";
 import { logger } from "../src/log.ts";
 import type { Measures } from "../src/measures.ts";
 import { Monitor } from "../src/monitor.ts";
@@ -96,7 +97,8 @@ class Burst implements AsyncDisposable {
     this.#report("relay", this.#names.flatMap((name) => [`${name}-st-data`, `${name}-st-video`]), idleMs);
     while (this.#mails.count === count) await sleep(tickMs);
     const tookMs = clock.steadyMs() - startMs;
-    while (hands.keeper.waiting > 0 || hands.outbox.view().waiting > 0) await sleep(tickMs);
+    const isBusy = () => [hands.outbox, hands.webhook].some((each) => each.view().waiting > 0);
+    while (hands.keeper.waiting > 0 || isBusy()) await sleep(tickMs);
     return { longestMs: await ticks.longestMs(), tookMs };
   }
 
@@ -114,7 +116,8 @@ class Burst implements AsyncDisposable {
 function settingsOf(folder: string, mailPort: number): Settings {
   const files = { STATUS_STORE_FILE: `${folder}/status.db`, STATUS_LOG_FILE: `${folder}/status.log` };
   const mail = { ...mailEnvironment, STATUS_EMAIL_HOST: "127.0.0.1", STATUS_EMAIL_PORT: String(mailPort) };
-  const read = readSettings({ ...mail, ...files, STATUS_HEALTH_STARTUP: "0s" }, Deno.readTextFileSync);
+  const webhook = { STATUS_WEBHOOK_URL: "http://127.0.0.1:9/", STATUS_SECRET_WEBHOOK: "a secret of the bench's own" };
+  const read = readSettings({ ...mail, ...webhook, ...files, STATUS_HEALTH_STARTUP: "0s" }, Deno.readTextFileSync);
   if (read.kind === "faulty") throw new Error(read.faults.join("; "));
   return read.settings;
 }
@@ -125,7 +128,7 @@ function started(settings: Settings, opened: Awaited<ReturnType<typeof open>>, s
   const changed = () => monitor.readersChanged();
   const recorder = createRecorder(opened.store, { clock, random, changed, turned: (alerts) => monitor.judge(alerts) });
   const record = (changes: readonly Change[]) => recorder.record(changes);
-  const ports = { clock, log, recorder, views: () => offViews, changed() {}, turned() {} };
+  const ports = { clock, log, recorder, views: () => offViews, changed: () => live.changed(), turned() {} };
   const monitor: Monitor = new Monitor(monitorOptions(settings, "bench"), ports, opened, (monitor) => {
     const rules = availabilityRules(settings);
     const keeper = runBookkeeper(
@@ -135,11 +138,23 @@ function started(settings: Settings, opened: Awaited<ReturnType<typeof open>>, s
       signal,
     );
     ended.push(keeper.done);
+    const fetch = () => Promise.resolve(new Response());
     const told = { clock, random, fetch, version: "bench", snapshot: () => monitor.snapshot(), record, changed };
     return { keeper, ...createOutboxes(settings, { ...told, measures }, opened.saved) };
   });
-  ended.push(monitor.run(signal), monitor.hands.outbox.run(signal), recorder.run(signal));
+  const live = createLive({ snapshot: () => monitor.snapshot(), clock, failed }, { addresses: false });
+  const { outbox, webhook } = monitor.hands;
+  ended.push(...[monitor, outbox, webhook, recorder, live].map((each) => each.run(signal)), readLive(live));
   return { monitor, ended: Promise.all(ended) };
+}
+
+function failed(error: unknown): void {
+  throw error;
+}
+
+/** Until the live events end. */
+async function readLive(live: Live): Promise<void> {
+  for await (const _ of live.answer(new URLSearchParams())?.body ?? []);
 }
 
 /** All is available at first; an answer takes a turn of the loop. */
