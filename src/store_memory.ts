@@ -5,6 +5,7 @@
 import type { AlertCode, HealthEvent, Letter, SystemAlert } from "./alert.ts";
 import type { Run, Turn } from "./history.ts";
 import { type Change, runsMax, type Saved, type SavedExperiment, type SavedManifest, type Store } from "./store.ts";
+import { createTurns } from "./store_turn.ts";
 import { checked } from "./store_values.ts";
 
 /** What limits the history here besides its age, since it takes memory (some 25 MB): the first recorded go first. */
@@ -24,23 +25,25 @@ export function createMemoryStore(): Store {
     lastMailMs: null,
     lastWebhookMs: null,
   };
+  const inTurn = createTurns();
   return {
     kind: "memory",
-    load: (max) => Promise.try(() => savedOf(kept, max)),
+    load: (max) => inTurn(() => savedOf(kept, max)),
     turns: (experiment, { sinceMs, max }) =>
-      Promise.try(() => {
+      inTurn(() => {
         const own = byTime(kept.turns.filter((each) => each.experiment === experiment)).map(({ turn }) => turn);
         const since = own.findLast(({ atMs }) => atMs <= sinceMs)?.atMs ?? -Infinity;
         return own.filter(({ atMs }) => atMs >= since).slice(-max);
       }),
-    async record(changes) {
-      for (const change of await checked(changes)) apply(change, kept);
-      if (kept.events.length > memoryEventsMax) kept.events = kept.events.slice(-memoryEventsMax);
-      const excess = kept.turns.length - memoryTurnsMax;
-      if (excess > 0) kept.turns = turnsAfter(kept.turns, byTime(kept.turns)[excess]?.turn.atMs ?? 0);
-    },
+    record: (changes) =>
+      inTurn(async () => {
+        for (const change of await checked(changes)) apply(change, kept);
+        if (kept.events.length > memoryEventsMax) kept.events = kept.events.slice(-memoryEventsMax);
+        const excess = kept.turns.length - memoryTurnsMax;
+        if (excess > 0) kept.turns = turnsAfter(kept.turns, byTime(kept.turns)[excess]?.turn.atMs ?? 0);
+      }),
     prune: (beforeMs) =>
-      Promise.try(() => {
+      inTurn(() => {
         kept.events = kept.events.filter(({ atMs }) => atMs >= beforeMs);
         kept.turns = turnsAfter(kept.turns, beforeMs);
         const runs = newestRuns(kept, runsMax).filter(({ aliveMs }) => aliveMs >= beforeMs);

@@ -11,6 +11,7 @@ import { Place } from "./store_gone.ts";
 import { lockFile, lockStore, type StoreLock } from "./store_lock.ts";
 import { createReader, type Reader } from "./store_read.ts";
 import { migrate, migrations, versionOf } from "./store_tables.ts";
+import { createTurns } from "./store_turn.ts";
 import { checked, faultWords } from "./store_values.ts";
 import { createWriter, type Writer } from "./store_write.ts";
 
@@ -50,7 +51,7 @@ interface Opened {
 
 function sqliteStore(place: Place, opened: Opened): Store {
   let isOpen = true;
-  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = createTurns();
 
   /** Throws StoreGone where the file was gone and is there again, StoreFailed where it can't be. */
   async function findFile(): Promise<void> {
@@ -62,13 +63,6 @@ function sqliteStore(place: Place, opened: Opened): Store {
     opened = anew;
     place.settle();
     throw new StoreGone(found === null ? place.file : `${place.file} (what was found in its place is now ${found})`);
-  }
-
-  /** One after the other: what is written in pieces is to be seen whole or not at all, and to be undone alone. */
-  function inTurn<T>(work: () => T | Promise<T>): Promise<T> {
-    const done = last.then(work);
-    last = done.catch(() => {}); // is for whoever asked
-    return done;
   }
 
   async function attempt<T>(tried: string, work: () => T | Promise<T>): Promise<T> {

@@ -263,6 +263,7 @@ export function storeContract(name: string, begin: () => Promise<StoreSubject>):
   test("gives the newest turns of each experiment, and the newest runs", givesNewestTurns);
   test("gives how an experiment stood from a time on, the turn before that included", givesTurnsSince);
   test("keeps a mail of a megabyte", keepsGreatLetter);
+  test("keeps what it was given last, of two records at once the first of which is long", keepsOrder);
   test("keeps what it was given, not what its caller makes of that", keepsItsOwn);
   test("can be closed twice", closesTwice);
 }
@@ -436,6 +437,17 @@ async function keepsGreatLetter(subject: StoreSubject): Promise<void> {
   const { letters } = await (await subject.reopen()).store.load(atMost(1));
 
   assert.equal(letters[0]?.frozen === frozen, true);
+}
+
+async function keepsOrder({ store }: StoreSubject): Promise<void> {
+  const history = Array.from({ length: 5_000 }, (_, number) => saying.event(event("pend00", noonMs + number)));
+  const was = experiment("pend00", { sinceMs: 1 }), is = experiment("pend00", { sinceMs: 2 });
+
+  const records = [store.record([...history, saying.experiment(was)]), store.record([saying.experiment(is)])];
+  const { experiments } = await store.load(atMost(1));
+
+  assert.deepEqual(experiments, [is]);
+  await Promise.all(records);
 }
 
 async function keepsItsOwn({ store }: StoreSubject): Promise<void> {
