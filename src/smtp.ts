@@ -18,7 +18,7 @@ import { excerpt, type Trouble } from "./trouble.ts";
 
 export type { SmtpOptions } from "./smtp_conversation.ts";
 
-// Takes some milliseconds.
+// A server that is near takes so much in some milliseconds.
 const pausedAfterBytes = 8 * 16_384;
 
 export interface PostOffice {
