@@ -3,8 +3,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import { accepts } from "hono/accepts";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { Body, type Piece } from "./body.ts";
-import { logger } from "./log.ts";
-import { Outgoing, outgoingBytesMax } from "./outgoing.ts";
+import type { Outgoing } from "./outgoing.ts";
 import { pauseForReaders } from "./pause.ts";
 
 // For HTML: nothing but the page's own stylesheet, script, icon and event stream.
@@ -21,13 +20,17 @@ export interface Sent {
   readonly cache?: "no-store" | "no-cache";
 }
 
-const log = logger("server");
-// Of all servers of the program: they share its memory.
-const outgoing = new Outgoing((readers) => {
-  log.warn(`${readers} who read slowly were cut off: more than ${outgoingBytesMax / 1024 / 1024} MB was on its way`);
-});
+declare module "hono" {
+  interface ContextVariableMap {
+    /** On what larger bodies go; a server that has none to send needs none. */
+    outgoing: Outgoing;
+  }
+}
 
-/** With its length, which HEAD tells too; as gzip to those who take it. */
+// A reader that found no place asks again after so many seconds.
+const retryAfterSeconds = 15;
+
+/** With its length, which HEAD tells too; as gzip to those who take it. 503 where too much is on its way to others. */
 export async function send(
   c: Context,
   content: string | Body,
@@ -36,7 +39,9 @@ export async function send(
   const plain = typeof content === "string" ? Body.of(content) : content;
   const isPacked = plain.length >= packedBytesMin && takesGzip(c);
   const body = isPacked ? await plain.packed(pauseForReaders) : plain;
-  return c.newResponse(bytesOf(c, body), status, {
+  const bytes = bytesOf(c, body);
+  if (bytes === null) return comeAgain(c, "too much is on its way to others already");
+  return c.newResponse(bytes, status, {
     "Content-Type": type,
     "Content-Length": String(body.length),
     "Cache-Control": cache,
@@ -53,6 +58,12 @@ export function sendJson(c: Context, value: unknown, status: ContentfulStatusCod
 /** Every error: the code a string, as the Go program has it. */
 export function problem(c: Context, status: ContentfulStatusCode, message: string): Promise<Response> {
   return sendJson(c, { code: String(status), message }, status);
+}
+
+/** There is no place for one more. */
+export function comeAgain(c: Context, message: string): Promise<Response> {
+  c.header("Retry-After", String(retryAfterSeconds));
+  return problem(c, 503, message);
 }
 
 /** Null for one who has not what `tag` is of. */
@@ -74,11 +85,14 @@ function takesGzip(c: Context): boolean {
   return accepts(c, { header: "Accept-Encoding", supports, default: "identity" }) === "gzip";
 }
 
-/** Small bodies are copied by the runtime, which is faster than to ask for each piece. HEAD takes nothing, and asks for none. */
+/**
+ * Small bodies are copied by the runtime, which is faster than to ask for each piece. HEAD takes nothing, and asks for none.
+ * Null if there is no room.
+ */
 function bytesOf(c: Context, body: Body): Piece | ReadableStream<Piece> | null {
   const [only = nothing, ...more] = body.pieces;
   if (more.length === 0) return only;
-  return c.req.method === "HEAD" ? null : outgoing.stream(body);
+  return c.req.method === "HEAD" ? nothing : c.get("outgoing").stream(body);
 }
 
 const nothing: Piece = new Uint8Array();

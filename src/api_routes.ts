@@ -35,6 +35,7 @@ export const routes = {
     responses: {
       200: tagged(json("All experiments", z.array(experimentSchema), [experimentExample])),
       304: notModified(),
+      503: tooMany(),
     },
   }),
   "/api/v1/experiments/events/{name}": route({
@@ -46,6 +47,7 @@ export const routes = {
       200: tagged(json("Its events", z.array(eventSchema), [eventExample])),
       304: notModified(),
       404: error("No such experiment"),
+      503: tooMany(),
     },
   }),
   "/api/v1/experiments/{name}/history": route({
@@ -59,7 +61,7 @@ export const routes = {
       200: json("Its history", historySchema),
       400: error("No such window"),
       404: error("No such experiment"),
-      503: error("The store can't be read just now"),
+      503: error("The store can't be read just now; or there are too many readers already"),
     },
   }),
   "/api/v1/status": route({
@@ -92,6 +94,7 @@ export const routes = {
     query: pageQuery,
     responses: {
       200: text("The page", "text/html"),
+      503: tooMany(),
       404: { ...error("No such experiment"), content: { ...text("", "text/html").content, ...error("").content } },
     },
   }),
@@ -117,7 +120,7 @@ export const routes = {
     operationId: "getMetrics",
     summary: "Everything countable, for Prometheus",
     description: inside,
-    responses: { 200: text("Prometheus text format", "text/plain") },
+    responses: { 200: text("Prometheus text format", "text/plain"), 503: tooMany() },
   }),
 };
 

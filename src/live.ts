@@ -10,7 +10,7 @@ import { chunkOf, commentText, retryText } from "./live_event.ts";
 import { createJsonChannel } from "./live_json.ts";
 import { createExperimentChannel, createListChannel } from "./live_page.ts";
 import { Reader } from "./live_reader.ts";
-import { Outgoing } from "./outgoing.ts";
+import { Outgoing, type Taking } from "./outgoing.ts";
 import { readQuery } from "./page_query.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Clock } from "./wait.ts";
@@ -65,7 +65,7 @@ class Streams implements Live {
   readonly #options: ApiOptions;
   /** Only those that have readers, by what they were asked for. */
   readonly #audiences = new Map<string, Audience>();
-  readonly #outgoing = new Outgoing(() => {}); // they are counted as all that are given up
+  readonly #outgoing: Outgoing;
   #snapshot: Snapshot | null = null;
   #commentMs = 0;
   #isOver = false;
@@ -75,6 +75,8 @@ class Streams implements Live {
   constructor(ports: LivePorts, options: ApiOptions) {
     this.#ports = ports;
     this.#options = options;
+    const steadyMs = () => ports.clock.steadyMs();
+    this.#outgoing = new Outgoing({ steadyMs, cut() {}, full() {} }); // they are counted as all that are given up
   }
 
   changed(): void {
@@ -111,12 +113,13 @@ class Streams implements Live {
     return new Response(reader.body, { headers });
   }
 
-  /** The body goes out when it is made; of too many that are still being read, those who take the oldest are given up. */
+  /** The body goes out when it is made. Where there is no room for it the stream ends, and the client comes again. */
   #begin(key: string, reader: Reader, making: Promise<Body>): void {
     reader.hold();
     making.then((body) => {
-      const begun = this.#outgoing.take(body, () => this.#giveUp(key, reader));
-      reader.begin([retryChunk, ...body.pieces].values(), begun);
+      const taking = this.#outgoing.take(body, () => this.#giveUp(key, reader));
+      if (taking === null) this.#giveUp(key, reader);
+      else reader.begin(begins(taking), taking.leave);
     }, (error) => {
       this.#ports.failed(error);
       this.#end(key);
@@ -184,6 +187,11 @@ class Streams implements Live {
 
 const retryChunk = chunkOf([retryText(retryMs)]);
 const commentChunk = chunkOf([commentText]);
+
+function* begins({ next }: Taking): Generator<Piece> {
+  yield retryChunk;
+  for (let piece = next(); piece; piece = next()) yield piece;
+}
 
 /** Which channel is asked for, and how it is made. */
 function asked(params: URLSearchParams, options: ApiOptions) {

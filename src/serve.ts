@@ -131,6 +131,7 @@ function listening(
     live,
     failed,
     nowMs: () => clock.nowMs(),
+    steadyMs: () => clock.steadyMs(),
     history: (name, sinceMs) => store.turns(name, { sinceMs, max: historyTurnsMax }),
     metrics: () => metrics.body(snapshot()),
     hanging: () => vigil.hanging(),

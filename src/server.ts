@@ -6,7 +6,7 @@
 import { type Context, Hono } from "hono";
 import { etag } from "hono/etag";
 import { type ApiOptions, eventJson, missingParts, statusJson } from "./api.ts";
-import { guard, problem, send, sendJson, unchanged } from "./api_answer.ts";
+import { comeAgain, guard, problem, send, sendJson, unchanged } from "./api_answer.ts";
 import { ExperimentBodies } from "./api_body.ts";
 import { openapiDocument } from "./api_document.ts";
 import { historyJson, historyQuery, historyWindow } from "./api_history.ts";
@@ -16,10 +16,12 @@ import { Body } from "./body.ts";
 import { parseDuration } from "./duration.ts";
 import type { Turn } from "./history.ts";
 import type { Live } from "./live.ts";
+import { logger } from "./log.ts";
 import { isKnown, pageTexts } from "./page.tsx";
 import { Copies } from "./page_copies.ts";
 import { readQuery } from "./page_query.ts";
 import { pauseForReaders } from "./pause.ts";
+import { Outgoing, outgoingBytesMax } from "./outgoing.ts";
 import { type ExperimentView, historyEndMs, type Snapshot } from "./snapshot.ts";
 import { StoreFailed } from "./store.ts";
 import { excerpt } from "./trouble.ts";
@@ -27,6 +29,7 @@ import { excerpt } from "./trouble.ts";
 export interface ServerPorts {
   snapshot(): Snapshot;
   nowMs(): number;
+  steadyMs(): number;
   /** How one experiment stood from `sinceMs` on, oldest first: its turns since, and the one before them. Throws StoreFailed. */
   history(name: string, sinceMs: number): Promise<readonly Turn[]>;
   readonly live: Pick<Live, "answer">;
@@ -48,13 +51,14 @@ type PageAnswer = (c: Context, prefix: "" | "api/") => Promise<Response>;
 
 const html = "text/html; charset=utf-8";
 const json = "application/json";
-// A reader that found no place asks again after so many seconds.
-const retryAfterSeconds = 15;
+const log = logger("server");
 
 export function createApp(ports: ServerPorts, options: ServerOptions): Hono {
   const app = new Hono();
   const page = pages(ports);
+  const outgoing = onTheWay(ports);
   app.use(guard, async (c, next) => {
+    c.set("outgoing", outgoing);
     if (!hasHost(c)) return problem(c, 400, "the host that is asked for is none");
     if (c.req.method === "GET" || c.req.method === "HEAD") return await next();
     c.header("Allow", "GET, HEAD");
@@ -74,6 +78,15 @@ export function createApp(ports: ServerPorts, options: ServerOptions): Hono {
     return problem(c, 500, "something went wrong here: the log has more");
   });
   return app;
+}
+
+function onTheWay({ steadyMs }: ServerPorts): Outgoing {
+  const limit = `${outgoingBytesMax / 1024 / 1024} MB`;
+  return new Outgoing({
+    steadyMs,
+    cut: (readers) => log.warn(`${readers} who did not read were cut off: others wait, and ${limit} may be on its way`),
+    full: () => log.warn(`there is no room for more readers of large answers: ${limit} may be on its way`),
+  });
 }
 
 /** The runtime takes any: one with a slash in it would be taken for a part of the path, and many are none to `new URL`. */
@@ -164,9 +177,7 @@ function live(c: Context, ports: ServerPorts): Response | Promise<Response> {
     return c.body(null, 200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
   }
   const answer = ports.live.answer(new URL(c.req.url).searchParams);
-  if (answer !== null) return answer;
-  c.header("Retry-After", String(retryAfterSeconds));
-  return problem(c, 503, "there are too many readers already");
+  return answer ?? comeAgain(c, "there are too many readers already");
 }
 
 function pages(ports: ServerPorts): PageAnswer {

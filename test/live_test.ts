@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createLive, type Live, type LivePorts, readersMax } from "../src/live.ts";
 import { queuedBytesMax } from "../src/live_reader.ts";
+import { stalledMs } from "../src/outgoing.ts";
 import type { Snapshot } from "../src/snapshot.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 import { Listener, LiveLab } from "./fixtures/live_lab.ts";
@@ -356,6 +357,27 @@ Deno.test("a reader that does not read is given up when too much waits for it, a
   await stage.pass(250);
   assert.deepEqual(listener.news(), ["experiment pend7", "status"]);
   await stuck.cancel();
+});
+
+Deno.test("while too much is on its way to others a newcomer's stream ends, unless they have taken nothing for ten seconds", async () => {
+  await using stage = new Stage();
+  const come = async () => {
+    stage.lab.change({ held: `${stage.lab.snapshot.revision}`.padEnd(30 * 1024 * 1024) }, "pend00");
+    stage.live.changed();
+    const reader = stage.live.answer(new URLSearchParams())!.body!.getReader();
+    return { reader, begins: !(await reader.read()).done };
+  };
+  const [first, second, third] = [await come(), await come(), await come()];
+  assert.deepEqual([first, second, third].map(({ begins }) => begins), [true, true, false]);
+  assert.deepEqual([stage.live.readers, stage.live.dropped], [2, 1]);
+
+  stage.live.changed();
+  await stage.clock.advance(stalledMs);
+  const fourth = await come();
+  assert.equal(fourth.begins, true);
+  assert.deepEqual([stage.live.readers, stage.live.dropped], [1, 3]);
+  assert.equal((await first.reader.read()).done, true);
+  await fourth.reader.cancel();
 });
 
 Deno.test("what goes wrong while something is made is told, its readers are let go, and others go on", async () => {
