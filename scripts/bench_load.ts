@@ -11,8 +11,8 @@ import { slopeOf } from "./soak_slope.ts";
 import { systemClock as clock } from "../src/wait.ts";
 
 const reportEveryMs = 1_000;
-// The first reports are the dearest: V8 has not compiled what reads them.
-const settleMs = 5_000;
+// The first reports are the dearest: V8 has not compiled what reads them, which at 1,000 experiments doubles the CPU.
+const settleMs = 15_000;
 const windows = 5;
 const askWindows = 3;
 const askMs = 3_000;
