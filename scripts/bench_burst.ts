@@ -1,7 +1,8 @@
 /**
  * For how long is the loop held up when all experiments change at once: the first judgement after the start, every stream
- * falling silent, all coming back? The real monitor, store, log, outboxes, bookkeeper and live events in this process, of which
- * one program reads; book is a Map, the webhook takes everything at once, and the mail server has a thread of its own. What holds the loop up is the CPU time that this thread takes between two ticks.
+ * falling silent, all coming back? The real monitor, store, log, outboxes, bookkeeper and live events in this process, of
+ * which one program reads; book is a Map, the webhook takes everything at once, and the mail server has a thread of its own.
+ * What holds the loop up is the CPU time that this thread takes between two ticks.
  */
 import type { Availability } from "../src/book.ts";
 import { runBookkeeper } from "../src/bookkeeper.ts";
