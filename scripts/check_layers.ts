@@ -17,7 +17,7 @@ const layers: readonly (readonly [layer: string, files: string])[] = [
   ],
   [
     "core",
-    "alert availability experiment health history judgement probe_plan probe_target revision roster shift part_view seen sighting snapshot sources standing trial",
+    "alert availability experiment health history judgement live_same probe_plan probe_target revision roster shift part_view seen sighting snapshot sources standing trial",
   ],
   [
     "loop",

@@ -46,7 +46,8 @@ export function isSameButTurns(a: Told, b: Told): boolean {
   return a === b || sameButTurns(a, b);
 }
 
-const samePeer = members<Peer>({
+/** Another time at which it connected is a time alone. */
+export const isSamePeer = members<Peer>({
   topic: is,
   scopes: (a, b) => a.length === b.length && a.every((each) => b.includes(each)), // jump gives them in any order
   canRead: is,
@@ -61,7 +62,7 @@ const seen: Table<SeenPart> = {
   verdict: is,
   seenMs: sameAbsence,
   // Most are the same object from report to report.
-  peer: (a, b) => a === b || (a !== null && b !== null && samePeer(a, b)),
+  peer: (a, b) => a === b || (a !== null && b !== null && isSamePeer(a, b)),
   stats: sameAbsence, // that the service gives none is no statistic
 };
 

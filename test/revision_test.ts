@@ -1,14 +1,19 @@
 import assert from "node:assert/strict";
 import type { SystemAlert } from "../src/alert.ts";
+import { ExperimentBodies } from "../src/api_body.ts";
 import type { ResourceState } from "../src/availability.ts";
 import { BookSaid } from "../src/book_said.ts";
 import { withManifest } from "../src/experiment.ts";
+import type { Connection, FeedName } from "../src/connection.ts";
+import { ConnectionTable } from "../src/connection_table.ts";
 import { conditionsOf } from "../src/health.ts";
+import { createJsonChannel } from "../src/live_json.ts";
 import { Revision } from "../src/revision.ts";
 import type { Known } from "../src/snapshot.ts";
 import * as sources from "../src/sources.ts";
 import { Timeline } from "../src/timeline.ts";
-import { Bench, resource, rules, startMs } from "./fixtures/bench.ts";
+import { Bench, connection, resource, rules, startMs } from "./fixtures/bench.ts";
+import { manifest, setUp } from "./fixtures/monitor.ts";
 import { offViews } from "./fixtures/views.ts";
 
 type Judged = Omit<Known, "revision">;
@@ -66,6 +71,17 @@ const inRelay =
 const onBench = (play: (bench: Bench) => void) => ({ bench, known }: ReturnType<typeof wellKnown>): Judged => {
   return played(known, bench, play);
 };
+/** As after a report in which the connections of pend00 are others. */
+const onFeed = (feed: FeedName, given: Partial<Connection>) => ({ known }: { known: Judged }): Judged => {
+  const was = known.lab[feed];
+  const before = was.newest.kind === "none" ? [] : [...was.newest.connections.keys()];
+  const connections = ConnectionTable.of(before.map((topic) => {
+    const { stats, ...peer } = connection(topic, 0);
+    return { ...peer, ...(topic.startsWith("pend00") ? given : {}), stats };
+  }));
+  const lab = { ...known.lab, [feed]: { ...was, newest: { kind: "report", atMs: known.atMs, connections } } };
+  return { ...known, lab };
+};
 const trouble = { kind: "refused", message: "book answered 500" } as const;
 
 const noHistory = { revision: 0, turnsOf: () => [], wasAvailable: () => false, runs: () => [] };
@@ -82,6 +98,8 @@ const nothing: Record<string, Step> = {
   "a report with other statistics": onBench((bench) => {
     bench.relay({ "pend00-st-data": 3_000, "spin31-st-data": 9_000 });
   }),
+  "a stream has connected again, and says the same": onFeed("relay", { connected: "2026-11-22T09:00:00Z" }),
+  "a host's token expires later": onFeed("jump", { expiresAt: "2028-11-22T09:00:00Z" }),
   "the counts of a feed": inRelay((feed) => ({
     ...feed,
     lastReportMs: startMs,
@@ -130,6 +148,10 @@ const something: Record<string, Step> = {
   }),
   "a stream is listened to, and heard": onBench((bench) => bench.listened("pend00-st-data", true)),
   "a stream is listened to in vain": onBench((bench) => bench.listened("pend00-st-data", false)),
+  "another program sends a stream": onFeed("relay", { userAgent: "other" }),
+  "a stream comes from another address": onFeed("relay", { remoteAddr: "203.0.113.9" }),
+  "a stream may not write any more": onFeed("relay", { canWrite: false }),
+  "a host has another scope": onFeed("jump", { scopes: ["expt", "host"] }),
   "a feed is late": ({ known }) => ({ ...known, conditions: { ...known.conditions, jump: "late" } }),
   "a feed is lost": ({ known }) => ({ ...known, conditions: { ...known.conditions, relay: "lost" } }),
   "a feed has trouble": inRelay((feed) => sources.afterNews(feed, { kind: "trouble", trouble })),
@@ -192,4 +214,26 @@ Deno.test("the revision grows when an experiment is judged for the first time, a
   const before = revision.of(played(known, bench, () => {}));
   const judged = played(known, bench, (bench) => bench.pass(1_000));
   assert.equal(revision.of(judged), before + 1);
+});
+
+Deno.test("that another connection has a stream is told to live readers, and is in the list at once", async () => {
+  const { monitor, clock, report, end } = setUp();
+  manifest(monitor, clock.nowMs());
+  for (let at = 0; at < 2; at++) {
+    report("jump", connection("pend00"));
+    report("relay", connection("pend00-st-data", 0));
+    await clock.advance(5_000);
+  }
+  const pause = () => Promise.resolve();
+  const bodies = new ExperimentBodies({ snapshot: () => monitor.snapshot(), pause }, { addresses: true });
+  const before = await bodies.now();
+  const channel = createJsonChannel(monitor.snapshot(), clock.nowMs(), { addresses: true });
+  report("relay", { ...connection("pend00-st-data", 0), userAgent: "other" });
+  const told = channel.next(monitor.snapshot(), clock.nowMs());
+  const list = await bodies.now();
+
+  assert.match(new TextDecoder().decode(told ?? undefined), /"user_agent":"other"/);
+  assert.match(await new Blob([...list.pieces]).text(), /"user_agent":"other"/);
+  assert.notEqual(list.tag, before.tag);
+  await end();
 });
