@@ -20,7 +20,7 @@ import { logger } from "./log.ts";
 import { isKnown, pageTexts } from "./page.tsx";
 import { Copies } from "./page_copies.ts";
 import { readQuery } from "./page_query.ts";
-import { pauseForReaders } from "./pause.ts";
+import { type Pause, pauseForReaders } from "./pause.ts";
 import { Outgoing, outgoingBytesMax } from "./outgoing.ts";
 import { type ExperimentView, historyEndMs, type Snapshot } from "./snapshot.ts";
 import { StoreFailed } from "./store.ts";
@@ -181,13 +181,14 @@ function live(c: Context, ports: ServerPorts): Response | Promise<Response> {
 }
 
 function pages(ports: ServerPorts): PageAnswer {
-  const copies = new Copies();
+  const { nowMs, steadyMs } = ports;
+  const copies = new Copies({ nowMs, steadyMs, pause: pauseForReaders });
   return async (c, prefix) => {
     const { search, searchParams } = new URL(c.req.url);
     const query = readQuery(searchParams);
     const snapshot = ports.snapshot();
-    const make = () => Body.made(pageTexts(snapshot, query, { nowMs: ports.nowMs(), prefix }), pauseForReaders);
-    const page = await copies.of(prefix + search, snapshot, ports.nowMs, make);
+    const make = (pause: Pause) => Body.made(pageTexts(snapshot, query, { nowMs: nowMs(), prefix }), pause);
+    const page = await copies.of(prefix + search, snapshot, make);
     return send(c, page, { type: html, status: isKnown(snapshot, query) ? 200 : 404 });
   };
 }

@@ -1,20 +1,27 @@
 import assert from "node:assert/strict";
 import { Body } from "../src/body.ts";
 import { Copies } from "../src/page_copies.ts";
+import type { Pause } from "../src/pause.ts";
 
 /** Copies whose pages take `costMs` to make and say how many were made before, with `bytes` after that. */
 function setUp({ costMs = 0, bytes = 0 } = {}) {
-  const copies = new Copies();
-  const bench = { nowMs: 0, revision: 1, made: 0 };
-  const make = async () => {
-    const text = `page ${++bench.made}`;
+  const bench = { nowMs: 0, revision: 1, made: 0, pausedMs: 0 };
+  const pause = async () => {
     await Promise.resolve();
-    bench.nowMs += costMs;
+    bench.nowMs += bench.pausedMs;
+  };
+  const aheadMs = { by: 0 };
+  const copies = new Copies({ nowMs: () => bench.nowMs + aheadMs.by, steadyMs: () => bench.nowMs, pause });
+  const make = async (pause: Pause) => {
+    const text = `page ${++bench.made}`;
+    bench.nowMs += costMs / 2;
+    await pause();
+    bench.nowMs += costMs / 2;
     return Body.of(text.padEnd(bytes));
   };
-  const ask = (address = "/") => copies.of(address, { revision: bench.revision }, () => bench.nowMs, make);
+  const ask = (address = "/") => copies.of(address, { revision: bench.revision }, make);
   const read = async (address?: string) => (await textOf(await ask(address))).trim();
-  return { bench, ask, read, copies };
+  return { bench, ask, read, copies, aheadMs };
 }
 
 function textOf({ pieces }: Body): Promise<string> {
@@ -49,7 +56,7 @@ Deno.test("a page that is being made and says less than there is to say by now i
 
 Deno.test("a page that could not be made is made anew for the next who asks", async () => {
   const { ask, copies } = setUp();
-  const failing = copies.of("/", { revision: 1 }, () => 0, () => Promise.reject(new Error("no")));
+  const failing = copies.of("/", { revision: 1 }, () => Promise.reject(new Error("no")));
   await assert.rejects(failing, /no/);
   assert.equal(await textOf(await ask()), "page 1");
 });
@@ -98,10 +105,36 @@ Deno.test("a page is packed once for all who take it so", async () => {
   assert.equal(await page.packed(pause), await page.packed(pause));
 });
 
-Deno.test("a page that was made before the clock was put back is made anew", async () => {
-  const { bench, ask, read } = setUp();
-  bench.nowMs = 3_600_000;
+Deno.test("what else was done while a page was being made is none of its cost", async () => {
+  const { bench, ask, read } = setUp({ costMs: 40 });
+  bench.pausedMs = 1_000;
   await ask();
+  assert.equal(await read(), "page 2");
+});
+
+Deno.test("no page is kept for more than ten seconds, whatever it cost", async () => {
+  const { bench, ask, read } = setUp({ costMs: 5_000 });
+  const first = await ask();
+  bench.nowMs = 10_000;
+  assert.equal(await ask(), first);
+  bench.nowMs = 10_001;
+  assert.equal(await read(), "page 2");
+});
+
+Deno.test("that the clock is put forward by an hour while a page is made makes it neither older nor dearer", async () => {
+  const { bench, ask, read, aheadMs } = setUp();
+  const first = ask();
+  aheadMs.by = 3_600_000;
+  const page = await first;
   bench.nowMs = 1_000;
+  assert.equal(await ask(), page);
+  bench.nowMs = 1_001;
+  assert.equal(await read(), "page 2");
+});
+
+Deno.test("a page that was made before the clock was put back is made anew", async () => {
+  const { ask, read, aheadMs } = setUp();
+  await ask();
+  aheadMs.by = -1;
   assert.equal(await read(), "page 2");
 });
