@@ -28,8 +28,8 @@ export class Body {
     this.tag = tag;
   }
 
-  static of(text: string): Body {
-    return new Body(cut(encoder.encode(text)));
+  static of(text: string, tag: string | null = null): Body {
+    return new Body(cut(encoder.encode(text)), tag);
   }
 
   /** Of what `texts` gives, with a pause after each MB, and where a text is empty. */

@@ -6,7 +6,7 @@
 import { type Context, Hono } from "hono";
 import { etag } from "hono/etag";
 import { type ApiOptions, eventJson, missingParts, statusJson } from "./api.ts";
-import { comeAgain, guard, problem, send, sendJson, unchanged } from "./api_answer.ts";
+import { comeAgain, guard, problem, send, sendJson, sendTaggedJson, unchanged } from "./api_answer.ts";
 import { ExperimentBodies } from "./api_body.ts";
 import { openapiDocument } from "./api_document.ts";
 import { historyJson, historyQuery, historyWindow } from "./api_history.ts";
@@ -101,7 +101,7 @@ function answers(ports: ServerPorts, options: ServerOptions, page: PageAnswer): 
   return {
     "/api/v1/experiments": async (c) => unchanged(c, bodies.tag) ?? send(c, await bodies.now(), { type: json }),
     "/api/v1/experiments/events/{name}": (c) =>
-      ofExperiment(c, ports, (view) => sendJson(c, view.events.map(eventJson))),
+      ofExperiment(c, ports, (view) => sendTaggedJson(c, view.events.map(eventJson))),
     "/api/v1/experiments/{name}/history": (c) =>
       ofExperiment(c, ports, (view) => history(c, ports, view, options.storeKeepMs)),
     "/api/v1/status": (c) => sendJson(c, statusJson(ports.snapshot(), ports.nowMs())),
@@ -135,7 +135,7 @@ const assets: Readonly<Record<string, Answer>> = {
 };
 // Whoever has them already need not be sent them again. A new version has to be seen at once: browsers may keep the assets
 // and the document, and ask each time whether they still hold.
-const tagged = [...Object.keys(assets), "/api/v1/openapi.json", "/api/v1/experiments/events/:name"];
+const tagged = [...Object.keys(assets), "/api/v1/openapi.json"];
 
 function ofExperiment(
   c: Context,

@@ -159,6 +159,27 @@ Deno.test("an experiment's events are sent once to whoever names their tag, unti
   assert.deepEqual([other.status, (await other.json()).length], [200, 2]);
 });
 
+for (const asked of [{}, { "accept-encoding": "gzip" }]) {
+  Deno.test(`HEAD of thousands of events answers as GET does ${JSON.stringify(asked)}`, async () => {
+    const [view] = well.experiments;
+    const events = Array.from(
+      { length: 4_000 },
+      (_, at) => ({ ...view!.events[0]!, atMs: view!.events[0]!.atMs + at }),
+    );
+    const app = appOf({ ...well, experiments: [{ ...view!, events }] });
+    const ask = (method: string, headers = {}) => {
+      return app.request(`/api/v1/experiments/events/${view!.name}`, { method, headers: { ...asked, ...headers } });
+    };
+    const [get, head] = [await ask("GET"), await ask("HEAD")];
+    const has = { "if-none-match": get.headers.get("etag") ?? "" };
+
+    assert.ok(Number(head.headers.get("content-length")) > 0);
+    assert.deepEqual([head.status, ...head.headers], [get.status, ...get.headers]);
+    assert.deepEqual([(await ask("GET", has)).status, (await ask("HEAD", has)).status], [304, 304]);
+    await get.body?.cancel();
+  });
+}
+
 Deno.test("icons that say another number have another tag", async () => {
   const tags = ["0", "1", "12"].map(async (trouble) => {
     return (await appOf(well).request(`/api/icon.svg?trouble=${trouble}`)).headers.get("etag");
