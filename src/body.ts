@@ -48,9 +48,13 @@ export class Body {
     return new Body([...pieces, encoder.encode(text)], tag);
   }
 
-  /** As gzip; the same one for all. */
+  /** As gzip; the same one for all, until it fails. */
   packed(pause: Pause): Promise<Body> {
-    return this.#packed ??= this.#pack(pause);
+    if (this.#packed === null) {
+      this.#packed = this.#pack(pause);
+      this.#packed.catch(() => this.#packed = null); // who waits for it is told why
+    }
+    return this.#packed;
   }
 
   async #pack(pause: Pause): Promise<Body> {

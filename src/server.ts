@@ -97,7 +97,7 @@ function hasHost(c: Context): boolean {
 /** An answer to everything that is promised: a path without one does not compile. */
 function answers(ports: ServerPorts, options: ServerOptions, page: PageAnswer): Record<Path, Answer> {
   const bodies = new ExperimentBodies({ snapshot: ports.snapshot, pause: pauseForReaders }, options);
-  let document: Promise<Body> | null = null; // made when first asked for
+  const document = createDocument(ports);
   return {
     "/api/v1/experiments": async (c) => unchanged(c, bodies.tag) ?? send(c, await bodies.now(), { type: json }),
     "/api/v1/experiments/events/{name}": (c) =>
@@ -106,10 +106,7 @@ function answers(ports: ServerPorts, options: ServerOptions, page: PageAnswer): 
       ofExperiment(c, ports, (view) => history(c, ports, view, options.storeKeepMs)),
     "/api/v1/status": (c) => sendJson(c, statusJson(ports.snapshot(), ports.nowMs())),
     "/api/v1/live": (c) => live(c, ports),
-    "/api/v1/openapi.json": async (c) => {
-      document ??= openapiDocument(ports.snapshot().version).then(Body.of);
-      return send(c, await document, { type: json, cache: "no-cache" });
-    },
+    "/api/v1/openapi.json": async (c) => send(c, await document(), { type: json, cache: "no-cache" }),
     "/api/": (c) => page(c, ""),
     "/healthz": (c) => {
       const hanging = ports.hanging();
@@ -122,6 +119,18 @@ function answers(ports: ServerPorts, options: ServerOptions, page: PageAnswer): 
         : problem(c, 503, `not ready: ${missing.join(", ")}`);
     },
     "/metrics": async (c) => send(c, await ports.metrics(), { type: "text/plain; version=0.0.4; charset=utf-8" }),
+  };
+}
+
+/** Made when it is first asked for, and again where that failed. */
+function createDocument({ snapshot }: ServerPorts): () => Promise<Body> {
+  let document: Promise<Body> | null = null;
+  return () => {
+    if (document === null) {
+      document = openapiDocument(snapshot().version).then((text) => Body.of(text));
+      document.catch(() => document = null); // who waits for it is told why
+    }
+    return document;
   };
 }
 

@@ -32,6 +32,13 @@ Deno.test("a large body is packed bit by bit, and all else has its turn in betwe
   assert.equal(turns, 9);
 });
 
+Deno.test("a body that could not be packed is packed for the next who takes it so", async () => {
+  const body = Body.of("x".repeat(5 * pieceBytes));
+  await assert.rejects(body.packed(() => Promise.reject(new Error("once"))), /once/);
+
+  assert.ok((await body.packed(turn)).length > 0);
+});
+
 function turn(): Promise<void> {
   return Promise.resolve();
 }

@@ -176,6 +176,17 @@ Deno.test("the page of an unknown experiment is a page, answered 404", async () 
   assert.match(answer.headers.get("content-type") ?? "", /^text\/html/);
 });
 
+Deno.test("the OpenAPI document that could not be made once is there for the next who asks", async () => {
+  const versions = [{ toJSON: () => assert.fail("once") } as unknown as string, "1.2.3"];
+  const snapshot = () => ({ ...well, version: versions.shift() ?? "asked for too often" });
+  const app = appOf(well, { snapshot, failed() {} });
+  const ask = async () => await app.request("/api/v1/openapi.json");
+
+  assert.equal((await ask()).status, 500);
+  assert.equal((await (await ask()).json()).info.version, "1.2.3");
+  assert.equal((await ask()).status, 200);
+});
+
 Deno.test("what goes wrong inside is answered 500 without its words, and told to the log", async () => {
   const failed: string[] = [];
   const answer = await appOf(well, {
