@@ -32,9 +32,8 @@ export class ExperimentBodies {
   readonly #options: ApiOptions;
   /** Of this run alone: after a restart, or from another monitor behind the same proxy, the same number is another body. */
   readonly #run = crypto.randomUUID().slice(0, 13);
-  /** What is no longer asked for is let go of with the last Snapshot that it was good for. */
-  readonly #known = new WeakMap<Snapshot, Known>();
-  #last: WeakRef<Known> | null = null;
+  /** The newest. It stays until one is asked for that it is not good for: a few MB of a large laboratory. */
+  #last: Known | null = null;
   #count = 0;
   /** The last that was begun; null when it is made. */
   #making: Promise<unknown> | null = null;
@@ -86,19 +85,10 @@ export class ExperimentBodies {
   }
 
   #of(snapshot: Snapshot): Known {
-    const known = this.#known.get(snapshot);
-    if (known) return known;
-    const last = this.#last?.deref();
-    const next = last && isGood(last, snapshot) ? last : this.#begun(snapshot);
-    this.#known.set(snapshot, next);
-    return next;
-  }
-
-  #begun({ atMs, revision }: Snapshot): Known {
+    if (this.#last !== null && isGood(this.#last, snapshot)) return this.#last;
+    const { atMs, revision } = snapshot;
     // Weak, as another encoding has other bytes and the same tag.
-    const known = { atMs, revision, tag: `W/"${this.#run}-${++this.#count}"`, body: null };
-    this.#last = new WeakRef(known);
-    return known;
+    return this.#last = { atMs, revision, tag: `W/"${this.#run}-${++this.#count}"`, body: null };
   }
 }
 

@@ -4,6 +4,7 @@ import { ExperimentBodies, keptMs } from "../src/api_body.ts";
 import type { Body } from "../src/body.ts";
 import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
 import { wellLab } from "./fixtures/app.ts";
+import { isLetGo } from "./fixtures/let_go.ts";
 import { snapshot } from "./fixtures/snapshot.ts";
 
 /** A laboratory of `count` experiments that counts how many of them have been written down. */
@@ -15,8 +16,6 @@ class Counted {
   readonly #view: ExperimentView;
   readonly #count: number;
   readonly #pauses: (() => void)[] = [];
-  /** A body goes with the last Snapshot that it is good for, whenever that is: here none does. */
-  readonly #all: Snapshot[] = [];
   #before = 0;
   now: Snapshot = snapshot(wellLab([]).bench);
   readonly bodies: ExperimentBodies;
@@ -47,7 +46,6 @@ class Counted {
     }));
     const { atMs, revision } = this.now;
     this.now = { ...this.now, atMs: atMs + laterMs, revision: revision + change, experiments };
-    this.#all.push(this.now);
     return this.now;
   }
 
@@ -117,6 +115,26 @@ Deno.test("whoever asks all the time, while both feeds report ten times a second
   }
 
   assert.equal(lab.written, 10 * 10);
+});
+
+Deno.test("no collection of what is not used any more throws a body away before its second is over", async () => {
+  const lab = new Counted(10);
+  await lab.bodies.now();
+  lab.next(keptMs - 1, 0);
+  assert.equal(await isLetGo(new WeakRef({})), true);
+  await lab.bodies.now();
+
+  assert.equal(lab.written, 10);
+});
+
+Deno.test("of all bodies the newest alone is held, once it is made", async () => {
+  const lab = new Counted(10);
+  const first = new WeakRef(await lab.bodies.now());
+  lab.next();
+  const second = new WeakRef(await lab.bodies.now());
+
+  assert.equal(await isLetGo(first), true);
+  assert.equal(await isLetGo(second), false);
 });
 
 Deno.test("another run of the program, or another monitor, has other tags for the same", () => {
