@@ -74,7 +74,7 @@ export function comeAgain(c: Context, message: string): Promise<Response> {
   return problem(c, 503, message);
 }
 
-/** Null for one who has not what `tag` is of. */
+/** 304 for whoever names `tag` as what it has already; null for all others, who are to be sent it. */
 export function unchanged(c: Context, tag: string): Response | null {
   if (!hasAlready(c.req.header("If-None-Match"), tag)) return null;
   return c.body(null, 304, { ETag: tag, "Cache-Control": "no-store", Vary: "Accept-Encoding" });

@@ -25,13 +25,18 @@ const pageQuery = z.object({
   window: z.string().optional().meta({ description: "Length of the histories: 24h, 7d or 30d" }),
   view: z.string().optional().meta({ description: "list or wall" }),
   theme: z.string().optional().meta({ description: "system, light or dark" }),
-  rows: z.string().optional().meta({ description: "first, of which there are 1000 at most, or all" }),
+  rows: z.string().optional().meta({
+    description: "first (of 1100 or more the first 1000; fewer are all listed) or all",
+  }),
 });
 
 export const routes = {
   "/api/v1/experiments": route({
     operationId: "listExperiments",
     summary: "How all experiments stand, sorted by name",
+    description:
+      "Times and statistics, which every report brings anew, can be a second old; all else is what is so now. Whoever asks " +
+      "often should give the ETag back: for as long as the list is the same the answer is 304.",
     responses: {
       200: tagged(json("All experiments", z.array(experimentSchema), [experimentExample])),
       304: notModified(),

@@ -10,7 +10,7 @@ export type Piece = Uint8Array<ArrayBuffer>;
 /** A piece is written in one go. Of larger ones fewer are needed, of smaller ones less is held for each who reads slowly. */
 export const pieceBytes = 256 * 1024;
 
-// Written or packed between two pauses: of what is quickly made some 5 ms' work.
+// So many are written or packed between two pauses. Where the texts themselves are made in no time that takes some 5 ms.
 const piecesAtOnce = 4;
 // Of what there is to pack, JSON and HTML, level 2 leaves a fourteenth in 19 ms for 7 MB; level 6 a sixteenth in 72 ms.
 const level = 2;
@@ -32,7 +32,7 @@ export class Body {
     return new Body(cut(encoder.encode(text)), tag);
   }
 
-  /** Of what `texts` gives, with a pause after each MB, and where a text is empty. */
+  /** Of what `texts` gives, one after another; pauses where a text is empty, and after every million characters or so. */
   static async made(texts: Iterable<string>, pause: Pause, tag: string | null = null): Promise<Body> {
     const pieces: Piece[] = [];
     let text = "";

@@ -28,16 +28,16 @@ const restOn = (html: string) =>
 
 const large = labOf(rowsMax + 200);
 
-Deno.test("one that is larger by a hundred is not", () => {
-  assert.equal(rowsIn(pageOf("", labOf(rowsMax + restMin))), rowsMax);
-});
-
 Deno.test("a laboratory that is hardly larger than the list is listed whole, and no word is said of a rest", () => {
   const html = pageOf("", labOf(rowsMax + restMin - 1));
 
   assert.equal(rowsIn(html), rowsMax + restMin - 1);
   assert.deepEqual(restOn(html), []);
   assert.doesNotMatch(html, /data-rows|name="rows"/);
+});
+
+Deno.test("a laboratory that is larger than the list by a hundred is not listed whole", () => {
+  assert.equal(rowsIn(pageOf("", labOf(rowsMax + restMin))), rowsMax);
 });
 
 for (const view of ["list", "wall"]) {
