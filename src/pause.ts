@@ -21,9 +21,10 @@ export function pauseForReaders(): Promise<void> {
   return lastReader = lastReader.then(pause);
 }
 
-// What may hold up all else, and how many things at least are done between two looks at that.
-const pieceMs = 8;
-const pieceMin = 50;
+// What may hold up all else, and how many things at least are done between two looks at that. Log, store, mail, webhook and
+// live events go on side by side, so that a turn of the loop has a piece of each.
+const pieceMs = 4;
+const pieceMin = 20;
 
 /**
  * Does `act` with each of `items`, in their order, and pauses whenever that has taken some milliseconds: few things are done
