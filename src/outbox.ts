@@ -160,7 +160,7 @@ class LetterOutbox implements Outbox {
 
   /** All that waits as one letter, frozen and recorded as such; null if there was a stop before, or it can't be made. */
   async #freeze(post: Post, signal: AbortSignal): Promise<FrozenLetter | null> {
-    await this.#gatesOpen(signal);
+    do await this.#gatesOpen(signal); while (this.#unrecorded > 0 && !signal.aborted); // news may come as it resolves
     if (signal.aborted) return null;
     this.#pace.begin(); // what came until now is in this one
     const nowMs = this.#ports.clock.nowMs();
@@ -211,7 +211,7 @@ class LetterOutbox implements Outbox {
 
   /** Without a post: what is owed is told to the listener, and owed no more. */
   async #giveUp(signal: AbortSignal): Promise<void> {
-    await this.#gatesOpen(signal);
+    do await this.#gatesOpen(signal); while (this.#unrecorded > 0 && !signal.aborted); // news may come as it resolves
     const [first, ...others] = this.#pile.waiting();
     if (signal.aborted || first === undefined) return;
     const { letter } = merged([first, ...others]);

@@ -31,6 +31,28 @@ for (let turns = 0; turns < 14; turns++) {
   });
 }
 
+// Between that nothing is in a mail's way any more and that it is begun, too.
+for (let turns = 0; turns < 14; turns++) {
+  Deno.test(`news that come ${turns} microtasks after a mail may go are told once, however late they are recorded`, async () => {
+    const desk = await MailDesk.open();
+    const gate = Promise.withResolvers<void>();
+    desk.owes("a");
+    desk.outbox.recorded(gate.promise);
+    await desk.passes(0);
+
+    gate.resolve();
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+    const owed = desk.outbox.owe({ events: [event("b")], alerts: [] });
+    await desk.passes(60);
+    desk.kept.apply(owed);
+    desk.outbox.recorded();
+    await desk.passes(hourMs);
+
+    assert.equal(desk.got.map((mail) => mail.replace(/^.*: /, "")).join(" "), "a b");
+    assert.deepEqual([...desk.kept.letters.keys()], []);
+  });
+}
+
 Deno.test("a stop while a mail is written is at once, and its text is made anew by the next run", async () => {
   const { desk, done } = await writingOf("a");
   assert.deepEqual(await desk.stop(), { stopped: true });
