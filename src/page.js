@@ -36,7 +36,12 @@ function lose() {
   showFreshness();
 }
 
-function hear({ type, data, lastEventId }) {
+/** What is said while the page is fetched afresh, to be heard after that; null while all is heard at once. */
+let unheard = null;
+
+function hear(event) {
+  if (unheard) return unheard.push(event);
+  const { type, data, lastEventId } = event;
   const [run, told, sentMs] = lastEventId.split("-");
   clock.skewMs = Date.now() - sentMs;
   if (type !== "stale") [heardMs, failures] = [Date.now(), 0]; // that one only says that what is shown is not so
@@ -73,7 +78,7 @@ const acts = {
   row: (html) => placeRow(pieceOf(html)),
   gone: (id) => leave(byId(id)),
   experiment: (html) => become(byId("experiment"), pieceOf(html)),
-  stale: () => fetchPage(),
+  stale: () => fetchPage(source),
 };
 
 function placeRow(row) {
@@ -107,7 +112,7 @@ let filling;
 
 /** Where not all are listed, one of the rest may be due in the place of one that left or came last: once for many of them. */
 function fill() {
-  if (byId("experiments")?.dataset.rows) filling ??= setTimeout(fetchPage, 1_000);
+  if (byId("experiments")?.dataset.rows) filling ??= setTimeout(() => fetchPage(source), 1_000);
 }
 
 function isBefore({ dataset: a }, { dataset: b }, order) {
@@ -119,18 +124,33 @@ function isBefore({ dataset: a }, { dataset: b }, order) {
 
 let fetching;
 
-/** What happens meanwhile is told afterwards. */
-async function fetchPage() {
-  disconnect();
+/**
+ * What happens meanwhile is told afterwards: by `stream`, where one goes on, or there would be no end while something changes
+ * more often than pages come; or else by a new one.
+ */
+async function fetchPage(stream = null) {
+  if (!stream) disconnect();
+  unheard = stream && [];
   filling = clearTimeout(filling);
   const limited = { signal: AbortSignal.timeout(silentMsMax) };
   const mine = fetching = fetch(location.href, limited).then((answer) => answer.text()).catch(() => "");
   const page = new DOMParser().parseFromString(await mine, "text/html");
   if (mine !== fetching) return; // another has been asked for since
-  if (page.body.dataset.live) return showPage(page);
+  const told = unheard;
+  unheard = null;
+  if (page.body.dataset.live) {
+    showPage(page);
+    if (stream !== source || stream?.readyState !== EventSource.OPEN) return connect();
+    [heardMs, failures] = [Date.now(), 0];
+    showFreshness();
+    return told.filter(isNews).forEach(hear);
+  }
   revision = ""; // nobody answers, or a proxy does: when the server is back, it is to say that this page is stale
   lose();
 }
+
+/** Whether the page does not show it yet. */
+const isNews = ({ lastEventId }) => Number(lastEventId.split("-")[1]) > Number(body.dataset.revision.split("-")[1]);
 
 function showPage(page) {
   if (page.body.dataset.version !== body.dataset.version) return location.reload(); // this script may be of another
@@ -142,7 +162,6 @@ function showPage(page) {
     const next = page.querySelector(part);
     if (next) become(document.querySelector(part), next);
   }
-  connect();
 }
 
 // ---- What the reader chooses: the address has it, and the window and the colours stay

@@ -131,6 +131,31 @@ browserTest(
   },
 );
 
+browserTest(
+  "a page that is fetched afresh while something changes each time is live, and hears what it does not show yet",
+  stage,
+  async (visitor, stage) => {
+    const page = await visitor.open(stage.url);
+    await untilLive(page);
+    let fetched = 0;
+    await page.route(({ pathname }) => pathname === "/", async (route) => {
+      const response = await route.fetch();
+      stage.change(bad, ["spin31", "turn04", "pend00"][fetched++] ?? "pend01");
+      await route.fulfill({ response });
+    });
+
+    await page.locator("#c-order").selectOption("name");
+    await page.locator("#e-turn04.unhealthy").waitFor();
+    stage.told((lab) => lab.add("pend02"));
+    await page.locator("#e-pend02").waitFor();
+
+    assert.equal(fetched, 2);
+    assert.equal(await stateOf(page), "live");
+    assert.deepEqual(await rowsOf(page), ["e-pend00", "e-pend01", "e-pend02", "e-spin31", "e-turn04"]);
+    assert.equal(await page.locator("#e-spin31.unhealthy").count(), 1);
+  },
+);
+
 for (const query of ["?show=nonsense", "?show=", "?order=nonsense"]) {
   browserTest(`rows that change stay where the server has them: ${query}`, stage, async (visitor, stage) => {
     const page = await visitor.open(stage.url + query);
