@@ -9,7 +9,7 @@ import { maskSource } from "./source_mask.ts";
 const layers: readonly (readonly [layer: string, files: string])[] = [
   [
     "leaves",
-    "clock_watch duration go_duration json_shape log log_* loopback mail_address measures network_words pause secret setting setting_* settings settings_* skew trouble wait",
+    "clock_watch duration go_duration json_shape log log_* loopback mail_address measures network_words pause secret setting setting_* settings settings_* skew trouble turns wait",
   ],
   [
     "services",

@@ -63,6 +63,7 @@ export class Body {
     const packed: Piece[] = [];
     gzip.on("data", (piece: Piece) => packed.push(piece));
     const ended = new Promise((resolve, reject) => gzip.on("end", resolve).on("error", reject));
+    ended.catch(() => {}); // is heard below; it may fail before
     for (const [at, piece] of this.pieces.entries()) {
       if (at > 0 && at % piecesAtOnce === 0) await pause();
       await new Promise((resolve) => gzip.write(piece, resolve));

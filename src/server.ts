@@ -19,8 +19,8 @@ import type { Live } from "./live.ts";
 import { logger } from "./log.ts";
 import { isKnown, pageTexts } from "./page.tsx";
 import { Copies } from "./page_copies.ts";
-import { readQuery } from "./page_query.ts";
-import { type Pause, pauseForReaders } from "./pause.ts";
+import { linkTo, readQuery } from "./page_query.ts";
+import { pauseForReaders } from "./pause.ts";
 import { Outgoing, outgoingBytesMax } from "./outgoing.ts";
 import { type ExperimentView, historyEndMs, type Snapshot } from "./snapshot.ts";
 import { StoreFailed } from "./store.ts";
@@ -190,14 +190,15 @@ function live(c: Context, ports: ServerPorts): Response | Promise<Response> {
 }
 
 function pages(ports: ServerPorts): PageAnswer {
-  const { nowMs, steadyMs } = ports;
-  const copies = new Copies({ nowMs, steadyMs, pause: pauseForReaders });
+  const { snapshot, nowMs, steadyMs } = ports;
+  const copies = new Copies({ snapshot, nowMs, steadyMs, pause: pauseForReaders });
   return async (c, prefix) => {
-    const { search, searchParams } = new URL(c.req.url);
-    const query = readQuery(searchParams);
-    const snapshot = ports.snapshot();
-    const make = (pause: Pause) => Body.made(pageTexts(snapshot, query, { nowMs: nowMs(), prefix }), pause);
-    const page = await copies.of(prefix + search, snapshot, make);
-    return send(c, page, { type: html, status: isKnown(snapshot, query) ? 200 : 404 });
+    const query = readQuery(new URL(c.req.url).searchParams);
+    // By what was understood: of however many addresses of one page there is one copy.
+    const page = copies.of(prefix + linkTo(query), (of, pause) => {
+      return Body.made(pageTexts(of, query, { nowMs: nowMs(), prefix }), pause);
+    });
+    if (page === null) return comeAgain(c, "too many ask for other pages");
+    return send(c, await page, { type: html, status: isKnown(snapshot(), query) ? 200 : 404 });
   };
 }

@@ -11,7 +11,7 @@ import { Place } from "./store_gone.ts";
 import { lockFile, lockStore, type StoreLock } from "./store_lock.ts";
 import { createReader, type Reader } from "./store_read.ts";
 import { migrate, migrations, versionOf } from "./store_tables.ts";
-import { createTurns } from "./store_turn.ts";
+import { createTurns } from "./turns.ts";
 import { checked, faultWords } from "./store_values.ts";
 import { createWriter, type Writer } from "./store_write.ts";
 

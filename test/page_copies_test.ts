@@ -1,25 +1,30 @@
 import assert from "node:assert/strict";
 import { Body } from "../src/body.ts";
-import { Copies } from "../src/page_copies.ts";
+import { Copies, waitingMax } from "../src/page_copies.ts";
 import type { Pause } from "../src/pause.ts";
+import type { Snapshot } from "../src/snapshot.ts";
+import { lab } from "./fixtures/page_lab.ts";
 
-/** Copies whose pages take `costMs` to make and say how many were made before, with `bytes` after that. */
+/** Copies whose pages take `costMs` to make and say how many were begun before, with `bytes` after that. */
 function setUp({ costMs = 0, bytes = 0 } = {}) {
-  const bench = { nowMs: 0, revision: 1, made: 0, pausedMs: 0 };
+  const bench = { nowMs: 0, revision: 1, made: 0, making: 0, pausedMs: 0 };
   const pause = async () => {
     await Promise.resolve();
     bench.nowMs += bench.pausedMs;
   };
   const aheadMs = { by: 0 };
-  const copies = new Copies({ nowMs: () => bench.nowMs + aheadMs.by, steadyMs: () => bench.nowMs, pause });
-  const make = async (pause: Pause) => {
+  const snapshot = () => lab([], { revision: bench.revision });
+  const copies = new Copies({ nowMs: () => bench.nowMs + aheadMs.by, steadyMs: () => bench.nowMs, pause, snapshot });
+  const make = async (_: Snapshot, pause: Pause) => {
+    assert.equal(++bench.making, 1, "one is made at a time");
     const text = `page ${++bench.made}`;
     bench.nowMs += costMs / 2;
     await pause();
     bench.nowMs += costMs / 2;
+    bench.making--;
     return Body.of(text.padEnd(bytes));
   };
-  const ask = (address = "/") => copies.of(address, { revision: bench.revision }, make);
+  const ask = (address = "/") => copies.of(address, make) ?? Promise.reject(new Error("there is no room"));
   const read = async (address?: string) => (await textOf(await ask(address))).trim();
   return { bench, ask, read, copies, aheadMs };
 }
@@ -48,6 +53,7 @@ Deno.test("all who ask for a page while it is being made get that one", async ()
 Deno.test("a page that is being made and says less than there is to say by now is not waited for", async () => {
   const { bench, ask } = setUp();
   const first = ask();
+  await Promise.resolve(); // it is begun
   bench.revision = 2;
   assert.equal(await textOf(await ask()), "page 2");
   assert.equal(await textOf(await first), "page 1");
@@ -56,9 +62,29 @@ Deno.test("a page that is being made and says less than there is to say by now i
 
 Deno.test("a page that could not be made is made anew for the next who asks", async () => {
   const { ask, copies } = setUp();
-  const failing = copies.of("/", { revision: 1 }, () => Promise.reject(new Error("no")));
-  await assert.rejects(failing, /no/);
+  const failing = copies.of("/", () => Promise.reject(new Error("no")));
+  await assert.rejects(failing!, /no/);
   assert.equal(await textOf(await ask()), "page 1");
+});
+
+Deno.test("pages are made one after the other, each of what there is when its turn comes", async () => {
+  const { bench, ask } = setUp();
+  const all = Array.from({ length: 10 }, (_, at) => ask(`/?q=${at}`));
+  await Promise.resolve();
+  bench.revision = 2;
+  await Promise.all(all);
+  for (let at = 1; at < 10; at++) await ask(`/?q=${at}`);
+  assert.equal(bench.made, 10);
+  assert.equal(await textOf(await ask("/?q=0")), "page 11");
+});
+
+Deno.test("while many wait for their pages there is no room for one more, but for those who ask for the same", async () => {
+  const { ask } = setUp();
+  const waiting = Array.from({ length: waitingMax }, (_, at) => ask(`/?q=${at}`));
+  await assert.rejects(ask("/?q=one-more"), /no room/);
+  assert.equal(await ask("/?q=31"), await waiting.at(-1));
+  await Promise.all(waiting);
+  await ask("/?q=one-more");
 });
 
 Deno.test("a page that says less than there is to say is made anew at once", async () => {

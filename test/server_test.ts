@@ -25,6 +25,23 @@ Deno.test("what has changed is in the next answer, and what has not is told the 
   assert.equal(await ask(), oddNames.length);
 });
 
+Deno.test("a crowd that asks for one page by many addresses gets it; of many pages at once some are to be asked for again", async () => {
+  const app = appOf(well);
+  const crowd = async (address: (at: number) => string) => {
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, at) => app.request(address(at))));
+    await Promise.all(answers.map((answer) => answer.arrayBuffer()));
+    return answers.filter(({ status }) => status !== 200).map((
+      { status, headers },
+    ) => [status, headers.get("retry-after")]);
+  };
+
+  assert.deepEqual(await crowd((at) => `/?x=${at}`), []);
+  const refused = await crowd((at) => `/?q=${at}`);
+  assert.ok(refused.length > 0);
+  assert.deepEqual(refused.filter(([status, after]) => status !== 503 || after !== "15"), []);
+  assert.deepEqual(await crowd((at) => `/?q=${at % 20}`), []);
+});
+
 for (const name of oddNames) {
   Deno.test(`the events, the history and the page of ${name} are found by its escaped name`, async () => {
     const app = appOf(odd);

@@ -1,6 +1,6 @@
 /**
- * Why does a store do one thing after the other? What is written in pieces is to be seen whole or not at all, and to be undone
- * alone; and of two records of one thing the later asked for is the one that holds, however much the earlier has to write.
+ * One thing after the other: what a store writes in pieces is to be seen whole or not at all, and of two records of one thing
+ * the later asked for is the one that holds; of large pages that are made side by side all would be held at once.
  */
 
 export type InTurn = <T>(work: () => T | Promise<T>) => Promise<T>;
