@@ -10,9 +10,9 @@ import type { Clock } from "./wait.ts";
 
 /** Addresses of which a page is kept, and bytes of all of them: a page of 1000 experiments has 2 MB, one of 10,000 has 20. */
 const copiesMax = 32;
+const bytesMax = 32 * 1024 * 1024;
 /** Pages that may wait until those before them are made: they are made one by one, or a crowd's would all be held at once. */
 export const waitingMax = 32;
-const bytesMax = 32 * 1024 * 1024;
 // One that is much work is kept for longer, so that making pages never takes more than a small part of the time; but nobody
 // is shown what was so long ago.
 const keepMsMin = 1_000;
