@@ -133,7 +133,7 @@ class LetterOutbox implements Outbox {
       const { post, clock } = this.#ports;
       const waitMs = this.#dueMs() - clock.steadyMs();
       if (waitMs > 0) await this.#sleep(waitMs);
-      else if (post === null) await this.#giveUp(signal);
+      else if (post === null) await this.#whenOpen(signal, () => this.#giveUp());
       else await this.#try(post, signal);
     }
   }
@@ -151,7 +151,7 @@ class LetterOutbox implements Outbox {
 
   async #try(post: Post, signal: AbortSignal): Promise<void> {
     this.#pace.begin();
-    const letter = this.#pile.frozen() ?? await this.#freeze(post, signal);
+    const letter = this.#pile.frozen() ?? await this.#whenOpen(signal, () => this.#freeze(post, signal));
     if (letter === null) return;
     const delivery = await deliver(letter, { post, clock: this.#ports.clock }, signal);
     if (delivery.kind === "taken") await this.#taken(letter, delivery);
@@ -160,8 +160,6 @@ class LetterOutbox implements Outbox {
 
   /** All that waits as one letter, frozen and recorded as such; null if there was a stop before, or it can't be made. */
   async #freeze(post: Post, signal: AbortSignal): Promise<FrozenLetter | null> {
-    do await this.#gatesOpen(signal); while (this.#unrecorded > 0 && !signal.aborted); // news may come as it resolves
-    if (signal.aborted) return null;
     this.#pace.begin(); // what came until now is in this one
     const nowMs = this.#ports.clock.nowMs();
     const [first = newReminder(this.#beginning()), ...others] = this.#pile.open();
@@ -181,11 +179,13 @@ class LetterOutbox implements Outbox {
     });
   }
 
-  /** Waits for the gates of now (for later ones too would be for ever, in a storm) and for what is being recorded. */
-  async #gatesOpen(signal: AbortSignal): Promise<void> {
+  /** Null at the stop, else what `act` gives once the gates of now are open (with later ones a storm would never end) and all
+   * is recorded: it begins in that very moment, or news could come in between. */
+  async #whenOpen<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T | null> {
     const gates = [...this.#gates];
     const isShut = () => this.#unrecorded > 0 || gates.some((gate) => this.#gates.has(gate));
     while (isShut() && !signal.aborted) await this.#sleep(Infinity);
+    return signal.aborted ? null : await act();
   }
 
   async #taken(letter: Letter, delivery: Taken): Promise<void> {
@@ -210,10 +210,9 @@ class LetterOutbox implements Outbox {
   }
 
   /** Without a post: what is owed is told to the listener, and owed no more. */
-  async #giveUp(signal: AbortSignal): Promise<void> {
-    do await this.#gatesOpen(signal); while (this.#unrecorded > 0 && !signal.aborted); // news may come as it resolves
+  async #giveUp(): Promise<void> {
     const [first, ...others] = this.#pile.waiting();
-    if (signal.aborted || first === undefined) return;
+    if (first === undefined) return;
     const { letter } = merged([first, ...others]);
     const done = [first, ...others].flatMap((each) => this.#pile.done(each));
     this.#listener.unsent(letter, this.#ports.clock.nowMs());
