@@ -20,7 +20,6 @@ export class Body {
   readonly length: number;
   /** By which it is known whether somebody has it already (ETag); null for what is not asked for in that way. */
   readonly tag: string | null;
-  #packed: Promise<Body> | null = null;
 
   constructor(pieces: readonly Piece[], tag: string | null = null) {
     this.pieces = pieces;
@@ -48,14 +47,8 @@ export class Body {
     return new Body([...pieces, encoder.encode(text)], tag);
   }
 
-  /** As gzip; the same one for all, until it fails. */
-  packed(pause: Pause): Promise<Body> {
-    if (this.#packed === null) {
-      this.#packed = this.#pack(pause);
-      this.#packed.catch(() => this.#packed = null); // who waits for it is told why
-    }
-    return this.#packed;
-  }
+  /** As gzip; the same one for all. */
+  readonly packed = madeOnce((pause: Pause) => this.#pack(pause));
 
   async #pack(pause: Pause): Promise<Body> {
     const { createGzip } = await import("node:zlib"); // 2 MB of memory, for those who ask for it
@@ -72,6 +65,20 @@ export class Body {
     await ended;
     return new Body(cut(await new Blob(packed).bytes()), this.tag);
   }
+}
+
+/** What `make` makes, once for all who ask; anew after it has failed, and whoever waited is told why. */
+export function madeOnce<Args extends readonly unknown[], T>(
+  make: (...args: Args) => Promise<T>,
+): (...args: Args) => Promise<T> {
+  let made: Promise<T> | null = null;
+  return (...args) => {
+    if (made === null) {
+      made = make(...args);
+      made.catch(() => made = null);
+    }
+    return made;
+  };
 }
 
 const encoder = new TextEncoder();

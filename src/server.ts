@@ -12,7 +12,7 @@ import { openapiDocument } from "./api_document.ts";
 import { historyJson, historyQuery, historyWindow } from "./api_history.ts";
 import type { Path } from "./api_routes.ts";
 import { iconSvg, pageChangeJs, pageCss, pageJs, pageTimeJs } from "./assets.ts";
-import { Body } from "./body.ts";
+import { Body, madeOnce } from "./body.ts";
 import { parseDuration } from "./duration.ts";
 import type { Turn } from "./history.ts";
 import type { Live } from "./live.ts";
@@ -20,8 +20,8 @@ import { logger } from "./log.ts";
 import { isKnown, pageTexts } from "./page.tsx";
 import { Copies } from "./page_copies.ts";
 import { linkTo, readQuery } from "./page_query.ts";
-import { pauseForReaders } from "./pause.ts";
 import { Outgoing, outgoingBytesMax } from "./outgoing.ts";
+import { pauseForReaders } from "./pause.ts";
 import { type ExperimentView, historyEndMs, type Snapshot } from "./snapshot.ts";
 import { StoreFailed } from "./store.ts";
 import { excerpt } from "./trouble.ts";
@@ -97,7 +97,7 @@ function hasHost(c: Context): boolean {
 /** An answer to everything that is promised: a path without one does not compile. */
 function answers(ports: ServerPorts, options: ServerOptions, page: PageAnswer): Record<Path, Answer> {
   const bodies = new ExperimentBodies({ snapshot: ports.snapshot, pause: pauseForReaders }, options);
-  const document = createDocument(ports);
+  const document = madeOnce(async () => Body.of(await openapiDocument(ports.snapshot().version)));
   return {
     "/api/v1/experiments": async (c) => unchanged(c, bodies.tag) ?? send(c, await bodies.now(), { type: json }),
     "/api/v1/experiments/events/{name}": (c) =>
@@ -119,18 +119,6 @@ function answers(ports: ServerPorts, options: ServerOptions, page: PageAnswer): 
         : problem(c, 503, `not ready: ${missing.join(", ")}`);
     },
     "/metrics": async (c) => send(c, await ports.metrics(), { type: "text/plain; version=0.0.4; charset=utf-8" }),
-  };
-}
-
-/** Made when it is first asked for, and again where that failed. */
-function createDocument({ snapshot }: ServerPorts): () => Promise<Body> {
-  let document: Promise<Body> | null = null;
-  return () => {
-    if (document === null) {
-      document = openapiDocument(snapshot().version).then((text) => Body.of(text));
-      document.catch(() => document = null); // who waits for it is told why
-    }
-    return document;
   };
 }
 

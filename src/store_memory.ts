@@ -5,8 +5,8 @@
 import type { AlertCode, HealthEvent, Letter, SystemAlert } from "./alert.ts";
 import type { Run, Turn } from "./history.ts";
 import { type Change, runsMax, type Saved, type SavedExperiment, type SavedManifest, type Store } from "./store.ts";
-import { createTurns } from "./turns.ts";
 import { checked } from "./store_values.ts";
+import { createTurns } from "./turns.ts";
 
 /** What limits the history here besides its age, since it takes memory (some 25 MB): the first recorded go first. */
 export const memoryEventsMax = 50_000;

@@ -11,9 +11,9 @@ import { Place } from "./store_gone.ts";
 import { lockFile, lockStore, type StoreLock } from "./store_lock.ts";
 import { createReader, type Reader } from "./store_read.ts";
 import { migrate, migrations, versionOf } from "./store_tables.ts";
-import { createTurns } from "./turns.ts";
 import { checked, faultWords } from "./store_values.ts";
 import { createWriter, type Writer } from "./store_write.ts";
+import { createTurns } from "./turns.ts";
 
 // Deleting takes some 15 µs an event, during which nothing else happens.
 const prunedAtOnceMax = 500;

@@ -34,7 +34,7 @@ class Counted {
 
   /** Another Snapshot so many milliseconds later, in which other things have changed than times and statistics, or have not. */
   next(laterMs = 0, change = 1): Snapshot {
-    // deno-lint-ignore no-this-alias
+    // deno-lint-ignore no-this-alias -- in the getter `this` is the experiment
     const lab = this;
     const experiments = Array.from({ length: this.#count }, (_, at) => ({
       ...this.#view,
