@@ -1,5 +1,6 @@
 /** The real program in a laboratory whose every name somebody made up to do harm: what comes in by real frames goes out as text. */
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import type { ExperimentJson } from "../src/api_schema.ts";
 import { decodeJump, decodeRelay } from "./fixtures/decoded.ts";
 import { checkMetrics, eventsOf } from "./fixtures/exits.ts";
@@ -93,14 +94,20 @@ async function checkReaders({ url, port }: Station): Promise<void> {
   const live = await fetch(`${url}api/v1/live`);
   const reader = live.body!.getReader();
   let bytes = new Uint8Array();
-  while (eventsOf(bytes).length < names.length + 2) {
+  while (wholeEventsOf(bytes).length < names.length + 2) {
     const { value } = await reader.read();
     bytes = new Uint8Array([...bytes, ...value!]);
   }
   await reader.cancel();
-  const told = eventsOf(bytes);
+  const told = wholeEventsOf(bytes);
   assert.deepEqual([...new Set(told.map(({ name }) => name))].sort(), ["experiment", "status"]);
   for (const { data } of told) assert.equal(typeof JSON.parse(data), "object");
+}
+
+/** Those that have come to their end: a piece of a stream ends anywhere, in the middle of a character too. */
+function wholeEventsOf(bytes: Uint8Array): ReturnType<typeof eventsOf> {
+  const end = Buffer.from(bytes).lastIndexOf("\n\n");
+  return end < 0 ? [] : eventsOf(bytes.subarray(0, end));
 }
 
 /** What was stored is what comes back, to the character, and nobody is told twice. */
