@@ -3,7 +3,7 @@
  * selection, what is open? And what is said of it to those who do not see it. Which pieces, and when, is for page.js.
  * For the stylesheet: `changed` on a row that has just changed.
  */
-import { choose, dress, on } from "./page_time.js";
+import { chooseAgain, dress, on } from "./page_time.js";
 
 export const byId = (id) => document.getElementById(id);
 
@@ -26,7 +26,7 @@ export function become(old, piece) {
   }
   if (says !== undefined) old.classList.toggle("changed", Date.now() - old.changedMs < 4_000);
   const bar = old.querySelector(".bar:focus");
-  if (bar) choose(bar);
+  if (bar) chooseAgain(bar);
   if (title === undefined) return;
   document.title = title;
   if (isNews) byId("icon").href = byId("icon").href.replace(/\d*$/, piece.dataset.trouble); // else fetched for nothing

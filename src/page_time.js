@@ -60,7 +60,7 @@ tip.id = "tip";
 tip.hidden = true;
 
 /** Says and shows piece `at`, or the nearest that there is: where not said, the one that was chosen, or else the last. */
-export function choose(bar, at = chosenIn(bar)) {
+function choose(bar, at = chosenIn(bar)) {
   const rect = slideTo(bar, at);
   [bar.chosenAt, bar.chosenX] = [rectsOf(bar).indexOf(rect), xOf(rect)];
   bar.querySelector(".chosen")?.classList.remove("chosen");
@@ -72,6 +72,13 @@ export function choose(bar, at = chosenIn(bar)) {
   const leftMax = Math.max(document.documentElement.clientWidth - tip.offsetWidth - 8, 0);
   tip.style.left = `${Math.min(from, leftMax) + scrollX}px`;
   tip.style.top = `${bottom + 4 + scrollY}px`;
+}
+
+/** The same after its pieces have been replaced: what was put away stays away. */
+export function chooseAgain(bar) {
+  const { hidden } = tip;
+  choose(bar);
+  tip.hidden = hidden;
 }
 
 /** Where its pieces have been replaced since, the one that begins when the chosen one did. */
