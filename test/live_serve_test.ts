@@ -85,11 +85,12 @@ Deno.test("200 readers at once are all told of a change, in the same words", asy
   await using stage = new Stage();
   const readers = await Promise.all(Array.from({ length: 200 }, () => stage.listen()));
   assert.equal(stage.live.readers, 200);
-  await until(() => readers.every(({ events }) => events.length === 3), "everybody to have the picture");
+  await until(() => readers.every(({ events }) => events.length >= 3), "everybody to have the picture");
 
   stage.change("repair", "spin31");
-  await until(() => readers.every(({ events }) => events.length === 5), "everybody to be told");
-  assert.equal(new Set(readers.map(({ text }) => text)).size, 1);
+  const told = ({ events }: Listener) => events.find(({ data }) => data.includes('"repair"'))?.data;
+  await until(() => readers.every(told), "everybody to be told");
+  assert.equal(new Set(readers.map(told)).size, 1); // pictures are made anew each second, and each has its time
 });
 
 Deno.test("a reader beyond the limit is answered 503 with when to come again, until another leaves", async () => {
@@ -108,7 +109,7 @@ Deno.test("a reader beyond the limit is answered 503 with when to come again, un
 Deno.test("a reader that leaves is seen to have left without anything being sent", async () => {
   await using stage = new Stage();
   const listener = await stage.listen();
-  await until(() => listener.events.length === 3, "the picture");
+  await until(() => listener.events.length >= 3, "the picture");
   await listener.leave();
   await until(() => stage.live.readers === 0, "the server to see it");
 });
