@@ -5,9 +5,13 @@ import { Station } from "./fixtures/station.ts";
 Deno.test("a healthy experiment is told of once, when the start-up time has passed, and left available", async () => {
   await using station = await Station.with();
   await station.start();
-  assert.equal((await station.experiment("pend00"))?.state ?? "starting", "starting");
   const mail = await station.line("pend00 ok A");
 
+  // The program cannot have heard of pend00 before it came to book, or to a feed.
+  const { book, board } = station.world;
+  const isFirstFeed = ({ text }: { text: string }) => text.endsWith("has a watcher");
+  const namedFrom = [book.requests[0], board.happenings.find(isFirstFeed)].map((each) => each?.atMs ?? NaN);
+  assert.ok(mail.atMs - Math.min(...namedFrom) >= 1_000, "told before the start-up time had passed");
   assert.match(mail.subject, /^1 new health events$/);
   assert.match(mail.text, /^There are 1 new health events \(0 issues, 1 ok\):$/m);
   assert.match(mail.text, /^All new and existing health issues:\nnone$/m);
@@ -117,7 +121,7 @@ Deno.test("with BOOK_WRITES=off nothing is written, and it says what would be", 
   await using station = await Station.watching({ env: { STATUS_BOOK_WRITES: "off" } });
   station.world.stream("pend00-st-data").stall();
   await station.line("pend00 -- A   [unhealthy pend00-st-data]");
-  assert.match(station.log, /r-pend00 would be made unavailable/);
+  await station.until(() => /r-pend00 would be made unavailable/.test(station.log), "the log to say so");
   assert.match(
     (await station.experiment("pend00"))?.trial ?? "",
     /^r-pend00: status server: \S+Z unhealthy pend00-st-data$/,

@@ -49,6 +49,7 @@ async function troubled(profilePort: number): Promise<Station> {
   station.world.relay.refuse(500, '{"code":500,"message":"token invalid"}');
   station.world.relay.drop();
   await station.until(async () => (await station.states()).relay === "lost", "relay to be lost");
+  await station.until(() => station.log.includes("token invalid"), "relay's refusal to be in the log");
   await station.until(() => /535/.test(station.log), "the mail to be refused");
   return station;
 }
