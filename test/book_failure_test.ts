@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { createBook } from "../src/book.ts";
 import { bookTrouble, type BookUnreachable } from "../src/book_error.ts";
 import { Secret } from "../src/secret.ts";
-import { systemClock } from "../src/wait.ts";
 import { AnsweringBook } from "./fixtures/answering_book.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 
@@ -29,7 +28,7 @@ const refusals: Record<string, [Response, { code: string; retryable: boolean; me
   "a token that is refused for skew, of which the header tells by how much": [
     new Response(`{"code":500,"message":"token used before issued"}`, {
       status: 500,
-      headers: { date: new Date(Date.now() - 300_000).toUTCString() },
+      headers: { date: new Date(new FakeClock().nowMs() - 300_000).toUTCString() },
     }),
     {
       code: "BOOK_REFUSED",
@@ -229,7 +228,7 @@ Deno.test("a connection that is closed midway is unreachable", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const base = `http://127.0.0.1:${listener.addr.port}/t/book`;
   const book = createBook({ base, audience: base, secret: new Secret("x"), timeoutMs: 5_000 }, {
-    clock: systemClock,
+    clock: new FakeClock(),
     fetch,
   });
 
@@ -248,7 +247,7 @@ Deno.test("a book that is not there is unreachable", async () => {
   const base = `http://127.0.0.1:${listener.addr.port}/t/book`;
   listener.close();
   const book = createBook({ base, audience: base, secret: new Secret("x"), timeoutMs: 5_000 }, {
-    clock: systemClock,
+    clock: new FakeClock(),
     fetch,
   });
 
