@@ -18,12 +18,24 @@ function workAsTheMonitorDoes(depth: number): number {
   return depth < 2 ? depth : workAsTheMonitorDoes(depth - 1) + workAsTheMonitorDoes(depth - 2);
 }
 
-for (const path of ["/profile?seconds=3", "/debug/pprof/profile?seconds=3", "/?seconds=3"]) {
-  Deno.test(`${path} gives a CPU profile that shows what the program was busy with`, async () => {
+// V8 looks at what runs from a thread of its own, which a busy machine can keep waiting for longer than some work takes.
+const triesMax = 20;
+
+/** The first profile that shows the work, or the last. */
+async function profileOfWork(path: string) {
+  for (let tries = 1;; tries++) {
     const { app, clock } = bench();
     const answer = await app.request(path);
     workAsTheMonitorDoes(32);
     await clock.advance(3_000);
+    const profile = await answer.json();
+    if (tries === triesMax || functionsOf(profile).includes("workAsTheMonitorDoes")) return { answer, profile };
+  }
+}
+
+for (const path of ["/profile?seconds=3", "/debug/pprof/profile?seconds=3", "/?seconds=3"]) {
+  Deno.test(`${path} gives a CPU profile that shows what the program was busy with`, async () => {
+    const { answer, profile } = await profileOfWork(path);
 
     assert.equal(answer.status, 200);
     assert.equal(answer.headers.get("content-type"), "application/json");
@@ -31,7 +43,6 @@ for (const path of ["/profile?seconds=3", "/debug/pprof/profile?seconds=3", "/?s
       answer.headers.get("content-disposition"),
       'attachment; filename="status-2026-11-22T20-30-00Z.cpuprofile"',
     );
-    const profile = await answer.json();
     assert.ok(functionsOf(profile).includes("workAsTheMonitorDoes"));
     assert.equal(profile.samples.length, profile.timeDeltas.length);
   });
@@ -153,8 +164,11 @@ Deno.test("the program gives a profile of itself, on a port of loopback alone, w
   await station.start();
   assert.match(station.log, new RegExp(`http://127.0.0.1:${port}\\b`));
 
-  const profile = await (await fetch(`http://127.0.0.1:${port}/profile?seconds=1`)).json();
-  assert.ok(profile.nodes.some(({ callFrame }: CallNode) => callFrame.url.endsWith("/src/feed.ts")));
+  // What takes less than a millisecond, twenty times a second, is not seen in every second.
+  await station.until(async () => {
+    const profile = await (await fetch(`http://127.0.0.1:${port}/profile?seconds=1`)).json();
+    return profile.nodes.some(({ callFrame }: CallNode) => callFrame.url.endsWith("/src/feed.ts"));
+  }, "a profile that shows what is done with a report");
 
   const unfinished = await fetch(`http://127.0.0.1:${port}/profile?seconds=120`);
   const [{ code }] = await Promise.all([station.end("SIGTERM"), unfinished.json()]);
