@@ -6,6 +6,7 @@
 import { parseArgs } from "node:util";
 import { systemClock as clock } from "../src/wait.ts";
 import { Station } from "../test/fixtures/station.ts";
+import { tcpSockets } from "./soak_proc.ts";
 
 /**
  * `idle`: says nothing. `half`: half a request. `slow`: a byte of one each second. `stuck`: asks for all experiments as often as
@@ -27,6 +28,10 @@ export interface SiegeFigures {
   /** How long it took meanwhile from a stream that falls silent to book and back, in milliseconds. */
   readonly turnMs: number;
 }
+
+// Of a connection in the kernel's table, in which it is before the program takes it.
+const openState = "01";
+const notTaken = "0";
 
 const requests: Record<Kind, string> = {
   idle: "",
@@ -51,7 +56,7 @@ export async function siege(kind: Kind, connections: number, seconds: number): P
       await station.reports(10);
     }
     const turnMs = await turn(station);
-    const held = figuresOf(station);
+    const held = { ...figuresOf(station), connections: await heldOf(crowd, station) };
     for (const conn of crowd.splice(0)) conn.close();
     await station.until(() => figuresOf(station).descriptors <= before.descriptors + 10, "the descriptors to be back");
     await station.reports(10);
@@ -59,7 +64,7 @@ export async function siege(kind: Kind, connections: number, seconds: number): P
     return {
       kind,
       connections,
-      held: held.descriptors - before.descriptors,
+      held: held.connections,
       memory: { before: before.memory, held: held.memory, after: after.memory },
       descriptors: { before: before.descriptors, held: held.descriptors, after: after.descriptors },
       healthMsMax,
@@ -108,10 +113,18 @@ function figuresOf({ pid }: Station): { memory: number; descriptors: number } {
   return { memory: Number(kilobytes) * 1_024, descriptors: [...Deno.readDirSync(`/proc/${pid}/fd`)].length };
 }
 
+/** How many of `crowd` the program has taken and not ended. Its descriptors don't tell: some of them are for book and mail. */
+async function heldOf(crowd: readonly Deno.Conn[], { pid, port }: Station): Promise<number> {
+  const ports = new Set(crowd.map(({ localAddr }) => (localAddr as Deno.NetAddr).port));
+  return (await tcpSockets(pid)).filter(({ localPort, remotePort, state, inode }) =>
+    localPort === port && ports.has(remotePort) && state === openState && inode !== notTaken
+  ).length;
+}
+
 function lineOf({ kind, connections, held, memory, descriptors, healthMsMax, turnMs }: SiegeFigures): string {
   const megabytes = (bytes: number) => (bytes / 2 ** 20).toFixed(0);
   const each = held > 0 ? `${((memory.held - memory.before) / held / 1_024).toFixed(1)} kB each` : "none held";
-  return `${kind}: ${connections} asked for, ${held} descriptors held, memory ${megabytes(memory.before)} MB, ` +
+  return `${kind}: ${connections} asked for, ${held} held, memory ${megabytes(memory.before)} MB, ` +
     `${megabytes(memory.held)} MB meanwhile (${each}), ${
       megabytes(memory.after)
     } MB after; descriptors ${descriptors.before}, ` +

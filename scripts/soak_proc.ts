@@ -59,9 +59,26 @@ async function descriptors(pid: number): Promise<string[]> {
 
 /** Of all sockets of the machine that listen: whether one is the process's own its descriptors say. */
 async function listeningInodes(pid: number): Promise<Set<string>> {
+  return new Set((await tcpSockets(pid)).filter(({ state }) => state === listenState).map(({ inode }) => inode));
+}
+
+export interface TcpSocket {
+  readonly localPort: number;
+  readonly remotePort: number;
+  /** As the kernel writes it: 01 is a connection that is open. */
+  readonly state: string;
+  /** 0 of a connection that nobody has taken yet. */
+  readonly inode: string;
+}
+
+/** All of the machine, as the process sees it. */
+export async function tcpSockets(pid: number): Promise<TcpSocket[]> {
   const tables = await Promise.all(["tcp", "tcp6"].map((name) => {
     return Deno.readTextFile(`/proc/${pid}/net/${name}`).catch(() => ""); // a machine without IPv6
   }));
-  const rows = tables.flatMap((table) => table.split("\n").slice(1).map((line) => line.trim().split(/\s+/)));
-  return new Set(rows.filter((row) => row[3] === listenState).map((row) => row[9] ?? ""));
+  const rows = tables.flatMap((table) => table.trimEnd().split("\n").slice(1).map((line) => line.trim().split(/\s+/)));
+  const portOf = (address = "") => parseInt(address.slice(address.lastIndexOf(":") + 1), 16);
+  return rows.map((row) => {
+    return { localPort: portOf(row[1]), remotePort: portOf(row[2]), state: row[3] ?? "", inode: row[9] ?? "" };
+  });
 }
