@@ -4,6 +4,7 @@ import { checkLogFile, checkPort, checkProfilePort, checkStore } from "../src/ch
 import type { Finding } from "../src/check.ts";
 import { openSqliteStore } from "../src/store_sqlite.ts";
 import { startProfiling } from "../src/profile.ts";
+import { freePort } from "../scripts/world_port.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 import { withFolder } from "./fixtures/folder.ts";
 
@@ -159,7 +160,7 @@ Deno.test("no store is all right", async () => {
 const none = new AbortController().signal;
 
 Deno.test("a port that nobody listens on is free", async () => {
-  const port = freePort();
+  const port = freePort(3007);
 
   assert.deepEqual(await checkPort({ host: "localhost", port }, none), {
     kind: "ok",
@@ -200,7 +201,7 @@ for (const [name, [answer, want]] of Object.entries(answers)) {
 }
 
 Deno.test("the port for profiles is free, or a running status answers there with its memory, or another program", async () => {
-  const port = freePort();
+  const port = freePort(6061);
   assert.deepEqual(await checkProfilePort(port, none), {
     kind: "ok",
     words: `127.0.0.1:${port} (for profiles) is free`,
@@ -225,9 +226,3 @@ Deno.test("an address that is not this machine's fails", async () => {
   assert.equal(kind, "failed");
   assert.match(words, /^Cannot listen on 192\.0\.2\.1:3007: Cannot assign requested address/);
 });
-
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  listener.close();
-  return listener.addr.port;
-}
