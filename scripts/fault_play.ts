@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { Station } from "../test/fixtures/station.ts";
 import type { ReceivedMail } from "./world_mail.ts";
 import { type MailRow, nameOf, type Row, type SourceRow } from "./fault_rows.ts";
+import { countDescriptors, residentBytes } from "./proc.ts";
 import type { Certificates } from "./world_fault.ts";
 
 const tls = new URL("../test/fixtures/tls/", import.meta.url);
@@ -42,9 +43,7 @@ const residentMoreMax = 150 * 1024 * 1024;
 /** How many descriptors and how much memory a program has; null where the system does not tell. */
 export async function figuresOf({ pid }: Station): Promise<{ descriptors: number; resident: number } | null> {
   if (Deno.build.os !== "linux") return null;
-  const status = await Deno.readTextFile(`/proc/${pid}/status`);
-  const descriptors = [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
-  return { descriptors, resident: Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024 };
+  return { descriptors: await countDescriptors(pid), resident: await residentBytes(pid) };
 }
 
 /** What has grown too much since `before`; null where nothing has. */

@@ -6,7 +6,7 @@
 import { parseArgs } from "node:util";
 import { systemClock as clock } from "../src/wait.ts";
 import { Station } from "../test/fixtures/station.ts";
-import { tcpSockets } from "./soak_proc.ts";
+import { countDescriptors, residentBytes, tcpSockets } from "./proc.ts";
 
 /**
  * `idle`: says nothing. `half`: half a request. `slow`: a byte of one each second. `stuck`: asks for all experiments as often as
@@ -29,10 +29,6 @@ export interface SiegeFigures {
   readonly turnMs: number;
 }
 
-// Of a connection in the kernel's table, in which it is before the program takes it.
-const openState = "01";
-const notTaken = "0";
-
 const requests: Record<Kind, string> = {
   idle: "",
   half: "GET /api/v1/status HTTP/1.1\r\nHost:",
@@ -46,7 +42,7 @@ export async function siege(kind: Kind, connections: number, seconds: number): P
   const names = Array.from({ length: 100 }, (_, at) => `pend${String(at).padStart(2, "0")}`);
   const experiments = Object.fromEntries(names.map((name) => [name, ["st-data", "st-video"]]));
   await using station = await Station.watching({ experiments, env: { STATUS_LOG_LEVEL: "warn" } });
-  const before = figuresOf(station);
+  const before = await figuresOf(station);
   const crowd = await hold(kind, connections, station.port);
   try {
     let healthMsMax = 0;
@@ -56,11 +52,12 @@ export async function siege(kind: Kind, connections: number, seconds: number): P
       await station.reports(10);
     }
     const turnMs = await turn(station);
-    const held = { ...figuresOf(station), connections: await heldOf(crowd, station) };
+    const held = { ...await figuresOf(station), connections: await heldOf(crowd, station) };
     for (const conn of crowd.splice(0)) conn.close();
-    await station.until(() => figuresOf(station).descriptors <= before.descriptors + 10, "the descriptors to be back");
+    const isBack = async () => await countDescriptors(station.pid) <= before.descriptors + 10;
+    await station.until(isBack, "the descriptors to be back");
     await station.reports(10);
-    const after = figuresOf(station);
+    const after = await figuresOf(station);
     return {
       kind,
       connections,
@@ -108,16 +105,15 @@ async function healthMs({ port }: Station): Promise<number> {
   return Math.round(clock.steadyMs() - startMs);
 }
 
-function figuresOf({ pid }: Station): { memory: number; descriptors: number } {
-  const [, kilobytes = "0"] = /^VmRSS:\s*(\d+) kB/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`)) ?? [];
-  return { memory: Number(kilobytes) * 1_024, descriptors: [...Deno.readDirSync(`/proc/${pid}/fd`)].length };
+async function figuresOf({ pid }: Station): Promise<{ memory: number; descriptors: number }> {
+  return { memory: await residentBytes(pid), descriptors: await countDescriptors(pid) };
 }
 
 /** How many of `crowd` the program has taken and not ended. Its descriptors don't tell: some of them are for book and mail. */
 async function heldOf(crowd: readonly Deno.Conn[], { pid, port }: Station): Promise<number> {
   const ports = new Set(crowd.map(({ localAddr }) => (localAddr as Deno.NetAddr).port));
   return (await tcpSockets(pid)).filter(({ localPort, remotePort, state, inode }) =>
-    localPort === port && ports.has(remotePort) && state === openState && inode !== notTaken
+    localPort === port && ports.has(remotePort) && state === "open" && inode !== null
   ).length;
 }
 

@@ -2,7 +2,7 @@
  * What is measured of a soak, which of it must not grow and by how much it may, and what the figures say in the end. Pure.
  * Where they come from is for `soak_watch`, how they are shown for `soak_report`.
  */
-import type { ProcFigures } from "./soak_proc.ts";
+import type { ProcFigures } from "./proc.ts";
 import { lowerEnvelope, type Point, secondHalf, type Slope, slopeOf, type Verdict, verdictOf } from "./soak_slope.ts";
 
 /** All figures of one moment; null for what could not be had. */

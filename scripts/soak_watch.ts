@@ -6,7 +6,7 @@ import { systemClock as clock } from "../src/wait.ts";
 import { program } from "../test/fixtures/station.ts";
 import type { Sample } from "./soak_figures.ts";
 import type { Verb } from "./soak_day.ts";
-import { readProc } from "./soak_proc.ts";
+import { readProc } from "./proc.ts";
 import { freePort, portsToTry } from "./world_port.ts";
 
 const wordsMax = 4_000;

@@ -1,5 +1,6 @@
 /** The real program, when clients hold all the descriptors that it may have. */
 import assert from "node:assert/strict";
+import { countDescriptors } from "../scripts/proc.ts";
 import { Station } from "./fixtures/station.ts";
 import { findTool, toolTest } from "./fixtures/tool.ts";
 
@@ -42,8 +43,4 @@ toolTest("prlimit", prlimit, "clients who take every descriptor end neither the 
 /** An executable may be one of Deno 2.6, where a server that has ended is known to have when its connections are gone. */
 function leave(crowd: Deno.Conn[]): void {
   for (const client of crowd.splice(0)) client.close();
-}
-
-async function countDescriptors(pid: number): Promise<number> {
-  return (await Array.fromAsync(Deno.readDir(`/proc/${pid}/fd`))).length;
 }

@@ -1,23 +1,26 @@
 /** Much at once, on the real program: great frames, a relay that comes back stream by stream, a great manifest of a slow book. */
 import assert from "node:assert/strict";
+import { residentBytes } from "../scripts/proc.ts";
 import { Station } from "./fixtures/station.ts";
 
 const mb = 1024 * 1024;
+// What is read is much, and a busy machine takes its time.
+const patienceMs = 120_000;
 
 Deno.test("frames of 20 MB: each counts, the API answers meanwhile, no one hears of it, and the memory comes back", async () => {
-  await using station = await Station.watching({ env: { STATUS_HEALTH_LAST: "10s" } });
+  await using station = await Station.watching({ env: { STATUS_HEALTH_LAST: "10s" }, patienceMs });
   const { relay } = station.world;
   const great = crowd(25_000, 800);
   assert.ok(JSON.stringify(great).length > 20 * mb);
-  const before = await resident(station);
+  const before = await residentBytes(station.pid);
   let most = 0;
   for (let count = 1; count <= 5; count++) {
     relay.glue([[...relay.entries(), ...great]]);
-    await long(station, async () => (await entriesOf(station, "relay")) > 25_000 * count, "the great report to count");
-    most = Math.max(most, await resident(station));
+    await station.until(async () => (await entriesOf(station, "relay")) > 25_000 * count, "the great report to count");
+    most = Math.max(most, await residentBytes(station.pid));
   }
   assert.ok(most < before + 1_000 * mb, `${Math.round(most / mb)} MB`);
-  await long(station, async () => await resident(station) < before + 200 * mb, "the memory to come back");
+  await station.until(async () => await residentBytes(station.pid) < before + 200 * mb, "the memory to come back");
   assert.equal(station.mailCount, 1);
 });
 
@@ -38,6 +41,7 @@ Deno.test("a relay that is restarted, and 2000 streams that come back one by one
     env: { STATUS_HEALTH_LAST: "10s" },
     world: { reportEveryMs: 500 },
     experiments: Object.fromEntries(names.map((name) => [name, ["st-data", "st-video"]])),
+    patienceMs,
   });
   const { world } = station;
   await station.start();
@@ -51,10 +55,10 @@ Deno.test("a relay that is restarted, and 2000 streams that come back one by one
   for (let at = 0; at < topics.length; at += 250) {
     for (const topic of topics.slice(at, at + 250)) world.stream(topic).appear();
     const reports = world.relay.counts.reports;
-    await long(station, () => world.relay.counts.reports > reports, "a report of some of them");
+    await station.until(() => world.relay.counts.reports > reports, "a report of some of them");
   }
   await station.mail(/^relay reports again$/m);
-  await long(station, async () => (await countsOf(station)).healthy === 1_000, "all to be healthy");
+  await station.until(async () => (await countsOf(station)).healthy === 1_000, "all to be healthy");
   await station.reports(15);
   assert.equal(station.mailCount, 3);
   assert.equal(world.book.requests.filter(({ method }) => method === "PUT").length, 0);
@@ -66,25 +70,21 @@ Deno.test("a manifest of 2000 resources of a slow book: a change is made before 
     env: { STATUS_QUERY_BOOK_EVERY: "1h", STATUS_HEALTH_LAST: "10s", STATUS_TIMEOUT_BOOK: "30s" },
     world: { reportEveryMs: 1_000 },
     experiments: Object.fromEntries(names.map((name) => [name, ["st-data"]])),
+    patienceMs,
   });
   const { book } = station.world;
   book.delayMs = 15; // all of it takes 8 s, at 4 at a time
   station.world.stream("pend0007-st-data").vanish();
   await station.start();
   const isOff = () => book.availability("r-pend0007")?.available === false;
-  await long(station, isOff, "the change to be made");
+  await station.until(isOff, "the change to be made");
   const read = new Set(book.requests.map(({ path }) => path)).size;
   assert.ok(read < 2_000, `${read} resources came first`);
-  await long(station, async () => (await countsOf(station)).healthy === 1_999, "the others to be healthy");
-  await long(station, () => new Set(book.requests.map(({ path }) => path)).size >= 1_990, "all of book to be read");
+  await station.until(async () => (await countsOf(station)).healthy === 1_999, "the others to be healthy");
+  await station.until(() => new Set(book.requests.map(({ path }) => path)).size >= 1_990, "all of book to be read");
   assert.equal(book.requests.filter(({ method }) => method === "PUT").length, 1);
   assert.equal((await station.states()).book, "ok");
 });
-
-/** What takes long on a busy machine. */
-function long(station: Station, condition: () => boolean | Promise<boolean>, what: string) {
-  return station.world.until(condition, { what, timeoutMs: 120_000 });
-}
 
 /** Users of a stream, as relay tells of them, each with such a long user agent. */
 function crowd(count: number, agentChars: number): readonly unknown[] {
@@ -99,11 +99,6 @@ function crowd(count: number, agentChars: number): readonly unknown[] {
     topic: "pend00-st-video",
     userAgent: `${at} `.padEnd(agentChars, "x"),
   }));
-}
-
-async function resident(station: Station): Promise<number> {
-  const text = await Deno.readTextFile(`/proc/${station.pid}/status`);
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) * 1024;
 }
 
 async function feedOf(station: Station, feed: "jump" | "relay") {

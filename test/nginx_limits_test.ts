@@ -1,5 +1,6 @@
 /** What deploy/nginx.conf and deploy/nginx_limits.conf keep from the monitor, in a real nginx; figures of seconds are made shorter. */
 import assert from "node:assert/strict";
+import { tcpSockets } from "../scripts/proc.ts";
 import { createLive, type Live } from "../src/live.ts";
 import { listen } from "../src/listening.ts";
 import { systemClock } from "../src/wait.ts";
@@ -104,15 +105,14 @@ limitTest(
       live.changed();
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    await until(() => connectionsOf(port) === 0, "the monitor to have its socket back");
+    await until(async () => await connectionsOf(port) === 0, "the monitor to have its socket back");
   },
 );
 
 /** Connections that are open at the end of whoever listens at `port`. */
-function connectionsOf(port: number): number {
-  const own = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
-  const lines = Deno.readTextFileSync("/proc/net/tcp").split("\n").map((line) => line.trim().split(/\s+/));
-  return lines.filter(([, local, , state]) => local?.endsWith(own) && (state === "01" || state === "04")).length;
+async function connectionsOf(port: number): Promise<number> {
+  const isOpen = { open: true, closing: true, listening: false, other: false };
+  return (await tcpSockets(Deno.pid)).filter(({ localPort, state }) => localPort === port && isOpen[state]).length;
 }
 
 /** Also one that has been read to its end, which closes it. */
@@ -131,9 +131,9 @@ async function beginningOf(conn: Deno.TcpConn): Promise<string> {
   return new TextDecoder().decode(bytes.subarray(0, count ?? 0));
 }
 
-async function until(isSo: () => boolean, what: string): Promise<void> {
+async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const signal = AbortSignal.timeout(20_000);
-  while (!isSo()) {
+  while (!(await isSo())) {
     if (signal.aborted) throw new Error(`Waited 20 s for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

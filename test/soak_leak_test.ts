@@ -1,7 +1,7 @@
 /** Does the soak see a program that leaks, and does it run? On Linux alone: /proc is where it looks. */
 import assert from "node:assert/strict";
 import { type FigureName, findingOf } from "../scripts/soak_figures.ts";
-import { readProc } from "../scripts/soak_proc.ts";
+import { readProc } from "../scripts/proc.ts";
 
 const ignore = Deno.build.os !== "linux";
 const script = (path: string) => new URL(path, import.meta.url).pathname;

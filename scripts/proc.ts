@@ -20,7 +20,6 @@ export interface ProcFigures {
 
 // Of a kernel as Linux is built everywhere: `getconf CLK_TCK`.
 const ticksPerSecond = 100;
-const listenState = "0A";
 
 /** Throws Deno.errors.NotFound where no such process runs. */
 export async function readProc(pid: number): Promise<ProcFigures> {
@@ -50,26 +49,44 @@ export async function readProc(pid: number): Promise<ProcFigures> {
   };
 }
 
+/** What it has in memory, in bytes. Throws Deno.errors.NotFound where no such process runs. */
+export async function residentBytes(pid: number): Promise<number> {
+  return Number(/^VmRSS:\s*(\d+) kB/m.exec(await Deno.readTextFile(`/proc/${pid}/status`))?.[1] ?? 0) * 1024;
+}
+
+/** Throws Deno.errors.NotFound where no such process runs. */
+export async function countDescriptors(pid: number): Promise<number> {
+  return (await descriptorNames(pid)).length;
+}
+
+function descriptorNames(pid: number): Promise<string[]> {
+  return Array.fromAsync(Deno.readDir(`/proc/${pid}/fd`), ({ name }) => name);
+}
+
 /** Where each descriptor leads, as `socket:[1234]`, `pipe:[1235]`, `/var/lib/status/status.db`. */
 async function descriptors(pid: number): Promise<string[]> {
-  const names = await Array.fromAsync(Deno.readDir(`/proc/${pid}/fd`), ({ name }) => name);
+  const names = await descriptorNames(pid);
   const links = names.map((name) => Deno.readLink(`/proc/${pid}/fd/${name}`).catch(() => null)); // closed meanwhile
   return (await Promise.all(links)).filter((link) => link !== null);
 }
 
 /** Of all sockets of the machine that listen: whether one is the process's own its descriptors say. */
 async function listeningInodes(pid: number): Promise<Set<string>> {
-  return new Set((await tcpSockets(pid)).filter(({ state }) => state === listenState).map(({ inode }) => inode));
+  return new Set((await tcpSockets(pid)).filter(({ state }) => state === "listening").map(({ inode }) => inode ?? ""));
 }
 
 export interface TcpSocket {
   readonly localPort: number;
   readonly remotePort: number;
-  /** As the kernel writes it: 01 is a connection that is open. */
-  readonly state: string;
-  /** 0 of a connection that nobody has taken yet. */
-  readonly inode: string;
+  /** `closing`: this end has closed it, and the other has not heard of it yet. */
+  readonly state: "open" | "closing" | "listening" | "other";
+  /** Null of a connection that nobody has taken yet. */
+  readonly inode: string | null;
 }
+
+// As the kernel writes them (include/net/tcp_states.h).
+const states: Readonly<Record<string, TcpSocket["state"]>> = { "01": "open", "04": "closing", "0A": "listening" };
+const noInode = "0";
 
 /** All of the machine, as the process sees it. */
 export async function tcpSockets(pid: number): Promise<TcpSocket[]> {
@@ -78,7 +95,10 @@ export async function tcpSockets(pid: number): Promise<TcpSocket[]> {
   }));
   const rows = tables.flatMap((table) => table.trimEnd().split("\n").slice(1).map((line) => line.trim().split(/\s+/)));
   const portOf = (address = "") => parseInt(address.slice(address.lastIndexOf(":") + 1), 16);
-  return rows.map((row) => {
-    return { localPort: portOf(row[1]), remotePort: portOf(row[2]), state: row[3] ?? "", inode: row[9] ?? "" };
-  });
+  return rows.map(([, local, remote, state = "", , , , , , inode = noInode]) => ({
+    localPort: portOf(local),
+    remotePort: portOf(remote),
+    state: states[state] ?? "other",
+    inode: inode === noInode ? null : inode,
+  }));
 }
