@@ -179,13 +179,12 @@ class LetterOutbox implements Outbox {
     });
   }
 
-  /** Null at the stop, else what `act` gives once the gates of now are open (with later ones a storm would never end) and all
-   * is recorded: it begins in that very moment, or news could come in between. */
+  /** Null at the stop, else what `act` gives: begun in the very moment in which the gates of now are open and all is recorded. */
   async #whenOpen<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T | null> {
-    const gates = [...this.#gates];
+    const gates = [...this.#gates]; // with later ones a storm would never end
     const isShut = () => this.#unrecorded > 0 || gates.some((gate) => this.#gates.has(gate));
     while (isShut() && !signal.aborted) await this.#sleep(Infinity);
-    return signal.aborted ? null : await act();
+    return signal.aborted ? null : await act(); // at once, or news could come in between
   }
 
   async #taken(letter: Letter, delivery: Taken): Promise<void> {
