@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
-import { type WebhookJson, webhookSchema } from "../src/webhook_schema.ts";
+import { type WebhookJson, messageSchema } from "../src/webhook_schema.ts";
 import type { Board } from "./world_board.ts";
 import { type Certificates, modeWords } from "./world_fault.ts";
 import { type Answer, type Asked, HttpServer, json } from "./world_http.ts";
@@ -162,7 +162,7 @@ function isSigned(body: string, given: string, secret: string): boolean {
 
 function parsed(body: string): WebhookJson | null {
   try {
-    return webhookSchema.parse(JSON.parse(body));
+    return messageSchema.parse(JSON.parse(body));
   } catch {
     return null;
   }

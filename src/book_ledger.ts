@@ -60,7 +60,7 @@ export class Ledger {
     this.#wishes = wishes;
     if (wishes === before) return;
     for (const entry of this.#entries.values()) {
-      if (isSame(before.get(entry.name) ?? undecided, this.wishOf(entry))) continue;
+      if (sameDesire(before.get(entry.name) ?? undecided, this.wishOf(entry))) continue;
       entry.isRefused = false;
       this.#place(entry);
     }
@@ -147,7 +147,7 @@ function newEntry(name: string): Entry {
   return { name, state: { kind: "unread" }, isStale: false, isRefused: false, doing: "nothing", unconfirmed: null };
 }
 
-function isSame(a: Wish, b: Wish): boolean {
+function sameDesire(a: Wish, b: Wish): boolean {
   if (a.kind !== "unavailable" || b.kind !== "unavailable") return a.kind === b.kind;
   return a.issues === b.issues || JSON.stringify(a.issues) === JSON.stringify(b.issues);
 }

@@ -32,14 +32,14 @@ export class BookSaid {
   takenInto(source: BookSource): BookSource {
     if (this.#news.size === 0) return source;
     const { states } = source;
-    const news = [...this.#news].filter(([resource, state]) => !isSame(states.get(resource), state));
+    const news = [...this.#news].filter(([resource, state]) => !sameState(states.get(resource), state));
     this.#news.clear();
     if (news.length === 0) return source; // most of what book says, it has said before
     return { ...source, states: new Map([...states, ...news]) };
   }
 }
 
-function isSame(was: ResourceState | undefined, now: ResourceState): boolean {
+function sameState(was: ResourceState | undefined, now: ResourceState): boolean {
   if (was?.kind !== "said" || now.kind !== "said") return was?.kind === now.kind;
   return was.available === now.available && was.reason === now.reason;
 }

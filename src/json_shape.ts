@@ -17,7 +17,7 @@ export function tooIntricate(text: string): string | null {
   for (let at = 0; at < text.length; at++) {
     switch (text.charCodeAt(at)) {
       case quote:
-        at = stringEnd(text, at);
+        at = textEnd(text, at);
         break;
       case openBracket:
       case openBrace:
@@ -33,7 +33,7 @@ export function tooIntricate(text: string): string | null {
 }
 
 /** Where the string that begins at `start` has its closing quote; the text's end where it has none. */
-function stringEnd(text: string, start: number): number {
+function textEnd(text: string, start: number): number {
   for (let at = text.indexOf('"', start + 1); at >= 0; at = text.indexOf('"', at + 1)) {
     if (!isEscaped(text, at)) return at;
   }

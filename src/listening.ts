@@ -22,7 +22,7 @@ export class ListenFailed extends Error {
   readonly retryable = false;
 }
 
-const log = logger("server");
+const listenLog = logger("server");
 
 /** Listens on `host`:`port` (0 asks for a free one), and goes on doing so until it is stopped. Throws ListenFailed. */
 export function listen(app: Hono, host: string, port: number): Listening {
@@ -74,7 +74,7 @@ class Port implements Listening {
       this.#held = held;
       const why = await held.server.finished.then(() => "it has ended", thrownWords);
       if (this.#stop.signal.aborted) return;
-      log.error(`no request can be answered for now: ${why}`);
+      listenLog.error(`no request can be answered for now: ${why}`);
       this.#held = null;
       held.end.abort();
     }
@@ -87,10 +87,10 @@ class Port implements Listening {
       if (this.#stop.signal.aborted) break;
       try {
         const held = this.#begin(this.port);
-        log.warn("requests are answered again");
+        listenLog.warn("requests are answered again");
         return held;
       } catch (error) {
-        log.error(thrownWords(error));
+        listenLog.error(thrownWords(error));
       }
     }
     return null;

@@ -88,15 +88,15 @@ class Shown {
 }
 
 class Measured implements Measures {
-  readonly #judgements = histogram("status_judgement_duration_seconds");
-  readonly #entries = histogram("status_judgement_entries");
-  readonly #bookRequests = counter("status_book_requests_total");
-  readonly #bookTimes = histogram("status_book_request_duration_seconds");
-  readonly #mailFailures = counter("status_mail_failures_total");
-  readonly #webhookFailures = counter("status_webhook_failures_total");
-  readonly #mailDelays = histogram("status_mail_delay_seconds");
-  readonly #storeOperations = counter("status_store_operations_total");
-  readonly #storeTimes = histogram("status_store_operation_duration_seconds");
+  readonly #judgements = histogramOf("status_judgement_duration_seconds");
+  readonly #entries = histogramOf("status_judgement_entries");
+  readonly #bookRequests = counterOf("status_book_requests_total");
+  readonly #bookTimes = histogramOf("status_book_request_duration_seconds");
+  readonly #mailFailures = counterOf("status_mail_failures_total");
+  readonly #webhookFailures = counterOf("status_webhook_failures_total");
+  readonly #mailDelays = histogramOf("status_mail_delay_seconds");
+  readonly #storeOperations = counterOf("status_store_operations_total");
+  readonly #storeTimes = histogramOf("status_store_operation_duration_seconds");
   readonly metrics = [
     ...[this.#judgements, this.#entries, this.#bookRequests, this.#bookTimes],
     ...[this.#mailFailures, this.#webhookFailures, this.#mailDelays, this.#storeOperations, this.#storeTimes],
@@ -148,12 +148,12 @@ class Measured implements Measures {
   }
 }
 
-function counter(name: keyof typeof measuredMetrics) {
+function counterOf(name: keyof typeof measuredMetrics) {
   const { help, labels }: Metric = measuredMetrics[name];
   return new Counter({ name, help, labelNames: labels, registers: [] });
 }
 
-function histogram(name: keyof typeof measuredMetrics) {
+function histogramOf(name: keyof typeof measuredMetrics) {
   const { help, labels, buckets }: Metric = measuredMetrics[name];
   return new Histogram({ name, help, labelNames: labels, buckets: [...buckets ?? []], registers: [] });
 }

@@ -22,10 +22,10 @@ const unsaid = /^token invalid$/i;
 export function skewWords(service: string, refusal: Refusal): string | null {
   const { words } = refusal, aheadMs = aheadMsOf(refusal);
   if (unsaid.test(words)) {
-    return aheadMs === null ? null : `${sentence(service, aheadMs > 0, aheadMs)}, or the secret is wrong`;
+    return aheadMs === null ? null : `${skewSentence(service, aheadMs > 0, aheadMs)}, or the secret is wrong`;
   }
-  if (ofTheFuture.test(words)) return sentence(service, true, aheadMs);
-  return ofThePast.test(words) ? sentence(service, false, aheadMs) : null;
+  if (ofTheFuture.test(words)) return skewSentence(service, true, aheadMs);
+  return ofThePast.test(words) ? skewSentence(service, false, aheadMs) : null;
 }
 
 /** By how much the clock here is ahead, or behind where it is negative; null where a token is valid by both, or nobody knows. */
@@ -34,7 +34,7 @@ function aheadMsOf({ date, nowMs, token }: Refusal): number | null {
   return aheadMs > token.backdatedMs || -aheadMs > token.lifeMs ? aheadMs : null; // null for NaN, too
 }
 
-function sentence(service: string, isAhead: boolean, aheadMs: number | null): string {
+function skewSentence(service: string, isAhead: boolean, aheadMs: number | null): string {
   // The header may be a proxy's, whose clock is right where the service's is not.
   const by = aheadMs !== null && aheadMs > 0 === isAhead ? `${durationWords(Math.abs(aheadMs))} ` : "";
   return `this machine's clock is ${by}${

@@ -57,7 +57,7 @@ async function deliver(
   signal: AbortSignal,
 ): Promise<Delivery> {
   const message = Buffer.from(raw);
-  const source = Readable.from(pieces(message));
+  const source = Readable.from(wireChunks(message));
   let handedOver = false;
   source.once("end", () => handedOver = true);
   try {
@@ -83,7 +83,7 @@ function rejection({ recipient, responseCode, response, message }: NodemailerErr
  * In pieces, so that a message of which only a part could be written is known not to have arrived; and with pauses, since a
  * server that is near takes some megabytes in one go.
  */
-async function* pieces(message: Uint8Array): AsyncGenerator<Uint8Array> {
+async function* wireChunks(message: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < message.length; at += 16_384) {
     if (at > 0 && at % pausedAfterBytes === 0) await pause();
     yield message.subarray(at, at + 16_384);

@@ -58,12 +58,12 @@ function content(text: string) {
   // As nodemailer chooses for what it is given whole, by the beginning.
   const others = text.slice(0, pieceBytes).match(/[^\0-\x7f]/g)?.length ?? 0;
   return {
-    content: Readable.from(pieces(Buffer.from(text)), { objectMode: false }),
+    content: Readable.from(contentChunks(Buffer.from(text)), { objectMode: false }),
     contentTransferEncoding: others < pieceBytes / 2 ? "quoted-printable" : "base64",
   };
 }
 
-async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+async function* contentChunks(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += pieceBytes) {
     await pause();
     yield bytes.subarray(at, at + pieceBytes);

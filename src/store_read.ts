@@ -31,7 +31,7 @@ type Max = Parameters<Store["load"]>[0];
 
 /** Prepares every statement once. Throws if the file has not the tables that they need. */
 export function createReader(db: DatabaseSync): Reader {
-  const statements = prepared(db);
+  const statements = readStatements(db);
   return {
     read: (max) => read(statements, max),
     turns: (experiment, { sinceMs, max }) => {
@@ -49,9 +49,9 @@ export function createReader(db: DatabaseSync): Reader {
 }
 
 type Row = Readonly<Record<string, SQLOutputValue>>;
-type Statements = ReturnType<typeof prepared>;
+type ReadStatements = ReturnType<typeof readStatements>;
 
-function prepared(db: DatabaseSync) {
+function readStatements(db: DatabaseSync) {
   return {
     experiments: db.prepare("SELECT * FROM experiments ORDER BY rowid"),
     // By an index of (experiment, at_ms), so that it takes no longer with a long history than with a short one.
@@ -76,7 +76,7 @@ function prepared(db: DatabaseSync) {
   };
 }
 
-function read(from: Statements, max: Max): Saved {
+function read(from: ReadStatements, max: Max): Saved {
   const alerts = from.alerts.all().map(alertOf);
   const manifest = from.manifest.get();
   const lastSentMs = (channel: Channel) => {
@@ -113,7 +113,7 @@ function newestOf<Kept>(
 }
 
 /** Of each name that was watched last: one that has never been judged is not among the experiments. */
-function watchedTurns(from: Statements, max: number): Saved["turns"] {
+function watchedTurns(from: ReadStatements, max: number): Saved["turns"] {
   const names = from.turnedNames.all().map(({ experiment }) => String(experiment));
   const turns = newestOf(names, from.newestTurns, max, turnDecoder());
   for (const [name, own] of turns) if (own.at(-1)?.state === "not_watched") turns.delete(name);

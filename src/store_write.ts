@@ -24,7 +24,7 @@ export interface Writer {
  * this run has written to a file that this one is a copy of.
  */
 export function createWriter(db: DatabaseSync, own = newOwn(db)): Writer {
-  const statements: Statements = { ...prepared(db), own };
+  const statements: WriteStatements = { ...writeStatements(db), own };
   return {
     own,
     write: (change) => write(change, statements),
@@ -35,7 +35,7 @@ export function createWriter(db: DatabaseSync, own = newOwn(db)): Writer {
   };
 }
 
-interface Statements extends ReturnType<typeof prepared> {
+interface WriteStatements extends ReturnType<typeof writeStatements> {
   readonly own: Own;
 }
 
@@ -44,7 +44,7 @@ function newOwn(db: DatabaseSync): Own {
   return { earlier: { eventId: newestId("events"), turnId: newestId("turns") }, runs: new Set() };
 }
 
-function prepared(db: DatabaseSync) {
+function writeStatements(db: DatabaseSync) {
   return {
     event: db.prepare(`INSERT INTO events (experiment, at_ms, healthy, issues, jump_ok, stream_ok, lasted_ms)
       VALUES (?, ?, ?, ?, ?, ?, ?)`),
@@ -85,7 +85,7 @@ function replacing(db: DatabaseSync, table: string, columns: readonly [string, .
     ON CONFLICT (${key}) DO UPDATE SET ${others.map((each) => `${each} = excluded.${each}`).join(", ")}`);
 }
 
-function write(change: Change, into: Statements): void {
+function write(change: Change, into: WriteStatements): void {
   switch (change.kind) {
     case "event":
       return writeEvent(change.event, into);
@@ -127,7 +127,7 @@ function write(change: Change, into: Statements): void {
 }
 
 /** What this run wrote of after `toMs`; what earlier ones wrote was true by their clock. */
-function moveBack(toMs: number, into: Statements): void {
+function moveBack(toMs: number, into: WriteStatements): void {
   into.eventsBack.run(toMs, into.own.earlier.eventId);
   into.turnsBack.run(toMs, into.own.earlier.turnId);
   for (const startedMs of into.own.runs) {
@@ -136,7 +136,7 @@ function moveBack(toMs: number, into: Statements): void {
   }
 }
 
-function writeEvent(event: HealthEvent, into: Statements): void {
+function writeEvent(event: HealthEvent, into: WriteStatements): void {
   const { experiment, atMs, healthy, issues, jumpOk, streamOk, lastedMs } = event;
   into.event.run(
     storedText(experiment),
@@ -149,7 +149,7 @@ function writeEvent(event: HealthEvent, into: Statements): void {
   );
 }
 
-function writeExperiment(experiment: SavedExperiment, into: Statements): void {
+function writeExperiment(experiment: SavedExperiment, into: WriteStatements): void {
   const { name, issues, sinceMs, namedMs, host, streams } = experiment;
   into.experiment.run(
     storedText(name),
@@ -161,7 +161,7 @@ function writeExperiment(experiment: SavedExperiment, into: Statements): void {
   );
 }
 
-function writeLetter(letter: Letter, into: Statements): void {
+function writeLetter(letter: Letter, into: WriteStatements): void {
   const { id, channel, createdMs, frozen, ...body } = letter;
   const text = frozen === null ? null : storedText(frozen);
   into.letter.run(storedText(id), channel, createdMs, JSON.stringify(body), text);

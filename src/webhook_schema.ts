@@ -7,7 +7,6 @@ import * as z from "zod";
 import { webhookExample } from "./api_example.ts";
 import { eventSchema, issuesSchema, timeSchema } from "./api_schema.ts";
 
-const count = z.int().min(0);
 const name = z.string().meta({ description: "The experiment", examples: ["pend00"] });
 const available = z.boolean().meta({ description: "What book said of it when the message was made" });
 const held = z.string().nullable().meta({ description: "Why a person holds it off; null where nobody does" });
@@ -45,7 +44,7 @@ const problemSchema = z.object({
   }),
 });
 
-export const webhookSchema = z.object({
+export const messageSchema = z.object({
   version: z.literal(1).meta({ description: "Of this shape" }),
   kind: z.enum(["news", "test"]).meta({ description: "`test`: asked for by `status check --send`; it tells nothing" }),
   id: z.uuid().meta({ description: "Of this very message, as in `Idempotency-Key`: a repeat has the same" }),
@@ -68,7 +67,7 @@ export const webhookSchema = z.object({
     description: "How many there was no room for",
   }),
 }).meta({ id: "WebhookMessage", description: "What the webhook is told", examples: [webhookExample] });
-export type WebhookJson = z.infer<typeof webhookSchema>;
+export type WebhookJson = z.infer<typeof messageSchema>;
 
 /** How it is posted, for the OpenAPI document. */
 export const webhookRoute = {
@@ -85,7 +84,7 @@ export const webhookRoute = {
         description: "`sha256=` and, in hexadecimal, the HMAC-SHA256 of the body by STATUS_SECRET_WEBHOOK",
       }),
     }),
-    body: { content: { "application/json": { schema: webhookSchema } } },
+    body: { content: { "application/json": { schema: messageSchema } } },
   },
   responses: { "2XX": { description: "It was taken" } },
 } as const;

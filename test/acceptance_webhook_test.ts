@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { hookPath, hookQuery } from "../scripts/world_hook.ts";
 import type { StatusJson } from "../src/api_schema_status.ts";
-import { type WebhookJson, webhookSchema } from "../src/webhook_schema.ts";
+import { type WebhookJson, messageSchema } from "../src/webhook_schema.ts";
 import { Station, type StationOptions } from "./fixtures/station.ts";
 
 const keys = [hookPath, hookQuery, "made-up-path-key", "made-up-query-key", "made-up-webhook"];
@@ -20,7 +20,7 @@ Deno.test("what the mail tells is posted as signed JSON, with a key of its own",
   assert.deepEqual(posts.map(({ key }) => key), told(station).map(({ id }) => id));
   assert.equal(first?.headers.get("content-type"), "application/json");
   assert.match(first?.headers.get("user-agent") ?? "", /^status\/\d/);
-  const message = webhookSchema.parse(second?.message);
+  const message = messageSchema.parse(second?.message);
   const [event] = message.events;
   assert.deepEqual(
     [event?.experiment, event?.issues, event?.available, event?.stream_ok],

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { Letter } from "../src/alert.ts";
 import type { Snapshot } from "../src/snapshot.ts";
 import { messageBytesMax, webhookMessage, webhookTest } from "../src/webhook_body.ts";
-import { type WebhookJson, webhookSchema } from "../src/webhook_schema.ts";
+import { type WebhookJson, messageSchema } from "../src/webhook_schema.ts";
 import { experimentJson } from "./fixtures/api.ts";
 import {
   agoMs,
@@ -23,7 +23,7 @@ const heading = { id: "8e03978e-40d5-43e8-bc93-6894a57f9324", name: "app.example
 const textOf = (given: Partial<Letter>, lab: Snapshot = snapshot(), pause = () => Promise.resolve()): Promise<string> =>
   webhookMessage(letter(given), { snapshot: lab, heading, nowMs }, pause);
 const message = async (given: Partial<Letter>, lab?: Snapshot): Promise<WebhookJson> =>
-  webhookSchema.parse(JSON.parse(await textOf(given, lab)));
+  messageSchema.parse(JSON.parse(await textOf(given, lab)));
 
 Deno.test("a message says what is new, what book then holds, and all problems", async () => {
   const lab = snapshot([
@@ -135,7 +135,7 @@ Deno.test("an experiment that has not been judged is no problem", async () => {
 });
 
 Deno.test("a test message tells nothing, and says that it is one", () => {
-  const test = webhookSchema.parse(JSON.parse(webhookTest({ ...heading, link: "https://h/p" }, "1.2.3", nowMs)));
+  const test = messageSchema.parse(JSON.parse(webhookTest({ ...heading, link: "https://h/p" }, "1.2.3", nowMs)));
   assert.deepEqual([test.kind, test.events, test.alerts, test.problems], ["test", [], [], []]);
   assert.deepEqual(test.system, { name: "app.example.org/t", version: "1.2.3", link: "https://h/p" });
 });
@@ -167,7 +167,7 @@ Deno.test("whatever services make up, a message is UTF-8 that comes back the sam
     const lab = snapshot([view(name, [unhealthy(topic)], { held: detail })]);
     const json = await textOf(given, lab);
     assert.equal(new TextDecoder("utf-8", { fatal: true }).decode(new TextEncoder().encode(json)), json);
-    const told = webhookSchema.parse(JSON.parse(json));
+    const told = messageSchema.parse(JSON.parse(json));
     assert.equal(told.events[0]?.experiment, name.toWellFormed());
     assert.equal(told.problems[0]?.held, detail.toWellFormed());
     assert.ok(JSON.stringify(told).isWellFormed());
@@ -180,7 +180,7 @@ Deno.test("a message has a bound: of too much the newest events are told, and it
   const lab = snapshot(many.map(({ experiment, issues }) => view(experiment, issues)));
   const json = await textOf({ events: many, leftOut: { events: 3, alerts: 0 } }, lab);
 
-  const told = webhookSchema.parse(JSON.parse(json));
+  const told = messageSchema.parse(JSON.parse(json));
   assert.ok(json.length <= messageBytesMax, `${json.length} bytes`);
   assert.equal(told.events.at(-1)?.experiment, `${long}4999`);
   assert.equal(told.events.length + told.left_out.events, 5_003);

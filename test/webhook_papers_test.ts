@@ -4,7 +4,7 @@ import { webhookExample } from "../src/api_example.ts";
 import { Secret } from "../src/secret.ts";
 import { deliveryKind, requestMsMax, signature } from "../src/webhook.ts";
 import { messageBytesMax } from "../src/webhook_body.ts";
-import { webhookSchema } from "../src/webhook_schema.ts";
+import { messageSchema } from "../src/webhook_schema.ts";
 import { withFolder } from "./fixtures/folder.ts";
 import { findTool, toolTest } from "./fixtures/tool.ts";
 
@@ -16,7 +16,7 @@ const wrong = [right.replace(/.$/, (last) => last === "0" ? "1" : "0"), right.sl
 
 Deno.test("the message that docs/webhook.md shows is the one of the OpenAPI document, and what the schema says", () => {
   assert.deepEqual(JSON.parse(block("json")), webhookExample);
-  assert.deepEqual(webhookSchema.parse(webhookExample), webhookExample);
+  assert.deepEqual(messageSchema.parse(webhookExample), webhookExample);
 });
 
 Deno.test("docs/webhook.md says of each answer what is made of it, and names the bounds that there are", () => {
