@@ -6,6 +6,7 @@
  */
 import type { Availability } from "../src/book.ts";
 import { runBookkeeper } from "../src/bookkeeper.ts";
+import { systemClock as clock } from "../src/clock.ts";
 import type { Report } from "../src/connection.ts";
 import { ConnectionTable } from "../src/connection_table.ts";
 import { createLive, type Live } from "../src/live.ts";
@@ -18,7 +19,6 @@ import { availabilityRules, monitorOptions } from "../src/parts.ts";
 import { createRecorder } from "../src/recorder.ts";
 import { readSettings, type Settings } from "../src/settings.ts";
 import type { Change } from "../src/store.ts";
-import { systemClock as clock } from "../src/wait.ts";
 import { connection } from "../test/fixtures/bench.ts";
 import { mailEnvironment } from "../test/fixtures/environment.ts";
 import { offViews } from "../test/fixtures/views.ts";

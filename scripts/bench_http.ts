@@ -3,8 +3,8 @@
  * server: after a change, after a report in which only statistics changed, and when the same was asked for just before. And,
  * by the real program, what one change costs while many read the live events.
  */
+import { pauseForReaders } from "../src/async.ts";
 import { createMetrics, processFigures } from "../src/metrics.ts";
-import { pauseForReaders } from "../src/pause.ts";
 import { appOf } from "../test/fixtures/app.ts";
 import type { Figure } from "./bench_figures.ts";
 import { frameOf } from "./bench_frames.ts";

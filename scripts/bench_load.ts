@@ -3,12 +3,11 @@
  * each size as a process, looked at from outside. Times of their own, so that none counts for another: nobody asks; somebody
  * asks for the health, then for the list; several ask for the list without a pause.
  */
-import type { Figure, Measured } from "./bench_figures.ts";
-import { quantile } from "./bench_figures.ts";
+import { systemClock as clock } from "../src/clock.ts";
+import { type Figure, type Measured, quantile } from "./bench_figures.ts";
 import { compiled, Feeds, fromSource, Served } from "./bench_program.ts";
 import { type BenchOptions, Findings, say, sleep } from "./bench_timing.ts";
 import { slopeOf } from "./soak_slope.ts";
-import { systemClock as clock } from "../src/wait.ts";
 
 const reportEveryMs = 1_000;
 // The first reports are the dearest: V8 has not compiled what reads them, which at 1,000 experiments doubles the CPU.

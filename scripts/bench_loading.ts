@@ -2,7 +2,7 @@
  * Loads what its arguments name, and says how long that took and how much memory the process has then: for `bench_libraries`.
  * The name of a file of ours that ends in `_worker.ts` stands for that Worker, which is started and has answered once.
  */
-import { systemClock } from "../src/wait.ts";
+import { systemClock } from "../src/clock.ts";
 
 async function load(name: string): Promise<void> {
   if (!name.endsWith("_worker.ts")) return await import(name);

@@ -3,7 +3,7 @@
  * outside, and ended. What is measured of them is for the parts of the bench.
  */
 import { basename, resolve } from "node:path";
-import { systemClock as clock } from "../src/wait.ts";
+import { systemClock as clock } from "../src/clock.ts";
 import type { FeedCounts, FeedLine } from "./bench_feed.ts";
 import { sleep } from "./bench_timing.ts";
 import { permissions } from "./compile.ts";

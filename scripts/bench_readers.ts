@@ -2,7 +2,7 @@
  * What does one change cost while 200 read the live events, and when has the last of them got it? By the real program; the
  * reports themselves are taken off, since as many are sent without a change before.
  */
-import { systemClock as clock } from "../src/wait.ts";
+import { systemClock as clock } from "../src/clock.ts";
 import { quantile } from "./bench_figures.ts";
 import { Feeds, fromSource, Served } from "./bench_program.ts";
 import { type BenchOptions, type Findings, say, sleep } from "./bench_timing.ts";

@@ -4,7 +4,7 @@
  * what slows the machine slows both.
  */
 import process from "node:process";
-import { systemClock } from "../src/wait.ts";
+import { systemClock } from "../src/clock.ts";
 import { type Figure, figureOf, type Measured } from "./bench_figures.ts";
 
 /** What is asked of a part. */

@@ -3,7 +3,7 @@
  * program as a process, with the stand-in world on loopback and 10 experiments; but for the mail server, since that of the
  * world (smtp-server) has everybody wait for 100 ms before it says who it is.
  */
-import { systemClock as clock } from "../src/wait.ts";
+import { systemClock as clock } from "../src/clock.ts";
 import { Station } from "../test/fixtures/station.ts";
 import { type Figure, quantile } from "./bench_figures.ts";
 import { type BenchOptions, Findings, say } from "./bench_timing.ts";

@@ -7,9 +7,18 @@ import { maskSource } from "./source_mask.ts";
 
 /** From the bottom up: a file may import its own layer and those before it. `*` stands for the rest of a name. */
 const layers: readonly (readonly [layer: string, files: string])[] = [
-  ["foundation", "clock async duration failure http_client log setting_types settings clock_watch duration go_duration json_shape log log_* loopback mail_address measures network_words pause secret setting setting_* settings settings_* skew trouble turns wait"],
-  ["services", "access socket_pool socket_worker feed report report_decoder stream_probe book_client access book book_answer book_error columns connection connection_* draft entry feed feed_* frame frame_reader jump link probe pulse relay sheet socket_* token"],
-  ["core", "alerts lab health availability system_alerts history snapshot alert availability experiment health history judgement live_same probe_plan probe_target revision roster shift part_view seen sighting snapshot sources standing trial"],
+  [
+    "foundation",
+    "clock async duration failure http_client log setting_types settings clock_watch duration go_duration json_shape log log_* loopback mail_address measures network_words pause secret setting setting_* settings settings_* skew trouble turns wait",
+  ],
+  [
+    "services",
+    "access socket_pool socket_worker feed report report_decoder stream_probe book_client access book book_answer book_error columns connection connection_* draft entry feed feed_* frame frame_reader jump link probe pulse relay sheet socket_* token",
+  ],
+  [
+    "core",
+    "alerts lab health availability system_alerts history snapshot alert availability experiment health history judgement live_same probe_plan probe_target revision roster shift part_view seen sighting snapshot sources standing trial",
+  ],
   [
     "loop",
     "monitor book_sync store sqlite_store sqlite_file store_writer outbox mail_text mail_html smtp webhook heartbeat watchdog alarms book_* bookkeeper consequence delivery heartbeat letter letter_* mail mail_* monitor monitor_ports outbox outbox_* prober recorder retention saved service_manager smtp smtp_* store store_* timeline trial_log vigil webhook webhook_address",

@@ -4,13 +4,13 @@
  * `--no-schedule` leaves all faults to the control page. Needs nothing but Deno; ends on Ctrl-C.
  */
 import { parseArgs } from "node:util";
-import { systemClock } from "../src/wait.ts";
+import { systemClock } from "../src/clock.ts";
 import { beginning, type Expectation, furnish, schedule, type Step } from "./demo_schedule.ts";
 import { startWorld, type World } from "./world.ts";
 import { clockTime, type Happening } from "./world_board.ts";
 import { type Control, startControl } from "./world_control.ts";
-import { freePort } from "./world_port.ts";
 import type { ReceivedMail } from "./world_mail.ts";
+import { freePort } from "./world_port.ts";
 import { print, toldToEnd } from "./world_process.ts";
 
 const usage = "Usage: deno task demo [--once | --no-schedule]\n";

@@ -4,10 +4,10 @@
  * of the same is in the gate (`acceptance_faults_test`). Prints a line for each, and exits 1 if one was not as promised.
  */
 import { parseArgs } from "node:util";
+import { systemClock } from "../src/clock.ts";
 import type { Station } from "../test/fixtures/station.ts";
 import { figuresOf, grown, playOne, playPair, startLane } from "./fault_play.ts";
 import { nameOf, type Row, rows } from "./fault_rows.ts";
-import { systemClock } from "../src/wait.ts";
 import { randomOf } from "./seeded.ts";
 
 /** What is played in one go: one fault, or two. */

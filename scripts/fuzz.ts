@@ -4,7 +4,7 @@
  * same texts for as long as their outcomes are the same. Stops at the first that breaks something, and says how to see it again.
  */
 import { parseArgs } from "node:util";
-import { systemClock as clock } from "../src/wait.ts";
+import { systemClock as clock } from "../src/clock.ts";
 import { access, book, webhook } from "./fuzz_answers.ts";
 import { frames } from "./fuzz_frames.ts";
 import { http } from "./fuzz_http.ts";

@@ -2,9 +2,9 @@
 import { askAccess } from "../src/access.ts";
 import { type Availability, type BookList, createBook } from "../src/book.ts";
 import { bookTrouble, isBookError } from "../src/book_error.ts";
-import { Secret } from "../src/secret.ts";
+import { systemClock as clock } from "../src/clock.ts";
+import { Secret } from "../src/setting_types.ts";
 import { relayClaims } from "../src/token.ts";
-import { systemClock as clock } from "../src/wait.ts";
 import { createWebhook } from "../src/webhook.ts";
 import { unsafe } from "../test/fixtures/hostile.ts";
 import { type FuzzTarget, hope } from "./fuzz_target.ts";

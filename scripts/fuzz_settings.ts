@@ -1,8 +1,6 @@
 /** Environments of any kind: they make settings or faults, never a throw, and no word about them holds a secret. */
 import { bookSource, feedRequest, mailStyle, monitorOptions, smtpOptions, webhookOptions } from "../src/parts.ts";
-import { readSettings, serviceUrls } from "../src/settings.ts";
-import { allSettings } from "../src/settings_list.ts";
-import { settingsInForce } from "../src/settings_shown.ts";
+import { allSettings, readSettings, serviceUrls, settingsInForce } from "../src/settings.ts";
 import { leastEnvironment, replacedProgramEnvironment } from "../test/fixtures/environment.ts";
 import { type FuzzTarget, hope } from "./fuzz_target.ts";
 

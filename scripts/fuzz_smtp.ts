@@ -1,6 +1,6 @@
 /** A mail server that says anything: a mail is taken, deferred, refused or in doubt, in time, and no word of it does harm. */
+import { Secret } from "../src/setting_types.ts";
 import { createPostOffice } from "../src/smtp.ts";
-import { Secret } from "../src/secret.ts";
 import { unsafe } from "../test/fixtures/hostile.ts";
 import { type FuzzTarget, hope } from "./fuzz_target.ts";
 

@@ -4,7 +4,7 @@
  * `deno run -A scripts/http_siege.ts [--connections N] [--kind idle|half|slow|stuck|live|all] [--seconds N]`.
  */
 import { parseArgs } from "node:util";
-import { systemClock as clock } from "../src/wait.ts";
+import { systemClock as clock } from "../src/clock.ts";
 import { Station } from "../test/fixtures/station.ts";
 import { countDescriptors, residentBytes, tcpSockets } from "./proc.ts";
 

@@ -5,7 +5,7 @@
  * be played with instead of the source. The same seed throws the same dice; how long things take is the machine's.
  */
 import { parseArgs } from "node:util";
-import { systemClock as clock } from "../src/wait.ts";
+import { systemClock as clock } from "../src/clock.ts";
 import type { Deliveries } from "./kill_deliveries.ts";
 import { Dice } from "./kill_dice.ts";
 import { type Moment, type MomentName, momentNames, moments } from "./kill_moment.ts";

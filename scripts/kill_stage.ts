@@ -2,7 +2,7 @@
  * The stand-in world, the wires to its book and its mail server, and the program that is started and killed on them, again and
  * again, with one store. What happens in between, and at which moments it is killed, is for whoever plays on it.
  */
-import { systemClock } from "../src/wait.ts";
+import { systemClock } from "../src/clock.ts";
 import { Audit } from "./kill_audit.ts";
 import { BookAudit } from "./kill_book_audit.ts";
 import { KillLab } from "./kill_lab.ts";
@@ -12,8 +12,8 @@ import { autopsy, type StoreContents, storedLetter } from "./kill_store.ts";
 import { Subject } from "./kill_subject.ts";
 import { httpTalk, smtpTalk, type Step } from "./kill_talk.ts";
 import { Tap, type Watcher } from "./kill_tap.ts";
-import { clockTime } from "./world_board.ts";
 import { startWorld, type World } from "./world.ts";
+import { clockTime } from "./world_board.ts";
 
 const traceMax = 4_000;
 const clock = systemClock;

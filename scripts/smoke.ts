@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { resolve } from "node:path";
 import config from "../deno.json" with { type: "json" };
-import { systemClock } from "../src/wait.ts";
+import { systemClock } from "../src/clock.ts";
 import { replacedProgramEnvironment } from "../test/fixtures/environment.ts";
 import { checkPermissions } from "./smoke_permissions.ts";
 import { startWorld, type World } from "./world.ts";

@@ -4,7 +4,7 @@
  * A table and JSON at `--out PATH`, written anew each minute; exits 1 if something grows, or is left over in the end, and 3 if it was too short to tell.
  */
 import { parseArgs } from "node:util";
-import { systemClock as clock } from "../src/wait.ts";
+import { systemClock as clock } from "../src/clock.ts";
 import { randomOf } from "./seeded.ts";
 import { crowdIn } from "./soak_crowd.ts";
 import { playDay } from "./soak_day.ts";

@@ -3,7 +3,7 @@
  * live events and never read, that ask for what is not there, or connect and say nothing. Each keeps to itself, and all are
  * gone when it ends.
  */
-import { aborted, type Clock } from "../src/wait.ts";
+import { aborted, type Clock } from "../src/clock.ts";
 
 export interface Crowd {
   readonly clock: Clock;

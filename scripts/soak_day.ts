@@ -2,7 +2,7 @@
  * What happens in a busy laboratory: which troubles there are, how often each comes in a day and how long it lasts, and their
  * being played, at any speed. All is well again when it ends. What people do who look on is for `soak_crowd`.
  */
-import type { Clock } from "../src/wait.ts";
+import type { Clock } from "../src/clock.ts";
 
 /** A verb of `world_control`, and what it is given. */
 export type Verb = readonly [path: string, given?: Readonly<Record<string, unknown>>];

@@ -2,7 +2,7 @@
  * Who is told by webhook, and asked as the dead man's switch, during a soak. Some messages are not taken: they are answered
  * with an error, or not at all until the sender gives up. What a receiver makes of a message is for `world_hook`.
  */
-import { systemClock as clock } from "../src/wait.ts";
+import { systemClock as clock } from "../src/clock.ts";
 
 export interface Receiver extends AsyncDisposable {
   /** The settings that point a monitor at it. */

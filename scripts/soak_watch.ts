@@ -2,11 +2,11 @@
  * What is watched during a soak: the stand-in world and the program, each a process of its own so that neither counts for the
  * other, and the figures of the program at a moment. What they mean is for `soak_figures`.
  */
-import { systemClock as clock } from "../src/wait.ts";
+import { systemClock as clock } from "../src/clock.ts";
 import { program } from "../test/fixtures/station.ts";
-import type { Sample } from "./soak_figures.ts";
-import type { Verb } from "./soak_day.ts";
 import { readProc } from "./proc.ts";
+import type { Verb } from "./soak_day.ts";
+import type { Sample } from "./soak_figures.ts";
 import { freePort, portsToTry } from "./world_port.ts";
 
 const wordsMax = 4_000;

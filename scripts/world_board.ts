@@ -2,7 +2,7 @@
  * What has happened in the stand-in world, told as it happens: tests wait on it, the control page and the demo show it.
  * Leaf of the world: knows nothing of laboratories.
  */
-import { type Clock, systemClock } from "../src/wait.ts";
+import { type Clock, systemClock } from "../src/clock.ts";
 
 export type Part = "lab" | "book" | "jump" | "relay" | "mail" | "hook";
 

@@ -3,7 +3,7 @@
  * can't, such as closing without an answer, never answering, or handing the connection over to a WebSocket that is silent;
  * and it can be slow or cut off whoever comes (`fault`). Bodies come with a Content-Length; no chunks.
  */
-import { systemClock } from "../src/wait.ts";
+import { systemClock } from "../src/clock.ts";
 import { sleepUntil } from "./world_board.ts";
 import { type Certificate, type HttpFault, slowEveryMs } from "./world_fault.ts";
 import { listenAnywhere, listenAt, type TcpListener } from "./world_port.ts";

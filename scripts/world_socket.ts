@@ -2,7 +2,7 @@
  * The server's end of one WebSocket, written by hand so that it can also do what real ones do when they are unwell: stay
  * open and silent, never answer a close frame, and end without one.
  */
-import type { Clock } from "../src/wait.ts";
+import type { Clock } from "../src/clock.ts";
 import { every, sleepUntil } from "./world_board.ts";
 import { type Answer, type Asked, type Bytes, json } from "./world_http.ts";
 

@@ -2,13 +2,11 @@
  * How does one get the address of a websocket from jump or relay, and what went wrong if not: a token is signed, the service
  * asked (protocol, "Access, then websocket", 1). Dialling the address, and trying again, are for others.
  */
+import { abortedWith, type Clock } from "./clock.ts";
 import type { FeedName } from "./connection.ts";
-import { networkWords, redirectWords } from "./network_words.ts";
-import type { Secret } from "./secret.ts";
-import { skewWords } from "./skew.ts";
+import { answerWords, networkWords, redirectWords, skewWords, type Trouble } from "./failure.ts";
+import type { Secret } from "./setting_types.ts";
 import { backdatedMs, signToken, type TokenClaims } from "./token.ts";
-import { answerWords, type Trouble } from "./trouble.ts";
-import { abortedWith, type Clock } from "./wait.ts";
 
 export interface AccessRequest {
   readonly name: FeedName;

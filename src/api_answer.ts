@@ -2,9 +2,9 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { accepts } from "hono/accepts";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { pauseForReaders } from "./async.ts";
 import { Body, type Piece } from "./body.ts";
 import type { Outgoing } from "./outgoing.ts";
-import { pauseForReaders } from "./pause.ts";
 
 // For HTML: nothing but the page's own stylesheet, script, icon and event stream.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +

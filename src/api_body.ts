@@ -5,9 +5,9 @@
  */
 import type { ApiOptions } from "./api.ts";
 import { experimentText } from "./api_experiment.ts";
+import type { Pause } from "./async.ts";
 import { Body } from "./body.ts";
 import { isDue } from "./live_channel.ts";
-import type { Pause } from "./pause.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 export interface BodyPorts {

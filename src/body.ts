@@ -3,7 +3,7 @@
  * so. Of ten thousand experiments it is 15 MB: nothing is done to all of it at once, so that whoever asks for something else
  * is not kept waiting. How it travels is for `api_answer`.
  */
-import type { Pause } from "./pause.ts";
+import type { Pause } from "./async.ts";
 
 export type Piece = Uint8Array<ArrayBuffer>;
 

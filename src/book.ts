@@ -12,12 +12,10 @@ import {
   BookUnreachable,
   isBookError,
 } from "./book_error.ts";
-import { networkWords, redirectWords } from "./network_words.ts";
-import type { Secret } from "./secret.ts";
-import { skewWords } from "./skew.ts";
+import type { Clock } from "./clock.ts";
+import { answerWords, networkWords, redirectWords, skewWords } from "./failure.ts";
+import type { Secret } from "./setting_types.ts";
 import { backdatedMs, bookClaims, signToken } from "./token.ts";
-import { answerWords } from "./trouble.ts";
-import type { Clock } from "./wait.ts";
 
 /** A bookable resource as the manifest lists it. */
 export interface Resource {

@@ -6,8 +6,8 @@ import * as z from "zod";
 import type { Availability, BookList, Resource } from "./book.ts";
 import { type Attempt, BookGarbled } from "./book_error.ts";
 import { topicCharsMax } from "./entry.ts";
+import { answerWords } from "./failure.ts";
 import { tooIntricate } from "./json_shape.ts";
-import { answerWords } from "./trouble.ts";
 
 /** A success. */
 export interface Answer {

@@ -2,7 +2,7 @@
  * How book can fail, one class for each kind that its callers act on differently. The message is for a person: what was
  * tried and where, a colon, what came instead, in book's own words; never a query string, never a secret.
  */
-import { excerpt, type Trouble } from "./trouble.ts";
+import { excerpt, type Trouble } from "./failure.ts";
 
 /** What was asked, for the message: `set r-pend00 available`, and where. */
 export interface Attempt {

@@ -2,7 +2,7 @@
  * The bookkeeper's clockwork: begins what may be begun, waits until something happens or is due, and is done when it has
  * been stopped and nothing is in hand any more. What is begun is for `bookkeeper`.
  */
-import type { Clock } from "./wait.ts";
+import type { Clock } from "./clock.ts";
 
 /** Its moments are the steady time of the clock. */
 export interface Work {

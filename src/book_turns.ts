@@ -4,7 +4,7 @@
  * failure of book.
  * Pure but for the random number; what is asked, and what an answer means, is for `bookkeeper`.
  */
-import { backoffMs, serviceBackoff } from "./wait.ts";
+import { backoffMs, serviceBackoff } from "./clock.ts";
 
 // The contract's (design, "book's own state"): book is one small server that students book with.
 const turnsMax = 4;

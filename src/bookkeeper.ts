@@ -9,8 +9,8 @@ import { BookDidNotKeep, bookTrouble, isBookError } from "./book_error.ts";
 import { type Entry, Ledger } from "./book_ledger.ts";
 import { Loop } from "./book_loop.ts";
 import { type Turn, Turns } from "./book_turns.ts";
-import type { Trouble } from "./trouble.ts";
-import type { Clock } from "./wait.ts";
+import type { Clock } from "./clock.ts";
+import type { Trouble } from "./failure.ts";
 
 export interface Bookkeeper {
   /** What is wanted of each resource from now on: the whole set, replacing the last. */

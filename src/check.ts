@@ -3,14 +3,14 @@
  * in, and the real ones made in `check_parts`. Changes nothing, but for the test mail that is asked for.
  */
 import type { BookList } from "./book.ts";
+import type { Clock } from "./clock.ts";
 import type { FeedName } from "./connection.ts";
 import type { Delivery } from "./delivery.ts";
+import type { Trouble } from "./failure.ts";
 import type { Tried } from "./feed_probe.ts";
 import type { Asked } from "./heartbeat.ts";
-import { formatAddress } from "./mail_address.ts";
+import { formatAddress } from "./setting_types.ts";
 import { serviceUrls, type Settings } from "./settings.ts";
-import type { Trouble } from "./trouble.ts";
-import type { Clock } from "./wait.ts";
 
 /** What was found of a part. Only `failed` fails the check; `warn` is for what a person should look at. */
 export interface Finding {

@@ -5,16 +5,15 @@
 import { createBook } from "./book.ts";
 import { type CheckParts, runCheck } from "./check.ts";
 import { checkLogFile, checkPort, checkProfilePort, checkStore } from "./check_place.ts";
+import { systemClock as clock } from "./clock.ts";
 import { tryFeed } from "./feed_probe.ts";
 import { askHeartbeat, heartbeatHost } from "./heartbeat.ts";
-import { lineStream } from "./log_file.ts";
+import { lineStream } from "./log.ts";
 import type { MailText } from "./mail.ts";
 import { bookSource, feedRequest, smtpOptions, webhookOptions, webhookSystem } from "./parts.ts";
-import type { Settings } from "./settings.ts";
-import { settingsInForce } from "./settings_shown.ts";
+import { type Settings, settingsInForce } from "./settings.ts";
 import { createPostOffice } from "./smtp.ts";
 import { SocketPool, startSocketWorker } from "./socket_pool.ts";
-import { systemClock as clock } from "./wait.ts";
 import { createWebhook } from "./webhook.ts";
 import { webhookTest } from "./webhook_body.ts";
 

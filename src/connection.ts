@@ -3,7 +3,7 @@
  * Texts are as the service wrote them (times, `last`): readers translate what they show, so that a report costs little.
  */
 import type { ConnectionTable } from "./connection_table.ts";
-import type { Trouble } from "./trouble.ts";
+import type { Trouble } from "./failure.ts";
 
 export type FeedName = "jump" | "relay";
 

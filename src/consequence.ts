@@ -3,18 +3,18 @@
  * waits for book or mail: they go on in the background, in `bookkeeper` and `outbox`.
  */
 import { alertText, type HealthEvent, isSaidOnce, issueText, type SystemAlert } from "./alert.ts";
+import { inPieces } from "./async.ts";
 import type { Wish } from "./availability.ts";
 import type { Bookkeeper } from "./bookkeeper.ts";
+import type { Clock } from "./clock.ts";
 import type { Lab } from "./experiment.ts";
 import { wishFor } from "./health.ts";
 import type { News } from "./letter.ts";
 import type { Logger } from "./log.ts";
 import type { Outbox } from "./outbox.ts";
-import { inPieces } from "./pause.ts";
 import type { Recorder } from "./recorder.ts";
 import { savedExperiment } from "./saved.ts";
 import type { Change } from "./store.ts";
-import type { Clock } from "./wait.ts";
 
 export interface ConsequencePorts {
   readonly clock: Clock;

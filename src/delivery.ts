@@ -3,10 +3,10 @@
  * that, and what can become of a message. When, and what follows from how it went, is for `outbox`.
  */
 import type { HealthEvent, Letter } from "./alert.ts";
+import { aborted, abortedWith, type Clock } from "./clock.ts";
+import { excerpt } from "./failure.ts";
 import { tellingOnly } from "./letter.ts";
 import type { FrozenLetter } from "./letter_pile.ts";
-import { excerpt } from "./trouble.ts";
-import { aborted, abortedWith, type Clock } from "./wait.ts";
 
 /** How messages get to whom they are for: by mail, or to a webhook. */
 export interface Post {

@@ -4,14 +4,13 @@
  * experiments is for the core.
  */
 import { type AccessPorts, type AccessRequest, askAccess, type Grant } from "./access.ts";
+import { backoffMs, serviceBackoff } from "./clock.ts";
 import type { Decoded } from "./columns.ts";
 import type { FeedNews, Report } from "./connection.ts";
+import { networkWords, type Trouble } from "./failure.ts";
 import { type Link, openLink } from "./link.ts";
-import { networkWords } from "./network_words.ts";
 import { intervalOf, lateAfterMs, noPulse, type Pulse, withGap } from "./pulse.ts";
 import type { Sockets } from "./socket_pool.ts";
-import type { Trouble } from "./trouble.ts";
-import { backoffMs, serviceBackoff } from "./wait.ts";
 
 export interface FeedSource extends AccessRequest {
   /** HEALTH_LAST_CHECKED. */

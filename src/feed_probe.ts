@@ -1,9 +1,9 @@
 /** Does a feed work, tried once: for `status check`. Keeping it connected is for `feed`. */
 import { type AccessPorts, type AccessRequest, askAccess } from "./access.ts";
 import type { Decoded } from "./columns.ts";
+import type { Trouble } from "./failure.ts";
 import { openLink } from "./link.ts";
 import type { Sockets } from "./socket_pool.ts";
-import type { Trouble } from "./trouble.ts";
 
 export type Tried =
   | {

@@ -2,8 +2,8 @@
  * Which JSON documents are in a text frame? Relay writes several into one, with nothing between them, when its queue for a
  * client backs up (protocol, "Access, then websocket", 5). What the documents mean is for `jump` and `relay`. Pure.
  */
+import { excerpt } from "./failure.ts";
 import { backslash, closeBrace, closeBracket, openBrace, openBracket, quote, tooIntricate } from "./json_shape.ts";
-import { excerpt } from "./trouble.ts";
 
 export type Frame =
   | { readonly kind: "documents"; readonly documents: readonly unknown[] }

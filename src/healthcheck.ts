@@ -1,5 +1,5 @@
 /** Is the monitor that runs on this machine alive? For the container's HEALTHCHECK, so it needs no other program. */
-import { settingsList, type Values } from "./settings_list.ts";
+import { settingsList, type Values } from "./settings.ts";
 
 /** Where the monitor is asked to listen. */
 export type Place = Pick<Values, "HOST_SERVE" | "PORT_SERVE">;

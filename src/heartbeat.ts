@@ -3,13 +3,12 @@
  * not any more, whatever the reason, and tells people. What has to be alive is said by the caller; that it is not, is no
  * failure of the switch.
  */
-import { ToldTimes } from "./clock_watch.ts";
+import { abortedWith, backoffMs, type Clock, serviceBackoff, ToldTimes } from "./clock.ts";
 import type { FeedName } from "./connection.ts";
+import { networkWords } from "./failure.ts";
 import type { Logger } from "./log.ts";
-import { networkWords } from "./network_words.ts";
 import type { FeedView, HeartbeatView } from "./part_view.ts";
-import type { Secret } from "./secret.ts";
-import { abortedWith, backoffMs, type Clock, serviceBackoff } from "./wait.ts";
+import type { Secret } from "./setting_types.ts";
 
 export interface HeartbeatOptions {
   /** Its path or query is a key. */

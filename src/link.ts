@@ -3,12 +3,11 @@
  * service that has stopped, is upgraded and then silent, so only a report makes a connection. When one is due is for `feed`.
  */
 import { placeOf } from "./access.ts";
+import type { Clock } from "./clock.ts";
 import type { Decoded } from "./columns.ts";
 import type { FeedName } from "./connection.ts";
-import { networkWords } from "./network_words.ts";
+import { networkWords, silenceCure, type Trouble } from "./failure.ts";
 import type { Socket, SocketListener, Sockets } from "./socket_pool.ts";
-import { silenceCure, type Trouble } from "./trouble.ts";
-import type { Clock } from "./wait.ts";
 
 export interface LinkPlan {
   readonly name: FeedName;

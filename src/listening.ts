@@ -5,9 +5,9 @@
  * is noticed only when the last of the connections has ended. What keeps clients from it is LimitNOFILE and the proxy's limits.
  */
 import type { Hono } from "hono";
+import { aborted, backoffMs, serviceBackoff, systemClock as clock } from "./clock.ts";
+import { thrownWords } from "./failure.ts";
 import { logger } from "./log.ts";
-import { thrownWords } from "./trouble.ts";
-import { aborted, backoffMs, serviceBackoff, systemClock as clock } from "./wait.ts";
 
 export interface Listening {
   readonly port: number;

@@ -5,6 +5,7 @@
  */
 import type { ApiOptions } from "./api.ts";
 import type { Body, Piece } from "./body.ts";
+import type { Clock } from "./clock.ts";
 import type { Channel } from "./live_channel.ts";
 import { chunkOf, commentText, retryText } from "./live_event.ts";
 import { createJsonChannel } from "./live_json.ts";
@@ -13,7 +14,6 @@ import { Reader } from "./live_reader.ts";
 import { Outgoing, type Taking } from "./outgoing.ts";
 import { readQuery } from "./page_query.ts";
 import type { Snapshot } from "./snapshot.ts";
-import type { Clock } from "./wait.ts";
 
 /** Each takes a socket, and as much memory as may wait for it. */
 export const readersMax = 250;

@@ -5,11 +5,11 @@
 import { type ApiOptions, statusJson } from "./api.ts";
 import { keptMs } from "./api_body.ts";
 import { experimentText } from "./api_experiment.ts";
+import { pauseForReaders } from "./async.ts";
 import { Body } from "./body.ts";
 import { type Channel, isDue, viewsOf } from "./live_channel.ts";
 import { chunkOf, jsonEventText } from "./live_event.ts";
 import { isSameButTurns } from "./live_same.ts";
-import { pauseForReaders } from "./pause.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
 
 // A browser's program can't see comments: this is what tells it that the connection is alive.

@@ -3,10 +3,10 @@
  * What is in it is for `mail_content`, when it goes and whether it arrived for `outbox`, headers for `smtp`.
  */
 import type { Letter } from "./alert.ts";
+import { pause } from "./async.ts";
 import { newLetter } from "./letter.ts";
 import { contentOf, eventsTitle, type MailContent, type MailLine, type MailStyle, timeText } from "./mail_content.ts";
 import { mailHtml } from "./mail_html.tsx";
-import { pause } from "./pause.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 export type { MailStyle } from "./mail_content.ts";

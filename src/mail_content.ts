@@ -3,8 +3,8 @@
  * "The mail"). Pure. Text is made of it in `mail`, HTML in `mail_html`; all that came from outside is safe to print here.
  */
 import { alertHeadline, alertText, type HealthEvent, issueText, type Letter, type SystemAlert } from "./alert.ts";
+import { excerpt, sentence } from "./failure.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
-import { excerpt, sentence } from "./trouble.ts";
 
 export interface MailStyle {
   /** The start of the subject, empty for none. */

@@ -4,9 +4,9 @@
  * screen stays dark; every state is said in words. The JSX runtime escapes whatever stands between braces.
  */
 import { raw } from "hono/html";
+import { inPieces } from "./async.ts";
 import { durationWords } from "./duration.ts";
 import { eventsTitle, type Listed, type MailContent, type MailLine, timeText } from "./mail_content.ts";
-import { inPieces } from "./pause.ts";
 
 /** A whole document, with pauses for all else: it may have as many lines as there are experiments. */
 export async function mailHtml(content: MailContent): Promise<string> {

@@ -8,10 +8,11 @@ import type { ResourceState } from "./availability.ts";
 import type { Resource } from "./book.ts";
 import { BookSaid } from "./book_said.ts";
 import type { BookListener } from "./bookkeeper.ts";
-import { ClockWatch, moveText } from "./clock_watch.ts";
+import { ClockWatch, moveText, waitUnless } from "./clock.ts";
 import type { FeedName, FeedNews, Report } from "./connection.ts";
 import { Consequences, type Hands } from "./consequence.ts";
 import { emptyLab, forget, type Lab, observe, withManifest } from "./experiment.ts";
+import type { Trouble } from "./failure.ts";
 import { type Conditions, conditionsOf } from "./health.ts";
 import { judge, nextLimitMs } from "./judgement.ts";
 import type { MonitorOptions, MonitorPorts, Start } from "./monitor_ports.ts";
@@ -24,9 +25,7 @@ import { type Snapshot, snapshotOf } from "./snapshot.ts";
 import * as sources from "./sources.ts";
 import { Timeline } from "./timeline.ts";
 import { TrialLog } from "./trial_log.ts";
-import type { Trouble } from "./trouble.ts";
 import { turnMsMax } from "./vigil.ts";
-import { waitUnless } from "./wait.ts";
 
 const forgetEveryMsMax = 60_000;
 

@@ -3,13 +3,13 @@
  * back where they can't be written; what was asked for does not.
  */
 import type { SystemAlert } from "./alert.ts";
+import type { Clock } from "./clock.ts";
 import { type Log, startLog } from "./log.ts";
 import type { Settings } from "./settings.ts";
 import { runsMax, type Saved, type Store, StoreFailed } from "./store.ts";
 import { createMemoryStore } from "./store_memory.ts";
 import { openSqliteStore } from "./store_sqlite.ts";
 import { turnsMax } from "./timeline.ts";
-import type { Clock } from "./wait.ts";
 
 export interface Opened {
   readonly log: Log;

@@ -9,14 +9,13 @@
  * `letter_pile`, one try for `delivery`, what a message says and where it goes for the `Post`.
  */
 import type { Channel, Letter } from "./alert.ts";
-import { ToldTimes } from "./clock_watch.ts";
+import { type Clock, ToldTimes } from "./clock.ts";
 import { deliver, type Failure, make, type Post, type Taken } from "./delivery.ts";
 import { type Beginning, merged, newReminder, type News } from "./letter.ts";
 import { type FrozenLetter, LetterPile } from "./letter_pile.ts";
 import { Pace, type PaceOptions } from "./outbox_pace.ts";
 import type { OutboxView } from "./part_view.ts";
 import type { Change, Saved } from "./store.ts";
-import type { Clock } from "./wait.ts";
 
 export interface OutboxOptions extends PaceOptions {
   readonly channel: Channel;

@@ -2,8 +2,8 @@
  * When is the next try of an outbox due? At once on news; after a failure with growing delays; never more often than was
  * asked for, by us or by the other side. All times are steady milliseconds. What is tried is for `outbox`.
  */
+import { backoffMs, mailBackoff } from "./clock.ts";
 import type { Failure } from "./delivery.ts";
-import { backoffMs, mailBackoff } from "./wait.ts";
 
 export interface PaceOptions {
   /** The least time between two messages; 0 for none. */

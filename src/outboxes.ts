@@ -2,6 +2,8 @@
  * The two ways to tell people, made from the settings: an outbox for the mails, and one for the webhook. What an outbox
  * promises is for `outbox`; what is said for `mail` and `webhook_body`.
  */
+import { pause } from "./async.ts";
+import type { Clock } from "./clock.ts";
 import type { Post } from "./delivery.ts";
 import { logger } from "./log.ts";
 import { composeMail, composeWords } from "./mail.ts";
@@ -9,12 +11,10 @@ import type { Measures } from "./measures.ts";
 import { measuredMail, measuredWebhook } from "./metrics_taps.ts";
 import { createOutbox, type Outbox, type OutboxListener } from "./outbox.ts";
 import { mailStyle, smtpOptions, webhookOptions, webhookSystem } from "./parts.ts";
-import { pause } from "./pause.ts";
 import type { Settings } from "./settings.ts";
 import { createPostOffice } from "./smtp.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Change, Saved } from "./store.ts";
-import type { Clock } from "./wait.ts";
 import { createWebhook, keyOf } from "./webhook.ts";
 import { webhookMessage } from "./webhook_body.ts";
 

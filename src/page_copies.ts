@@ -2,11 +2,10 @@
  * Pages that are kept for a moment, as a crowd comes at once when the monitor has been away: each is made once and packed
  * once while it says the same but for times. Which page is asked for is for `server`, how it is made for `page`.
  */
+import { createTurns, type Pause } from "./async.ts";
 import type { Body } from "./body.ts";
-import type { Pause } from "./pause.ts";
+import type { Clock } from "./clock.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { createTurns } from "./turns.ts";
-import type { Clock } from "./wait.ts";
 
 /** Addresses of which a page is kept, and bytes of all of them: a page of 1000 experiments has 2 MB, one of 10,000 has 20. */
 const copiesMax = 32;

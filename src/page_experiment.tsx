@@ -5,6 +5,7 @@
 import { type HealthEvent, issueText } from "./alert.ts";
 import type { Connection } from "./connection.ts";
 import { durationWords } from "./duration.ts";
+import { excerpt } from "./failure.ts";
 import { past, pastTable } from "./page_bar.tsx";
 import type { PageWindow } from "./page_query.ts";
 import { bookLine, issueList, markOf, standing } from "./page_row.tsx";
@@ -12,7 +13,6 @@ import { age, instant, mark } from "./page_time.tsx";
 import { changeText, hostWords, nameText, type SeenWords, serviceTimeMs, streamWords } from "./page_words.ts";
 import type { ProbeView, SeenView, StreamView } from "./seen.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
-import { excerpt } from "./trouble.ts";
 
 /** `<article id="experiment">`. */
 export function renderExperiment(view: ExperimentView, snapshot: Snapshot, window: PageWindow): string {

@@ -8,10 +8,10 @@
  * One that is starting, unknown or held is not in trouble for that, nor one that book does not list for not being offered.
  */
 import { issueText } from "./alert.ts";
+import { excerpt } from "./failure.ts";
 import type { PageOrder, PageQuery, PageShow } from "./page_query.ts";
 import { nameText } from "./page_words.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
-import { excerpt } from "./trouble.ts";
 
 export type Tag = Exclude<PageShow, "all">;
 

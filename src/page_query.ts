@@ -2,8 +2,7 @@
  * What a reader asked the page for, as its address has it: what is there is checked, what is not or is nonsense is the
  * default, and defaults are left out of links. Pure. What is then shown is for `page_list` and `page`.
  */
-
-import { excerpt } from "./trouble.ts";
+import { excerpt } from "./failure.ts";
 
 export type PageWindow = "24h" | "7d" | "30d";
 export type PageShow = "all" | "trouble" | "unavailable" | "held" | "extra";

@@ -3,6 +3,7 @@
  * however it is shown: as a list or as tiles on a wall, the stylesheet decides. Few nodes, as there can be a thousand.
  */
 import type { Issue } from "./alert.ts";
+import { excerpt } from "./failure.ts";
 import { past } from "./page_bar.tsx";
 import { isInTrouble, rankOf, searchText, tagsOf } from "./page_list.ts";
 import { linkTo, type PageQuery, type PageWindow } from "./page_query.ts";
@@ -19,7 +20,6 @@ import {
 } from "./page_words.ts";
 import type { StreamView } from "./seen.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
-import { excerpt } from "./trouble.ts";
 
 /** The row of `view` with its history over `window`. */
 export function renderRow(view: ExperimentView, snapshot: Snapshot, window: PageWindow): string {

@@ -3,6 +3,7 @@
  * has them, to be copied. What the banner says is for `page_banner`, what the sources say for `page_source`.
  */
 import { alertText, type SystemAlert } from "./alert.ts";
+import { sentence } from "./failure.ts";
 import { problemsText } from "./mail.ts";
 import { type Banner, bannerOf, newestChange, titleOf } from "./page_banner.ts";
 import { countsOf, isInTrouble } from "./page_list.ts";
@@ -11,7 +12,6 @@ import { sourcesOf, type SourceWords } from "./page_source.ts";
 import { age, instant, type Mark, mark } from "./page_time.tsx";
 import { nameText } from "./page_words.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { sentence } from "./trouble.ts";
 
 /** `<header id="top">`: ages are as of `nowMs`. */
 export function renderTop(snapshot: Snapshot, nowMs: number): string {

@@ -4,11 +4,11 @@
  */
 import { type Issue, issueText } from "./alert.ts";
 import { durationWords } from "./duration.ts";
+import { excerpt } from "./failure.ts";
 import type { Shares, SpanState } from "./history.ts";
 import type { FeedView } from "./part_view.ts";
 import { agedMs, idleMsOf, type SeenView, type StreamView } from "./seen.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
-import { excerpt } from "./trouble.ts";
 
 /** A name that is safe to show: one line, cut, never empty. */
 export function nameText(name: string): string {

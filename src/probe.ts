@@ -4,10 +4,9 @@
  * stream. Which stream is due, and what follows, is for `prober`.
  */
 import { type AccessPorts, type AccessRequest, askAccess, placeOf } from "./access.ts";
-import { networkWords } from "./network_words.ts";
+import { waitUnless } from "./clock.ts";
+import { networkWords, type Trouble } from "./failure.ts";
 import type { Ears } from "./socket_pool.ts";
-import type { Trouble } from "./trouble.ts";
-import { waitUnless } from "./wait.ts";
 
 export interface ProbePorts extends AccessPorts {
   readonly sockets: Ears;

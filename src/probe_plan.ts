@@ -3,7 +3,7 @@
  * period, never more than a few at a time, spread over the period so that there is no burst; and when nothing but failures
  * comes, ever more seldom. It is told the time, and does nothing itself: `prober` does.
  */
-import { backoffMs, serviceBackoff } from "./wait.ts";
+import { backoffMs, serviceBackoff } from "./clock.ts";
 
 /** At most so many streams are listened to at a time (design, section 8). */
 export const probesMax = 4;

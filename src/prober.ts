@@ -3,15 +3,14 @@
  * connection open is noticed by nothing else. When which is due is for `probe_plan`, how one is listened to for `probe`,
  * what it means for `health`.
  */
-import { ToldTimes } from "./clock_watch.ts";
+import { aborted, type Clock, ToldTimes } from "./clock.ts";
+import { networkWords } from "./failure.ts";
 import type { Logger } from "./log.ts";
-import { networkWords } from "./network_words.ts";
 import type { ProbesView } from "./part_view.ts";
 import type { Probed } from "./probe.ts";
 import { type ProbeEnd, ProbePlan } from "./probe_plan.ts";
 import type { ProbeTargets } from "./probe_target.ts";
 import type { Finding } from "./sighting.ts";
-import { aborted, type Clock } from "./wait.ts";
 
 export interface ProberPorts {
   readonly clock: Clock;

@@ -6,14 +6,14 @@
  * parses what comes (`socket_worker`): V8 profiles the thread that asks. What that costs is seen with `top -H`. A function
  * that V8 had built into its caller before the profile began counts as its caller.
  */
+import { type Context, Hono } from "hono";
 import { Session } from "node:inspector/promises";
 import v8 from "node:v8";
-import { type Context, Hono } from "hono";
 import { time } from "./api.ts";
 import { guard, problem } from "./api_answer.ts";
+import { aborted, type Clock } from "./clock.ts";
+import { excerpt } from "./failure.ts";
 import { listen } from "./listening.ts";
-import { excerpt } from "./trouble.ts";
-import { aborted, type Clock } from "./wait.ts";
 
 export interface ProfilePorts {
   readonly clock: Clock;

@@ -3,10 +3,9 @@
  * never the alert. What waits is kept short, since of most things only the newest word counts.
  */
 import type { SystemAlert } from "./alert.ts";
-import { ToldTimes } from "./clock_watch.ts";
+import { aborted, type BackoffLimits, backoffMs, type Clock, ToldTimes } from "./clock.ts";
 import type { StoreView } from "./part_view.ts";
 import { type Change, type Store, StoreGone } from "./store.ts";
-import { aborted, type BackoffLimits, backoffMs, type Clock } from "./wait.ts";
 
 /** Events and turns that wait for a store that can't be written; older ones are let go, and counted. */
 export const waitingEventsMax = 50_000;

@@ -3,8 +3,8 @@
  * users who watch it share its topic (protocol, "A relay entry"). Whether it is ok is for `health`. Pure.
  */
 import { figuresEach } from "./connection_table.ts";
+import { goDurationMs } from "./duration.ts";
 import { type EntryRule, type Fields, isFields } from "./entry.ts";
-import { goDurationMs } from "./go_duration.ts";
 import type { Measure } from "./sheet.ts";
 
 export const relayRule: EntryRule = {

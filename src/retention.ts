@@ -2,8 +2,8 @@
  * Up to when has history come, for what is too old of it to be deleted? A clock that is far ahead, for a moment or at the
  * start, must not make all of it look old: a leap of the clock is believed only when it has lasted for a day.
  */
+import type { Clock } from "./clock.ts";
 import type { Run } from "./history.ts";
-import type { Clock } from "./wait.ts";
 
 const believedAfterMs = 86_400_000;
 // Between two looks more than this is a leap, and not a clock that is drawn to where it should be.

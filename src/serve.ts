@@ -5,33 +5,32 @@
 import { issueText } from "./alert.ts";
 import { statusJson, time } from "./api.ts";
 import { historyTurnsMax } from "./api_history.ts";
+import { pauseForReaders } from "./async.ts";
 import { createBook } from "./book.ts";
 import { runBookkeeper } from "./bookkeeper.ts";
+import { aborted, systemClock as clock } from "./clock.ts";
 import type { FeedName } from "./connection.ts";
 import type { Hands } from "./consequence.ts";
 import { watchFeed } from "./feed.ts";
-import { createLive, type Live } from "./live.ts";
 import { listen, type Listening } from "./listening.ts";
-import { logger } from "./log.ts";
-import { fault } from "./log_fault.ts";
+import { createLive, type Live } from "./live.ts";
+import { fault, logger } from "./log.ts";
 import { createMetrics, type Metrics, processFigures } from "./metrics.ts";
 import { measuredBook, measuredFeed, measuredStore, type TapPorts } from "./metrics_taps.ts";
 import { Monitor } from "./monitor.ts";
 import { open, type Opened } from "./opening.ts";
 import { createOutboxes } from "./outboxes.ts";
 import { availabilityRules, bookSource, feedRequest, monitorOptions } from "./parts.ts";
-import { pauseForReaders } from "./pause.ts";
 import { createStreamWatch } from "./probing.ts";
 import { createRecorder, pruneEveryMs, type Recorder } from "./recorder.ts";
 import { Retention } from "./retention.ts";
 import { createApp, type ServerPorts } from "./server.ts";
+import type { ManagerRequest } from "./service_manager.ts";
 import type { Settings } from "./settings.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { SocketPool, startSocketWorker } from "./socket_pool.ts";
 import type { Change, Store } from "./store.ts";
-import type { ManagerRequest } from "./service_manager.ts";
 import { Vigil } from "./vigil.ts";
-import { aborted, systemClock as clock } from "./wait.ts";
 import { createWatch } from "./watch.ts";
 
 // A stop has 5 s; what is still in hand then is in the store, and goes on after the next start.

@@ -12,19 +12,19 @@ import { openapiDocument } from "./api_document.ts";
 import { historyJson, historyQuery, historyWindow } from "./api_history.ts";
 import type { Path } from "./api_routes.ts";
 import { iconSvg, pageChangeJs, pageCss, pageJs, pageTimeJs } from "./assets.ts";
+import { pauseForReaders } from "./async.ts";
 import { Body, madeOnce } from "./body.ts";
 import { parseDuration } from "./duration.ts";
+import { excerpt } from "./failure.ts";
 import type { Turn } from "./history.ts";
 import type { Live } from "./live.ts";
 import { logger } from "./log.ts";
+import { Outgoing, outgoingBytesMax } from "./outgoing.ts";
 import { isKnown, pageTexts } from "./page.tsx";
 import { Copies } from "./page_copies.ts";
 import { linkTo, readQuery } from "./page_query.ts";
-import { Outgoing, outgoingBytesMax } from "./outgoing.ts";
-import { pauseForReaders } from "./pause.ts";
 import { type ExperimentView, historyEndMs, type Snapshot } from "./snapshot.ts";
 import { StoreFailed } from "./store.ts";
-import { excerpt } from "./trouble.ts";
 
 export interface ServerPorts {
   snapshot(): Snapshot;

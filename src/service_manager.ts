@@ -3,9 +3,9 @@
  * it hangs, that it is alive: systemd ends and restarts a service that has not said so for `WatchdogSec`. It is asked for by
  * variables of the environment and told by datagrams to a socket. Without them there is nothing to tell, and nobody.
  */
+import type { Clock } from "./clock.ts";
+import { thrownWords } from "./failure.ts";
 import type { Logger } from "./log.ts";
-import { thrownWords } from "./trouble.ts";
-import type { Clock } from "./wait.ts";
 
 /** What the service manager asks of this process. */
 export interface ManagerRequest {

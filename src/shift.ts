@@ -5,7 +5,7 @@
  * run has told by a clock that was then set: that goes with the clock, so that how long it has lasted stays true.
  */
 import type { SystemAlert } from "./alert.ts";
-import type { Move } from "./clock_watch.ts";
+import type { Move } from "./clock.ts";
 import type { Experiment, Judged, Lab } from "./experiment.ts";
 import { foundInManifestMs } from "./roster.ts";
 import type { Feed, Finding, Left } from "./sighting.ts";

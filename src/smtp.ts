@@ -8,13 +8,13 @@ import { Readable } from "node:stream";
 import { domainToASCII } from "node:url";
 import type { NodemailerError } from "nodemailer/lib/errors";
 import type SMTPConnection from "nodemailer/lib/smtp-connection";
+import { pause } from "./async.ts";
 import type { Delivery } from "./delivery.ts";
-import type { MailAddress } from "./mail_address.ts";
-import { pause } from "./pause.ts";
+import { excerpt, type Trouble } from "./failure.ts";
+import type { MailAddress } from "./setting_types.ts";
 import { bareHost, called, converse, type SmtpOptions, type SmtpTimeouts, smtpTimeouts } from "./smtp_conversation.ts";
 import { deliveryAfter, quoted, troubleAfter, withoutSecrets } from "./smtp_failure.ts";
 import { buildMessage, envelopeOf, type Message } from "./smtp_message.ts";
-import { excerpt, type Trouble } from "./trouble.ts";
 
 export type { SmtpOptions } from "./smtp_conversation.ts";
 

@@ -8,9 +8,7 @@
 import net from "node:net";
 import tls from "node:tls";
 import type SMTPConnection from "nodemailer/lib/smtp-connection";
-import { isLoopback } from "./loopback.ts";
-import type { MailAddress } from "./mail_address.ts";
-import type { Secret } from "./secret.ts";
+import { isLoopback, type MailAddress, type Secret } from "./setting_types.ts";
 
 export interface SmtpOptions {
   readonly host: string;

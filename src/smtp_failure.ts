@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import type { NodemailerError } from "nodemailer/lib/errors";
 import type { Delivery } from "./delivery.ts";
-import { excerpt, type Trouble } from "./trouble.ts";
+import { excerpt, type Trouble } from "./failure.ts";
 
 /** Where it failed, and what must not be repeated. */
 export interface Conversation {

@@ -5,8 +5,8 @@
 import { Buffer } from "node:buffer";
 import { Readable } from "node:stream";
 import type SMTPConnection from "nodemailer/lib/smtp-connection";
+import { pause } from "./async.ts";
 import type { MailText } from "./mail.ts";
-import { pause } from "./pause.ts";
 import type { SmtpOptions } from "./smtp_conversation.ts";
 
 export interface Message {

@@ -3,10 +3,10 @@
  * a few sockets that would not close is replaced: new dials go to a new one, who has a live socket in the old one is asked to
  * renew it, and the old one is ended when it has no live socket left. When to dial is for `feed` and `prober`.
  */
+import type { Clock } from "./clock.ts";
 import { type Decoded, Mirror } from "./columns.ts";
 import type { FeedName } from "./connection.ts";
 import type { Dialect, SocketEvent, SocketOrder } from "./socket_worker.ts";
-import type { Clock } from "./wait.ts";
 
 export interface Sockets {
   /** Begins to connect to `url`, as it stands. The listener is told what comes of it, until `closed` or its own close. */

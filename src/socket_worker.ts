@@ -5,8 +5,8 @@
  */
 import { buffersOf, type Columns } from "./columns.ts";
 import type { FeedName } from "./connection.ts";
+import { excerpt } from "./failure.ts";
 import { FrameReader } from "./frame_reader.ts";
-import { excerpt } from "./trouble.ts";
 
 /** How frames are read; `any`: not at all, it is told that one has come, once. */
 export type Dialect = FeedName | "any";

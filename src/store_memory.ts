@@ -3,10 +3,10 @@
  * gives what the durable one does; one suite of tests holds for both.
  */
 import type { AlertCode, HealthEvent, Letter, SystemAlert } from "./alert.ts";
+import { createTurns } from "./async.ts";
 import type { Run, Turn } from "./history.ts";
 import { type Change, runsMax, type Saved, type SavedExperiment, type SavedManifest, type Store } from "./store.ts";
 import { checked } from "./store_values.ts";
-import { createTurns } from "./turns.ts";
 
 /** What limits the history here besides its age, since it takes memory (some 25 MB): the first recorded go first. */
 export const memoryEventsMax = 50_000;

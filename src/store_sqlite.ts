@@ -4,7 +4,7 @@
  */
 import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { inPieces, pause } from "./pause.ts";
+import { createTurns, inPieces, pause } from "./async.ts";
 import { type Change, type Store, StoreFailed, StoreGone, StoreLocked } from "./store.ts";
 import { checkIntegrity, isDamage, setAside, trusting } from "./store_damage.ts";
 import { Place } from "./store_gone.ts";
@@ -13,7 +13,6 @@ import { createReader, type Reader } from "./store_read.ts";
 import { migrate, migrations, versionOf } from "./store_tables.ts";
 import { checked, faultWords } from "./store_values.ts";
 import { createWriter, type Writer } from "./store_write.ts";
-import { createTurns } from "./turns.ts";
 
 // Deleting takes some 15 µs an event, during which nothing else happens.
 const prunedAtOnceMax = 500;

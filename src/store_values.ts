@@ -6,11 +6,11 @@
  */
 import * as z from "zod";
 import { alertCodes, channels, type HealthEvent } from "./alert.ts";
+import { inPieces } from "./async.ts";
+import { excerpt } from "./failure.ts";
 import type { Verdict } from "./health.ts";
 import type { SpanState } from "./history.ts";
-import { inPieces } from "./pause.ts";
 import { type Change, StoreFailed } from "./store.ts";
-import { excerpt } from "./trouble.ts";
 
 /** As far from 1970 as a Date goes, either way. */
 export const timeMsMax = 8_640_000_000_000_000;

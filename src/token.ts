@@ -3,7 +3,7 @@
  * How a token is sent, and when a new one is due, is for those who send it.
  */
 import { SignJWT } from "jose";
-import type { Secret } from "./secret.ts";
+import type { Secret } from "./setting_types.ts";
 
 /** What a token says besides its times. `aud` is the service's own address, to the character, without a slash at its end. */
 export interface TokenClaims {

@@ -4,8 +4,8 @@
  * manager. All is measured in steady time, so a program that was stopped and goes on has not hung. A blocked event loop
  * can't say so of itself: whoever asks gets no answer, and bounds how long it waits.
  */
+import type { Clock } from "./clock.ts";
 import type { Store } from "./store.ts";
-import type { Clock } from "./wait.ts";
 
 /** All in steady milliseconds. */
 export type Sign =

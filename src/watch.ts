@@ -2,13 +2,13 @@
  * Who watches the monitor, made from the settings and what systemd asks: the dead man's switch and the service manager.
  * Both hear of what `Vigil` finds to hang.
  */
+import type { Clock } from "./clock.ts";
 import { createHeartbeat, type Heartbeat, missingOf } from "./heartbeat.ts";
 import type { Logger } from "./log.ts";
 import { type ManagerRequest, openChannel, runServiceManager } from "./service_manager.ts";
 import type { Settings } from "./settings.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Vigil } from "./vigil.ts";
-import type { Clock } from "./wait.ts";
 
 export interface WatchPorts {
   readonly clock: Clock;

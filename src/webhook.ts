@@ -5,11 +5,10 @@
  */
 import { createHmac } from "node:crypto";
 import * as z from "zod";
+import { aborted, abortedWith, type Clock } from "./clock.ts";
 import type { Delivery, Failure } from "./delivery.ts";
-import { networkWords, redirectWords } from "./network_words.ts";
-import type { Secret } from "./secret.ts";
-import { answerWords, type Trouble } from "./trouble.ts";
-import { aborted, abortedWith, type Clock } from "./wait.ts";
+import { answerWords, networkWords, redirectWords, type Trouble } from "./failure.ts";
+import type { Secret } from "./setting_types.ts";
 import { withoutAddress } from "./webhook_address.ts";
 
 export interface WebhookOptions {

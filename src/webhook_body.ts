@@ -5,7 +5,7 @@
  */
 import { alertText, type HealthEvent, type Issue, issueText, type Letter, type SystemAlert } from "./alert.ts";
 import { eventJson, time } from "./api.ts";
-import type { Pause } from "./pause.ts";
+import type { Pause } from "./async.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
 import type { WebhookJson } from "./webhook_schema.ts";
 

@@ -7,6 +7,8 @@ import * as z from "zod";
 import { webhookExample } from "./api_example.ts";
 import { eventSchema, issuesSchema, timeSchema } from "./api_schema.ts";
 
+const numberOf = z.int().min(0);
+
 const name = z.string().meta({ description: "The experiment", examples: ["pend00"] });
 const available = z.boolean().meta({ description: "What book said of it when the message was made" });
 const held = z.string().nullable().meta({ description: "Why a person holds it off; null where nobody does" });
@@ -60,9 +62,9 @@ export const messageSchema = z.object({
     description: "All that is wrong as the message is made, by name",
   }),
   left_out: z.object({
-    events: count.meta({ description: "The oldest, where there were too many" }),
-    alerts: count.meta({ description: "The oldest, where there were too many" }),
-    problems: count.meta({ description: "The last by name" }),
+    events: numberOf.meta({ description: "The oldest, where there were too many" }),
+    alerts: numberOf.meta({ description: "The oldest, where there were too many" }),
+    problems: numberOf.meta({ description: "The last by name" }),
   }).meta({
     description: "How many there was no room for",
   }),

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { hookPath, hookQuery } from "../scripts/world_hook.ts";
 import type { StatusJson } from "../src/api_schema_status.ts";
-import { type WebhookJson, messageSchema } from "../src/webhook_schema.ts";
+import { messageSchema, type WebhookJson } from "../src/webhook_schema.ts";
 import { Station, type StationOptions } from "./fixtures/station.ts";
 
 const keys = [hookPath, hookQuery, "made-up-path-key", "made-up-query-key", "made-up-webhook"];

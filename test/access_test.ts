@@ -1,7 +1,7 @@
-import assert from "node:assert/strict";
 import { decodeJwt } from "jose";
+import assert from "node:assert/strict";
 import { askAccess } from "../src/access.ts";
-import { Secret } from "../src/secret.ts";
+import { Secret } from "../src/setting_types.ts";
 import { relayClaims } from "../src/token.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 

@@ -5,10 +5,10 @@
 import assert from "node:assert/strict";
 import type { DatabaseSync } from "node:sqlite";
 import type { HealthEvent, Letter } from "../src/alert.ts";
+import { inPieces } from "../src/async.ts";
 import type { ResourceState, Wish } from "../src/availability.ts";
 import { Ledger } from "../src/book_ledger.ts";
 import { newLetter } from "../src/letter.ts";
-import { inPieces } from "../src/pause.ts";
 import type { Change } from "../src/store.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
 import { openSqliteStore } from "../src/store_sqlite.ts";

@@ -1,6 +1,6 @@
 /** Since when a part is as it is, and when it last succeeded, after the clock was set: never in the future, and as long ago as it was. */
 import assert from "node:assert/strict";
-import { ToldTimes } from "../src/clock_watch.ts";
+import { ToldTimes } from "../src/clock.ts";
 import { createHeartbeat } from "../src/heartbeat.ts";
 import { createProber, noProber } from "../src/prober.ts";
 import { createRecorder } from "../src/recorder.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ClockWatch, type Move, moveText } from "../src/clock_watch.ts";
+import { ClockWatch, type Move, moveText } from "../src/clock.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 
 const minuteMs = 60_000;

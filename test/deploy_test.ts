@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { readSettings } from "../src/settings.ts";
-import { allSettings, settingsList } from "../src/settings_list.ts";
+import { allSettings, readSettings, settingsList } from "../src/settings.ts";
 import { leastEnvironment } from "./fixtures/environment.ts";
 import { findTool, toolTest } from "./fixtures/tool.ts";
 

@@ -1,10 +1,10 @@
 /** Feeds with real sockets and real HTTP on loopback; only the time is the test's. */
-import assert from "node:assert/strict";
 import { jwtVerify } from "jose";
+import assert from "node:assert/strict";
 import type { FeedName, FeedNews, Report } from "../src/connection.ts";
 import { type FeedSource, watchFeed } from "../src/feed.ts";
 import { tryFeed } from "../src/feed_probe.ts";
-import { Secret } from "../src/secret.ts";
+import { Secret } from "../src/setting_types.ts";
 import { SocketPool, type Sockets, startSocketWorker } from "../src/socket_pool.ts";
 import { jumpClaims, relayClaims } from "../src/token.ts";
 import { capturedFrames, testOfCaptures } from "./fixtures/captures.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { goDurationMs } from "../src/go_duration.ts";
+import { goDurationMs } from "../src/duration.ts";
 
 const cases: Record<string, number | null> = {
   "35.5ms": 35.5,

@@ -1,15 +1,15 @@
 /** What is kept of what others say: how much of it, and how long a text may be. */
 import assert from "node:assert/strict";
 import { type BookGarbled, isBookError } from "../src/book_error.ts";
+import { answerWords, excerpt } from "../src/failure.ts";
 import { FrameReader } from "../src/frame_reader.ts";
 import { tooIntricate } from "../src/json_shape.ts";
-import { answerWords, excerpt } from "../src/trouble.ts";
 import { AnsweringBook } from "./fixtures/answering_book.ts";
+import { connection, resource } from "./fixtures/bench.ts";
 import { countedIn } from "./fixtures/counted.ts";
 import { decodeJump, decodeRelay } from "./fixtures/decoded.ts";
-import { setUp } from "./fixtures/monitor.ts";
-import { connection, resource } from "./fixtures/bench.ts";
 import { hostileList, megabyteOf, unsafe } from "./fixtures/hostile.ts";
+import { setUp } from "./fixtures/monitor.ts";
 
 const never = new AbortController().signal;
 const topic = "pend00-st-data";

@@ -1,9 +1,9 @@
 /** What page.js makes of what it hears, in a real browser, with a server and a clock that the test holds. */
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { createLive } from "../src/live.ts";
+import { systemClock } from "../src/clock.ts";
 import { listen, type Listening } from "../src/listening.ts";
-import { systemClock } from "../src/wait.ts";
+import { createLive } from "../src/live.ts";
 import { appOf } from "./fixtures/app.ts";
 import { browserTest, untilInPage, untilLive } from "./fixtures/browser.ts";
 import { LiveLab } from "./fixtures/live_lab.ts";

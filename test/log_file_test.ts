@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { lineStream, openLogFile } from "../src/log_file.ts";
+import { lineStream, openLogFile } from "../src/log.ts";
 
 async function inFolder(test: (folder: string) => void): Promise<void> {
   const folder = await Deno.makeTempDir();

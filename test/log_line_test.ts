@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { jsonLine, type LogEntry, textLine } from "../src/log_line.ts";
-import { Secret } from "../src/secret.ts";
+import { jsonLine, type LogEntry, textLine } from "../src/log.ts";
+import { Secret } from "../src/setting_types.ts";
 
 function entry(changes: Partial<LogEntry> = {}): LogEntry {
   return {

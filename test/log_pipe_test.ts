@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { linesOnPipe, waitingBytesMax } from "../src/log_pipe.ts";
+import { linesOnPipe, waitingBytesMax } from "../src/log.ts";
 
 /** A pipe that takes nothing until it is told to, then all that comes. */
 function stuckPipe() {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isLoopback } from "../src/loopback.ts";
+import { isLoopback } from "../src/setting_types.ts";
 
 const cases: Record<string, boolean> = {
   "localhost": true,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { formatAddress, type MailAddress, parseAddresses } from "../src/mail_address.ts";
+import { formatAddress, type MailAddress, parseAddresses } from "../src/setting_types.ts";
 
 const ann: MailAddress = { name: "", address: "ann@a.org" };
 const bob: MailAddress = { name: "", address: "bob@b.org" };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { networkWords, redirectWords } from "../src/network_words.ts";
+import { networkWords, redirectWords } from "../src/failure.ts";
 
 const fetchFailed = (why: string) => new TypeError("fetch failed", { cause: new Error(why) });
 const trust = " (to trust its issuer set DENO_TLS_CA_STORE=mozilla,system or DENO_CERT to its PEM file)";

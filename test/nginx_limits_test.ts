@@ -1,9 +1,9 @@
 /** What deploy/nginx.conf and deploy/nginx_limits.conf keep from the monitor, in a real nginx; figures of seconds are made shorter. */
 import assert from "node:assert/strict";
 import { tcpSockets } from "../scripts/proc.ts";
-import { createLive, type Live } from "../src/live.ts";
+import { systemClock } from "../src/clock.ts";
 import { listen } from "../src/listening.ts";
-import { systemClock } from "../src/wait.ts";
+import { createLive, type Live } from "../src/live.ts";
 import { appOf } from "./fixtures/app.ts";
 import { LiveLab } from "./fixtures/live_lab.ts";
 import { Nginx, nginxFile } from "./fixtures/nginx.ts";

@@ -7,7 +7,7 @@ import {
   readArguments,
   workers,
 } from "../scripts/compile.ts";
-import { settingsList } from "../src/settings_list.ts";
+import { settingsList } from "../src/settings.ts";
 
 const read = (path: string) => Deno.readTextFileSync(`${import.meta.dirname}/../${path}`);
 

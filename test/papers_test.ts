@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
 import { composeMail } from "../src/mail.ts";
-import { unknownNames } from "../src/settings_shown.ts";
+import { unknownNames } from "../src/settings.ts";
 import { appOf } from "./fixtures/app.ts";
 import { contractLab, contractLetter, letter, nowMs, snapshot } from "./fixtures/letters.ts";
 

@@ -1,8 +1,8 @@
 /** Whose turn it is, counted in turns: readers go on one at a time, and what monitors waits for none of them. */
 import assert from "node:assert/strict";
+import { inPieces, pause, pauseForReaders } from "../src/async.ts";
 import { newLetter } from "../src/letter.ts";
 import { composeMail } from "../src/mail.ts";
-import { inPieces, pause, pauseForReaders } from "../src/pause.ts";
 import { buildMessage } from "../src/smtp_message.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
 import { wellLab } from "./fixtures/app.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { AccessPorts, AccessRequest } from "../src/access.ts";
 import { type Probed, probeStream } from "../src/probe.ts";
-import { Secret } from "../src/secret.ts";
+import { Secret } from "../src/setting_types.ts";
 import { type Ears, SocketPool, startSocketWorker } from "../src/socket_pool.ts";
 import { streamClaims } from "../src/token.ts";
 import { FakeClock } from "./fixtures/clock.ts";

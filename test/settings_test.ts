@@ -1,9 +1,14 @@
-import assert from "node:assert/strict";
 import fc from "fast-check";
-import { readSettings, serviceUrls, type Settings } from "../src/settings.ts";
-import { allSettings } from "../src/settings_list.ts";
-import { settingsInForce, settingsTable } from "../src/settings_shown.ts";
-import { Secret } from "../src/secret.ts";
+import assert from "node:assert/strict";
+import { Secret } from "../src/setting_types.ts";
+import {
+  allSettings,
+  readSettings,
+  serviceUrls,
+  type Settings,
+  settingsInForce,
+  settingsTable,
+} from "../src/settings.ts";
 import { authorityPem } from "./fixtures/authority.ts";
 import {
   type Environment,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { skewWords } from "../src/skew.ts";
+import { skewWords } from "../src/failure.ts";
 
 const nowMs = Date.UTC(2026, 10, 22, 20, 30, 0);
 const dated = (ms: number) => new Date(ms).toUTCString();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import net from "node:net";
-import { Secret } from "../src/secret.ts";
 import type { Delivery } from "../src/delivery.ts";
+import { Secret } from "../src/setting_types.ts";
 import { createPostOffice, type SmtpOptions } from "../src/smtp.ts";
 import { type SmtpTimeouts, smtpTimeouts } from "../src/smtp_conversation.ts";
 import { type Script, type ScriptedServer, startScript } from "./fixtures/smtp_script.ts";

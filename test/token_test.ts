@@ -1,6 +1,6 @@
-import assert from "node:assert/strict";
 import { jwtVerify } from "jose";
-import { Secret } from "../src/secret.ts";
+import assert from "node:assert/strict";
+import { Secret } from "../src/setting_types.ts";
 import { bookClaims, jumpClaims, relayClaims, signToken, type TokenClaims } from "../src/token.ts";
 
 const audience = "https://app.example.org/t/service";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { answerWords, excerpt } from "../src/trouble.ts";
+import { answerWords, excerpt } from "../src/failure.ts";
 
 const bodies: Record<string, [body: string, want: string]> = {
   "code as a string": ['{"code":"404","message":"resource r-x not found"}', "resource r-x not found"],

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { abortedWith, backoffMs, createClock, serviceBackoff, systemClock, waitUnless } from "../src/wait.ts";
+import { abortedWith, backoffMs, createClock, serviceBackoff, systemClock, waitUnless } from "../src/clock.ts";
 
 const delays: Record<string, [failures: number, random: number, wantMs: number]> = {
   "the first retry comes within a second": [1, 0.999, 999.5],

@@ -1,8 +1,8 @@
 /** Nothing of the webhook's address but its host is repeated, whoever says it and however. */
-import assert from "node:assert/strict";
 import fc from "fast-check";
+import assert from "node:assert/strict";
+import { Secret } from "../src/setting_types.ts";
 import { createWebhook } from "../src/webhook.ts";
-import { Secret } from "../src/secret.ts";
 import { withoutAddress } from "../src/webhook_address.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { Letter } from "../src/alert.ts";
 import type { Snapshot } from "../src/snapshot.ts";
 import { messageBytesMax, webhookMessage, webhookTest } from "../src/webhook_body.ts";
-import { type WebhookJson, messageSchema } from "../src/webhook_schema.ts";
+import { messageSchema, type WebhookJson } from "../src/webhook_schema.ts";
 import { experimentJson } from "./fixtures/api.ts";
 import {
   agoMs,

@@ -1,7 +1,7 @@
 /** Is docs/webhook.md true: its message, its tables, and the lines of code that it tells people to copy? */
 import assert from "node:assert/strict";
 import { webhookExample } from "../src/api_example.ts";
-import { Secret } from "../src/secret.ts";
+import { Secret } from "../src/setting_types.ts";
 import { deliveryKind, requestMsMax, signature } from "../src/webhook.ts";
 import { messageBytesMax } from "../src/webhook_body.ts";
 import { messageSchema } from "../src/webhook_schema.ts";
