@@ -4,11 +4,9 @@
  * which one program reads; book is a Map, the webhook takes everything at once, and the mail server has a thread of its own.
  * What holds the loop up is the CPU time that this thread takes between two ticks.
  */
-import type { Availability } from "../src/book.ts";
+import type { Availability } from "../src/book_client.ts";
 import { runBookkeeper } from "../src/bookkeeper.ts";
 import { systemClock as clock } from "../src/clock.ts";
-import type { Report } from "../src/connection.ts";
-import { ConnectionTable } from "../src/connection_table.ts";
 import { createLive, type Live } from "../src/live.ts";
 import { logger } from "../src/log.ts";
 import type { Measures } from "../src/measures.ts";
@@ -17,6 +15,7 @@ import { open } from "../src/opening.ts";
 import { createOutboxes } from "../src/outboxes.ts";
 import { availabilityRules, monitorOptions } from "../src/parts.ts";
 import { createRecorder } from "../src/recorder.ts";
+import { ConnectionTable, type Report } from "../src/report.ts";
 import { readSettings, type Settings } from "../src/settings.ts";
 import type { Change } from "../src/store.ts";
 import { connection } from "../test/fixtures/bench.ts";

@@ -3,7 +3,7 @@
  * `bench_report`: in the program no thread reads the reports of both generations of relay, and V8 is slower where it has
  * seen more kinds of objects. No other module may import more than types from here.
  */
-import type { Columns } from "../src/columns.ts";
+import type { Columns } from "../src/report.ts";
 import type { Figure, Measured, Unit } from "./bench_figures.ts";
 import { type Dialect, entriesIn } from "./bench_frames.ts";
 import { Core, FrameReading, framesOf, intervalMs } from "./bench_lab.ts";

@@ -13,7 +13,7 @@ const layers: readonly (readonly [layer: string, files: string])[] = [
   ],
   [
     "services",
-    "access socket_pool socket_worker feed report report_decoder stream_probe book_client access book book_answer book_error columns connection connection_* draft entry feed feed_* frame frame_reader jump link probe pulse relay sheet socket_* token",
+    "access socket_pool socket_worker feed report report_entry report_decoder probe_socket book_client access book book_answer book_error columns connection connection_* draft entry feed feed_* frame frame_reader jump link probe pulse relay sheet socket_* token",
   ],
   [
     "core",
@@ -21,7 +21,7 @@ const layers: readonly (readonly [layer: string, files: string])[] = [
   ],
   [
     "loop",
-    "monitor book_sync store sqlite_store sqlite_file store_writer outbox mail_text mail_html smtp webhook heartbeat watchdog alarms book_* bookkeeper consequence delivery heartbeat letter letter_* mail mail_* monitor monitor_ports outbox outbox_* prober recorder retention saved service_manager smtp smtp_* store store_* timeline trial_log vigil webhook webhook_address",
+    "monitor stream_probe book_sync store sqlite_store sqlite_file store_writer outbox mail_text mail_html smtp webhook heartbeat watchdog alarms book_* bookkeeper consequence delivery heartbeat letter letter_* mail mail_* monitor monitor_ports outbox outbox_* prober recorder retention saved service_manager smtp smtp_* store store_* timeline trial_log vigil webhook webhook_address",
   ],
   [
     "readers",

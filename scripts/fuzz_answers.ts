@@ -1,10 +1,8 @@
 /** Answers of book, of who grants access and of a webhook: any status, headers and body make a value or a typed error, in time. */
-import { askAccess } from "../src/access.ts";
-import { type Availability, type BookList, createBook } from "../src/book.ts";
-import { bookTrouble, isBookError } from "../src/book_error.ts";
+import { askAccess, relayClaims } from "../src/access.ts";
+import { type Availability, type BookList, bookTrouble, createBook, isBookError } from "../src/book_client.ts";
 import { systemClock as clock } from "../src/clock.ts";
 import { Secret } from "../src/setting_types.ts";
-import { relayClaims } from "../src/token.ts";
 import { createWebhook } from "../src/webhook.ts";
 import { unsafe } from "../test/fixtures/hostile.ts";
 import { type FuzzTarget, hope } from "./fuzz_target.ts";

@@ -1,16 +1,14 @@
 /** Frames of any kind: reading them never throws, and whatever is read can be judged, kept, shown, mailed and measured. */
 import assert from "node:assert/strict";
-import type { Decoded } from "../src/columns.ts";
-import type { Connection, FeedName } from "../src/connection.ts";
 import { observe } from "../src/experiment.ts";
 import { judge } from "../src/judgement.ts";
+import type { Connection, Decoded, FeedName } from "../src/report.ts";
 import { Bench, resource } from "../test/fixtures/bench.ts";
 import { inFull, ReadSocket } from "../test/fixtures/decoded.ts";
 import { checkExits } from "../test/fixtures/exits.ts";
 import { letter } from "../test/fixtures/letters.ts";
 import { snapshot } from "../test/fixtures/snapshot.ts";
-import type { FuzzTarget } from "./fuzz_target.ts";
-import { hope } from "./fuzz_target.ts";
+import { type FuzzTarget, hope } from "./fuzz_target.ts";
 
 const relayEntry =
   '{"canRead":true,"canWrite":true,"connected":"2026-11-22T07:00:00.123456789Z","expiresAt":"2027-11-22T07:00:00Z",' +

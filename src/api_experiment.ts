@@ -6,7 +6,7 @@
 import { issueText } from "./alert.ts";
 import { type ApiOptions, time } from "./api.ts";
 import type { ExperimentJson } from "./api_schema.ts";
-import type { Peer, Traffic } from "./connection.ts";
+import type { Peer, Traffic } from "./report.ts";
 import type { SeenView, StreamView } from "./seen.ts";
 import type { ExperimentView } from "./snapshot.ts";
 

@@ -3,7 +3,7 @@
  * No effects: `bookkeeper` asks, and tells the ledger what came.
  */
 import { type AvailabilityRules, decide, type ResourceState, type Wish } from "./availability.ts";
-import type { Availability, Resource } from "./book.ts";
+import type { Availability, Resource } from "./book_client.ts";
 
 /** One resource that book lists. Changed by the ledger and, while it is doing something, by who does it. */
 export interface Entry {

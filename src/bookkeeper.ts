@@ -4,8 +4,14 @@
  * What to do about a resource is decided by `availability`; what follows from what it tells is for `monitor`.
  */
 import { type AvailabilityRules, reasonText, type ResourceState, type Wish } from "./availability.ts";
-import type { Availability, Book, Resource } from "./book.ts";
-import { BookDidNotKeep, bookTrouble, isBookError } from "./book_error.ts";
+import {
+  type Availability,
+  type Book,
+  BookDidNotKeep,
+  bookTrouble,
+  isBookError,
+  type Resource,
+} from "./book_client.ts";
 import { type Entry, Ledger } from "./book_ledger.ts";
 import { Loop } from "./book_loop.ts";
 import { type Turn, Turns } from "./book_turns.ts";

@@ -2,13 +2,13 @@
  * `status check`: does each part work, tried once and all at the same time, and what was found, a line each. Parts are handed
  * in, and the real ones made in `check_parts`. Changes nothing, but for the test mail that is asked for.
  */
-import type { BookList } from "./book.ts";
+import type { BookList } from "./book_client.ts";
 import type { Clock } from "./clock.ts";
-import type { FeedName } from "./connection.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Trouble } from "./failure.ts";
-import type { Tried } from "./feed_probe.ts";
+import type { Tried } from "./feed.ts";
 import type { Asked } from "./heartbeat.ts";
+import type { FeedName } from "./report.ts";
 import { formatAddress } from "./setting_types.ts";
 import { serviceUrls, type Settings } from "./settings.ts";
 

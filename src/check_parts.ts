@@ -2,11 +2,11 @@
  * `status check` with the real parts, made as `serve` makes them, and what it prints. What is found, and in which words, is
  * for `check`.
  */
-import { createBook } from "./book.ts";
+import { createBook } from "./book_client.ts";
 import { type CheckParts, runCheck } from "./check.ts";
 import { checkLogFile, checkPort, checkProfilePort, checkStore } from "./check_place.ts";
 import { systemClock as clock } from "./clock.ts";
-import { tryFeed } from "./feed_probe.ts";
+import { tryFeed } from "./feed.ts";
 import { askHeartbeat, heartbeatHost } from "./heartbeat.ts";
 import { lineStream } from "./log.ts";
 import type { MailText } from "./mail.ts";

@@ -4,11 +4,10 @@
  * all that stayed the same. What it means is for `health`.
  */
 import type { HealthEvent, Issue } from "./alert.ts";
-import type { Resource } from "./book.ts";
-import type { FeedName, Report } from "./connection.ts";
-import type { ConnectionTable } from "./connection_table.ts";
+import type { Resource } from "./book_client.ts";
 import { contradicts, feedCondition, type HealthRules, isSending } from "./health.ts";
-import { splitTopic } from "./relay.ts";
+import type { ConnectionTable, FeedName, Report } from "./report.ts";
+import { splitTopic } from "./report_entry.ts";
 import { foundInManifestMs, indexed } from "./roster.ts";
 import {
   emptyFeed,

@@ -5,9 +5,9 @@
  */
 import type { Issue } from "./alert.ts";
 import type { Wish } from "./availability.ts";
-import type { Resource } from "./book.ts";
+import type { Resource } from "./book_client.ts";
 import type { Experiment, Lab } from "./experiment.ts";
-import { lateAfterMs, lostAfterMs } from "./pulse.ts";
+import { lateAfterMs, lostAfterMs } from "./feed.ts";
 import type { Feed, Finding } from "./sighting.ts";
 
 export interface HealthRules {

@@ -4,10 +4,10 @@
  * failure of the switch.
  */
 import { abortedWith, backoffMs, type Clock, serviceBackoff, ToldTimes } from "./clock.ts";
-import type { FeedName } from "./connection.ts";
 import { networkWords } from "./failure.ts";
 import type { Logger } from "./log.ts";
 import type { FeedView, HeartbeatView } from "./part_view.ts";
+import type { FeedName } from "./report.ts";
 import type { Secret } from "./setting_types.ts";
 
 export interface HeartbeatOptions {

@@ -4,6 +4,7 @@
  */
 import type { HealthEvent, Issue } from "./alert.ts";
 import type { Experiment, Lab } from "./experiment.ts";
+import { lateAfterMs, lostAfterMs } from "./feed.ts";
 import {
   type Condition,
   type Conditions,
@@ -14,7 +15,6 @@ import {
   missedFromMs,
   type Verdict,
 } from "./health.ts";
-import { lateAfterMs, lostAfterMs } from "./pulse.ts";
 import type { Feed } from "./sighting.ts";
 
 export interface Judgement {

@@ -4,7 +4,7 @@
  * is decided whether readers are to be told of it.
  */
 import { type Issue, issueText } from "./alert.ts";
-import type { Peer } from "./connection.ts";
+import type { Peer } from "./report.ts";
 import type { SeenView, StreamView } from "./seen.ts";
 import type { ExperimentView } from "./snapshot.ts";
 

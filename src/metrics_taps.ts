@@ -2,12 +2,11 @@
  * Where it is measured: each part with a tap on it, which the part knows nothing of. A tap passes everything on as it is,
  * errors included, and tells `measures` how it went. What becomes of that is for `metrics`.
  */
-import type { Book } from "./book.ts";
-import { isBookError } from "./book_error.ts";
-import type { FeedName } from "./connection.ts";
+import { type Book, isBookError } from "./book_client.ts";
 import type { FeedListener } from "./feed.ts";
 import type { BookOperation, BookResult, Measures, StoreOperation } from "./measures.ts";
 import type { OutboxListener } from "./outbox.ts";
+import type { FeedName } from "./report.ts";
 import type { Store } from "./store.ts";
 
 /** What a tap needs of the world. `steadyMs`: milliseconds that only go forwards. */

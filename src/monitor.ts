@@ -5,24 +5,24 @@
  */
 import { Alarms } from "./alarms.ts";
 import type { ResourceState } from "./availability.ts";
-import type { Resource } from "./book.ts";
+import type { Resource } from "./book_client.ts";
 import { BookSaid } from "./book_said.ts";
 import type { BookListener } from "./bookkeeper.ts";
 import { ClockWatch, moveText, waitUnless } from "./clock.ts";
-import type { FeedName, FeedNews, Report } from "./connection.ts";
 import { Consequences, type Hands } from "./consequence.ts";
 import { emptyLab, forget, type Lab, observe, withManifest } from "./experiment.ts";
 import type { Trouble } from "./failure.ts";
 import { type Conditions, conditionsOf } from "./health.ts";
 import { judge, nextLimitMs } from "./judgement.ts";
 import type { MonitorOptions, MonitorPorts, Start } from "./monitor_ports.ts";
-import type { Telling } from "./probe_target.ts";
+import type { FeedName, FeedNews, Report } from "./report.ts";
 import { Revision } from "./revision.ts";
 import { restored } from "./saved.ts";
 import { shiftedLab, shiftedSources, shiftOf } from "./shift.ts";
 import { type Finding, withFinding, withoutFindings } from "./sighting.ts";
 import { type Snapshot, snapshotOf } from "./snapshot.ts";
 import * as sources from "./sources.ts";
+import type { Telling } from "./stream_probe.ts";
 import { Timeline } from "./timeline.ts";
 import { TrialLog } from "./trial_log.ts";
 import { turnMsMax } from "./vigil.ts";

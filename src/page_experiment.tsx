@@ -3,7 +3,6 @@
  * while the page is live. Network addresses are never shown here.
  */
 import { type HealthEvent, issueText } from "./alert.ts";
-import type { Connection } from "./connection.ts";
 import { durationWords } from "./duration.ts";
 import { excerpt } from "./failure.ts";
 import { past, pastTable } from "./page_bar.tsx";
@@ -11,6 +10,7 @@ import type { PageWindow } from "./page_query.ts";
 import { bookLine, issueList, markOf, standing } from "./page_row.tsx";
 import { age, instant, mark } from "./page_time.tsx";
 import { changeText, hostWords, nameText, type SeenWords, serviceTimeMs, streamWords } from "./page_words.ts";
+import type { Connection } from "./report.ts";
 import type { ProbeView, SeenView, StreamView } from "./seen.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
 

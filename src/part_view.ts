@@ -1,5 +1,5 @@
 /** How each part of the monitor is, as readers see it: its sources, what it tells people by, its store. Types alone. */
-import type { FeedCounts } from "./connection.ts";
+import type { FeedCounts } from "./report.ts";
 
 /** Of every part: its state, since when, when it last succeeded, and its last error in words (null: never). */
 export interface PartView<State extends string> {

@@ -3,15 +3,14 @@
  * and `check` make their parts by it.
  */
 import { createHash } from "node:crypto";
-import type { AccessRequest } from "./access.ts";
+import { type AccessRequest, jumpClaims, relayClaims } from "./access.ts";
 import type { AvailabilityRules } from "./availability.ts";
-import type { BookSource } from "./book.ts";
-import type { FeedName } from "./connection.ts";
+import type { BookSource } from "./book_client.ts";
 import type { MailStyle } from "./mail.ts";
 import type { MonitorOptions } from "./monitor_ports.ts";
+import type { FeedName } from "./report.ts";
 import { serviceUrls, type Settings } from "./settings.ts";
 import type { SmtpOptions } from "./smtp.ts";
-import { jumpClaims, relayClaims } from "./token.ts";
 import type { WebhookOptions } from "./webhook.ts";
 
 export function bookSource(settings: Settings): BookSource {

@@ -1,13 +1,11 @@
 /** How streams are listened to, made from the settings: the prober, with sockets of its own. */
-import type { AccessRequest } from "./access.ts";
+import { type AccessRequest, streamClaims } from "./access.ts";
 import type { Monitor } from "./monitor.ts";
 import { feedRequest } from "./parts.ts";
-import { probeStream } from "./probe.ts";
-import { rememberedTargets } from "./probe_target.ts";
-import { createProber, noProber, type Prober, type ProberPorts } from "./prober.ts";
+import { probeStream } from "./probe_socket.ts";
 import { serviceUrls, type Settings } from "./settings.ts";
 import { SocketPool, startSocketWorker } from "./socket_pool.ts";
-import { streamClaims } from "./token.ts";
+import { createProber, noProber, type Prober, type ProberPorts, rememberedTargets } from "./stream_probe.ts";
 
 // Each listening is an access and a socket: a stream is not asked for more often than that, however short the limit.
 const periodMsMin = 1_000;

@@ -2,9 +2,9 @@
  * Has anything changed but times and statistics, which every report brings anew? Readers who are told of changes ask this
  * first, so that a laboratory in which nothing happens costs them nothing. What has changed is for them to find.
  */
-import { type ConnectionTable, noConnections } from "./connection_table.ts";
 import type { Experiment, Lab } from "./experiment.ts";
 import { isSamePeer } from "./live_same.ts";
+import { type ConnectionTable, noConnections } from "./report.ts";
 import type { Feed } from "./sighting.ts";
 import type { Known } from "./snapshot.ts";
 

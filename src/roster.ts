@@ -2,9 +2,9 @@
  * Which experiments and streams there are: those of the manifest, and, up to a limit, those that the feeds name besides.
  * Pure. When this has to be asked anew is for `experiment`.
  */
-import type { Resource } from "./book.ts";
+import type { Resource } from "./book_client.ts";
 import type { Experiment, Lab } from "./experiment.ts";
-import { splitTopic } from "./relay.ts";
+import { splitTopic } from "./report_entry.ts";
 import { isSeen, keeping, namedIn } from "./sighting.ts";
 
 /** Experiments that book does not list and streams that it does not require, together: clients make names up. */

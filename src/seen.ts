@@ -2,9 +2,9 @@
  * What readers see of one topic: the verdict, and what its newest report said. That is read from the feed when it is asked
  * for, since each report says it anew of thousands and most readers don't ask. Pure.
  */
-import type { Connection, Peer } from "./connection.ts";
 import type { Verdict } from "./health.ts";
 import type { FeedView } from "./part_view.ts";
+import type { Connection, Peer } from "./report.ts";
 import { type Feed, type Finding, lastSeen, lastSeenMs, namedIn } from "./sighting.ts";
 import type { FeedSource } from "./sources.ts";
 

@@ -2,9 +2,8 @@
  * One feed as far as its reports told: what the newest holds, what an earlier one had and it has not, and which verdicts
  * stand; and what listening to its streams found. Values that are never changed in place. What they mean is for `health`.
  */
-import type { Connection, FeedName } from "./connection.ts";
-import { type ConnectionTable, noConnections } from "./connection_table.ts";
 import type { Verdict } from "./health.ts";
+import { type Connection, type ConnectionTable, type FeedName, noConnections } from "./report.ts";
 
 /** Keys are topics: at jump an experiment's name, at relay a stream's topic. */
 export interface Feed {

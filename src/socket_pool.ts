@@ -4,8 +4,7 @@
  * renew it, and the old one is ended when it has no live socket left. When to dial is for `feed` and `prober`.
  */
 import type { Clock } from "./clock.ts";
-import { type Decoded, Mirror } from "./columns.ts";
-import type { FeedName } from "./connection.ts";
+import { type Decoded, type FeedName, Mirror } from "./report.ts";
 import type { Dialect, SocketEvent, SocketOrder } from "./socket_worker.ts";
 
 export interface Sockets {

@@ -3,10 +3,9 @@
  * socket whose server doesn't answer the close frame until the Worker that holds it ends. `socket_pool` starts and ends it,
  * and is the only one that talks to it. No other module may import more than types from here.
  */
-import { buffersOf, type Columns } from "./columns.ts";
-import type { FeedName } from "./connection.ts";
 import { excerpt } from "./failure.ts";
-import { FrameReader } from "./frame_reader.ts";
+import { buffersOf, type Columns, type FeedName } from "./report.ts";
+import { FrameReader } from "./report_decoder.ts";
 
 /** How frames are read; `any`: not at all, it is told that one has come, once. */
 export type Dialect = FeedName | "any";

@@ -4,11 +4,11 @@
  */
 import { type AlertCode, type SystemAlert, turnOf } from "./alert.ts";
 import type { ResourceState } from "./availability.ts";
-import type { FeedCounts, FeedNews, Report } from "./connection.ts";
 import type { Lab } from "./experiment.ts";
 import { silenceCure, type Trouble } from "./failure.ts";
 import type { Conditions } from "./health.ts";
 import type { BookView, FeedView, ProbesView } from "./part_view.ts";
+import type { FeedCounts, FeedNews, Report } from "./report.ts";
 
 export interface FeedSource {
   readonly state: FeedView["state"];

@@ -4,8 +4,8 @@
  */
 import type { ResourceState } from "./availability.ts";
 import type { Experiment, Lab } from "./experiment.ts";
+import { lostAfterMs } from "./feed.ts";
 import type { Conditions, HealthRules } from "./health.ts";
-import { lostAfterMs } from "./pulse.ts";
 import type { Feed } from "./sighting.ts";
 
 export type ExperimentState = "healthy" | "unhealthy" | "starting" | "unknown";

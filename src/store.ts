@@ -3,8 +3,8 @@
  * of changes, written all or none. `store_sqlite` and `store_memory` keep it; one suite of tests holds for both.
  */
 import type { AlertCode, Channel, HealthEvent, Issue, Letter, SystemAlert } from "./alert.ts";
+import type { Resource } from "./book_client.ts";
 import type { Verdict } from "./health.ts";
-import type { Resource } from "./book.ts";
 import type { Run, Turn } from "./history.ts";
 
 /** An experiment as it was last judged. */

@@ -3,9 +3,9 @@
  * what this one would have done. Log, page and API say it. Pure.
  */
 import { type AvailabilityRules, decide, reasonText, type ResourceState } from "./availability.ts";
+import type { Resource } from "./book_client.ts";
 import type { Lab } from "./experiment.ts";
 import { wishFor } from "./health.ts";
-import type { Resource } from "./book.ts";
 
 /** The reason that would be written, by the name of the resource; empty while writes are on. */
 export function trialsOf(

@@ -1,8 +1,7 @@
 import { decodeJwt } from "jose";
 import assert from "node:assert/strict";
-import { askAccess } from "../src/access.ts";
+import { askAccess, relayClaims } from "../src/access.ts";
 import { Secret } from "../src/setting_types.ts";
-import { relayClaims } from "../src/token.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 
 const request = {

@@ -1,8 +1,8 @@
 /** The text of an experiment: is it what JSON.stringify would write, and what of it is written anew with each report? */
-import assert from "node:assert/strict";
 import fc from "fast-check";
+import assert from "node:assert/strict";
 import { experimentText } from "../src/api_experiment.ts";
-import type { Connection } from "../src/connection.ts";
+import type { Connection } from "../src/report.ts";
 import type { ExperimentView } from "../src/snapshot.ts";
 import { laboratories, oddNames, wellLab } from "./fixtures/app.ts";
 import { connection } from "./fixtures/bench.ts";

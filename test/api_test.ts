@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { eventJson, missingParts, statusJson, time } from "../src/api.ts";
-import type { Connection } from "../src/connection.ts";
-import { ConnectionTable } from "../src/connection_table.ts";
 import { observe } from "../src/experiment.ts";
+import { type Connection, ConnectionTable } from "../src/report.ts";
 import { experimentJson } from "./fixtures/api.ts";
 import { Bench, resource, startMs } from "./fixtures/bench.ts";
 import { snapshot } from "./fixtures/snapshot.ts";

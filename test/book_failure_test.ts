@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { createBook } from "../src/book.ts";
-import { bookTrouble, type BookUnreachable } from "../src/book_error.ts";
+import { bookTrouble, type BookUnreachable, createBook } from "../src/book_client.ts";
 import { Secret } from "../src/setting_types.ts";
 import { AnsweringBook } from "./fixtures/answering_book.ts";
 import { FakeClock } from "./fixtures/clock.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type CheckParts, runCheck } from "../src/check.ts";
-import type { Tried } from "../src/feed_probe.ts";
+import type { Tried } from "../src/feed.ts";
 import { readSettings, type Settings } from "../src/settings.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 import { type Environment, leastEnvironment, mailEnvironment } from "./fixtures/environment.ts";

@@ -1,12 +1,11 @@
 /** Feeds with real sockets and real HTTP on loopback; only the time is the test's. */
 import { jwtVerify } from "jose";
 import assert from "node:assert/strict";
-import type { FeedName, FeedNews, Report } from "../src/connection.ts";
-import { type FeedSource, watchFeed } from "../src/feed.ts";
-import { tryFeed } from "../src/feed_probe.ts";
+import { jumpClaims, relayClaims } from "../src/access.ts";
+import { type FeedSource, tryFeed, watchFeed } from "../src/feed.ts";
+import type { FeedName, FeedNews, Report } from "../src/report.ts";
 import { Secret } from "../src/setting_types.ts";
 import { SocketPool, type Sockets, startSocketWorker } from "../src/socket_pool.ts";
-import { jumpClaims, relayClaims } from "../src/token.ts";
 import { capturedFrames, testOfCaptures } from "./fixtures/captures.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 

@@ -1,6 +1,6 @@
-import { noConnections } from "../src/connection_table.ts";
 import assert from "node:assert/strict";
 import { watchFeed } from "../src/feed.ts";
+import { noConnections } from "../src/report.ts";
 import { aReport, FeedBench, feedTest } from "./fixtures/feed_bench.ts";
 
 const refused = 'refused: Cannot get access to relay at relay.test/session/stats: relay answered 500 "token invalid"';

@@ -1,11 +1,9 @@
 /** A reader that has heard a socket for a while says of each frame what one says that hears it as its first. */
-import assert from "node:assert/strict";
 import fc from "fast-check";
+import assert from "node:assert/strict";
 import { frameOf } from "../scripts/bench_frames.ts";
-import { buffersOf, type Columns, type Decoded, Mirror } from "../src/columns.ts";
-import type { FeedName, Traffic } from "../src/connection.ts";
-import { splitFrame } from "../src/frame.ts";
-import { FrameReader } from "../src/frame_reader.ts";
+import { buffersOf, type Columns, type Decoded, type FeedName, Mirror, type Traffic } from "../src/report.ts";
+import { FrameReader, splitFrame } from "../src/report_decoder.ts";
 import { countedIn } from "./fixtures/counted.ts";
 import { decodeJump, decodeRelay, inFull, ReadSocket } from "./fixtures/decoded.ts";
 

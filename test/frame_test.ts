@@ -1,6 +1,6 @@
-import assert from "node:assert/strict";
 import fc from "fast-check";
-import { splitFrame } from "../src/frame.ts";
+import assert from "node:assert/strict";
+import { splitFrame } from "../src/report_decoder.ts";
 
 const good: Record<string, [text: string, documents: unknown[]]> = {
   "one document": ["[1]", [[1]]],

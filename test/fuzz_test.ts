@@ -1,8 +1,8 @@
 /** What others say, made up at random: a short run of `scripts/fuzz.ts`, which goes on for as long as one likes. */
-import assert from "node:assert/strict";
 import fc from "fast-check";
+import assert from "node:assert/strict";
 import { fuzz, FuzzFound, type TargetName, targets } from "../scripts/fuzz.ts";
-import { splitFrame } from "../src/frame.ts";
+import { splitFrame } from "../src/report_decoder.ts";
 import { decodeJump, decodeRelay } from "./fixtures/decoded.ts";
 import { hostileList } from "./fixtures/hostile.ts";
 

@@ -1,9 +1,9 @@
 /** What a judgement costs, counted in work and not in time: what makes it more than linear is seen here. */
-import assert from "node:assert/strict";
 import fc from "fast-check";
-import { ConnectionTable } from "../src/connection_table.ts";
+import assert from "node:assert/strict";
 import { observe, withManifest } from "../src/experiment.ts";
 import { judge } from "../src/judgement.ts";
+import { ConnectionTable } from "../src/report.ts";
 import { namedIn } from "../src/sighting.ts";
 import { Bench, connection, resource, type Sending } from "./fixtures/bench.ts";
 

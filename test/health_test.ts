@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { ConnectionTable } from "../src/connection_table.ts";
-import { emptyFeed, type Feed } from "../src/sighting.ts";
 import { type Condition, feedCondition, judgeEntry, type Verdict } from "../src/health.ts";
+import { ConnectionTable } from "../src/report.ts";
+import { emptyFeed, type Feed } from "../src/sighting.ts";
 import { connection, rules, type Sending, startMs } from "./fixtures/bench.ts";
 
 const topic = "pend00-st-data";

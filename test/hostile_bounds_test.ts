@@ -1,9 +1,8 @@
 /** What is kept of what others say: how much of it, and how long a text may be. */
 import assert from "node:assert/strict";
-import { type BookGarbled, isBookError } from "../src/book_error.ts";
+import { type BookGarbled, isBookError } from "../src/book_client.ts";
 import { answerWords, excerpt } from "../src/failure.ts";
-import { FrameReader } from "../src/frame_reader.ts";
-import { tooIntricate } from "../src/json_shape.ts";
+import { FrameReader, tooIntricate } from "../src/report_decoder.ts";
 import { AnsweringBook } from "./fixtures/answering_book.ts";
 import { connection, resource } from "./fixtures/bench.ts";
 import { countedIn } from "./fixtures/counted.ts";

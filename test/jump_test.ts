@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { Connection } from "../src/connection.ts";
-import { splitFrame } from "../src/frame.ts";
+import type { Connection } from "../src/report.ts";
+import { splitFrame } from "../src/report_decoder.ts";
 import { capturedFrames, testOfCaptures } from "./fixtures/captures.ts";
 import { decodeJump, inFull } from "./fixtures/decoded.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { ConnectionTable } from "../src/connection_table.ts";
-import { type LinkPorts, openLink } from "../src/link.ts";
+import { type LinkPorts, openLink } from "../src/feed.ts";
+import { ConnectionTable } from "../src/report.ts";
 import type { SocketListener } from "../src/socket_pool.ts";
 import { connection } from "./fixtures/bench.ts";
 import { FakeClock } from "./fixtures/clock.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { Connection } from "../src/connection.ts";
 import { isSameExperiment } from "../src/live_same.ts";
+import type { Connection } from "../src/report.ts";
 import type { StreamView } from "../src/seen.ts";
 import type { ExperimentView } from "../src/snapshot.ts";
 import { Bench, connection, resource, startMs } from "./fixtures/bench.ts";

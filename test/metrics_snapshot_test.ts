@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import type { Idle } from "../src/connection.ts";
 import type { ShownName } from "../src/metrics_list.ts";
 import { samplesOf } from "../src/metrics_snapshot.ts";
 import type { FeedView } from "../src/part_view.ts";
+import type { Idle } from "../src/report.ts";
 import type { StreamView } from "../src/seen.ts";
 import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
 import { connection } from "./fixtures/bench.ts";

@@ -1,13 +1,11 @@
 import assert from "node:assert/strict";
-import type { Book } from "../src/book.ts";
-import { BookGarbled, BookRefused, BookUnknownResource, BookUnreachable } from "../src/book_error.ts";
-import type { Report } from "../src/connection.ts";
-import { noConnections } from "../src/connection_table.ts";
+import { type Book, BookGarbled, BookRefused, BookUnknownResource, BookUnreachable } from "../src/book_client.ts";
 import type { Measures } from "../src/measures.ts";
 import { measuredBook, measuredFeed, measuredMail, measuredStore, measuredWebhook } from "../src/metrics_taps.ts";
 import type { OutboxListener } from "../src/outbox.ts";
-import { createMemoryStore } from "../src/store_memory.ts";
+import { noConnections, type Report } from "../src/report.ts";
 import { StoreFailed } from "../src/store.ts";
+import { createMemoryStore } from "../src/store_memory.ts";
 import { agoMs, alert, event, letter, nowMs } from "./fixtures/letters.ts";
 
 /** Measures that write down what they are told, and a clock that goes on by 100 ms whenever it is looked at. */

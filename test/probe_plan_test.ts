@@ -1,6 +1,6 @@
-import assert from "node:assert/strict";
 import fc from "fast-check";
-import { ProbePlan } from "../src/probe_plan.ts";
+import assert from "node:assert/strict";
+import { ProbePlan } from "../src/stream_probe.ts";
 
 const periodMs = 10_000;
 // As design has it, whatever the plan says.

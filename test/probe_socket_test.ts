@@ -1,10 +1,9 @@
 /** Listening with the real Worker and real sockets, on loopback: what is told, and what is left of it. */
 import assert from "node:assert/strict";
-import type { AccessPorts, AccessRequest } from "../src/access.ts";
-import { type Probed, probeStream } from "../src/probe.ts";
+import { type AccessPorts, type AccessRequest, streamClaims } from "../src/access.ts";
+import { type Probed, probeStream } from "../src/probe_socket.ts";
 import { Secret } from "../src/setting_types.ts";
 import { type Ears, SocketPool, startSocketWorker } from "../src/socket_pool.ts";
-import { streamClaims } from "../src/token.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 import { descriptors, linuxTest, startSilentServer, until } from "./fixtures/descriptors.ts";
 

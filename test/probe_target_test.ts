@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { noConnections } from "../src/connection_table.ts";
 import { withManifest } from "../src/experiment.ts";
 import { conditionsOf } from "../src/health.ts";
-import { type ProbeTargets, probeTargets, rememberedTargets } from "../src/probe_target.ts";
-import { canBeAskedFor } from "../src/probe.ts";
+import { canBeAskedFor } from "../src/probe_socket.ts";
+import { noConnections } from "../src/report.ts";
 import { afterNews, afterReport, newSources } from "../src/sources.ts";
+import { type ProbeTargets, probeTargets, rememberedTargets } from "../src/stream_probe.ts";
 import { Bench, resource, rules, type Sending, startMs } from "./fixtures/bench.ts";
 
 const trouble = { kind: "unreachable", message: "the connection ended" } as const;

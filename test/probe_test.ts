@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import type { AccessRequest } from "../src/access.ts";
-import { type Probed, probeStream } from "../src/probe.ts";
+import { type AccessRequest, streamClaims } from "../src/access.ts";
+import { type Probed, probeStream } from "../src/probe_socket.ts";
 import { Secret } from "../src/setting_types.ts";
 import type { Ear, Ears } from "../src/socket_pool.ts";
-import { streamClaims } from "../src/token.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 
 const listenMs = 10_000;

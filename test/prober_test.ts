@@ -1,9 +1,8 @@
 /** Listening in turn, on a clock that the test holds: probes take and find what the test says. */
 import assert from "node:assert/strict";
-import type { Probed } from "../src/probe.ts";
-import type { ProbeTargets } from "../src/probe_target.ts";
-import { createProber, noProber, type Prober } from "../src/prober.ts";
+import type { Probed } from "../src/probe_socket.ts";
 import type { Finding } from "../src/sighting.ts";
+import { createProber, noProber, type Prober, type ProbeTargets } from "../src/stream_probe.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 
 const data = "pend00-st-data", video = "pend00-st-video";

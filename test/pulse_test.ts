@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { intervalOf, lateAfterMs, lostAfterMs, noPulse, type Pulse, withGap } from "../src/pulse.ts";
+import { intervalOf, lateAfterMs, lostAfterMs, noPulse, type Pulse, withGap } from "../src/feed.ts";
 
 const intervals: Record<string, [gapsMs: number[], want: number | null]> = {
   "is not known before there are two reports": [[], null],

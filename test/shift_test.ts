@@ -1,9 +1,9 @@
 /** That what is known means the same after the clock was set, or the program was stopped: no rule gives another verdict. */
-import assert from "node:assert/strict";
 import fc from "fast-check";
+import assert from "node:assert/strict";
 import { Alarms } from "../src/alarms.ts";
-import { noConnections } from "../src/connection_table.ts";
 import { judge, nextLimitMs } from "../src/judgement.ts";
+import { noConnections } from "../src/report.ts";
 import { type Shift, shiftedAlert, shiftedLab, shiftedSources } from "../src/shift.ts";
 import { newSources } from "../src/sources.ts";
 import { Bench, resource, startMs } from "./fixtures/bench.ts";

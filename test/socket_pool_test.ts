@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Columns } from "../src/columns.ts";
+import type { Columns } from "../src/report.ts";
 import { type Socket, type SocketListener, SocketPool, type SocketWorker } from "../src/socket_pool.ts";
 import type { SocketEvent, SocketOrder } from "../src/socket_worker.ts";
 import { FakeClock } from "./fixtures/clock.ts";

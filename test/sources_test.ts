@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { type AlertCode, alertText, type SystemAlert } from "../src/alert.ts";
-import { ConnectionTable, noConnections } from "../src/connection_table.ts";
 import { emptyLab, type Lab } from "../src/experiment.ts";
 import type { Conditions } from "../src/health.ts";
+import type { ProbesView } from "../src/part_view.ts";
+import { ConnectionTable, noConnections } from "../src/report.ts";
 import {
   afterAnswer,
   afterList,
@@ -14,7 +15,6 @@ import {
   newSources,
   type Sources,
 } from "../src/sources.ts";
-import type { ProbesView } from "../src/part_view.ts";
 import { connection } from "./fixtures/bench.ts";
 import { offViews } from "./fixtures/views.ts";
 

@@ -1,7 +1,7 @@
 import { jwtVerify } from "jose";
 import assert from "node:assert/strict";
+import { bookClaims, jumpClaims, relayClaims, signToken, type TokenClaims } from "../src/access.ts";
 import { Secret } from "../src/setting_types.ts";
-import { bookClaims, jumpClaims, relayClaims, signToken, type TokenClaims } from "../src/token.ts";
 
 const audience = "https://app.example.org/t/service";
 const nowMs = Date.UTC(2026, 10, 22, 20, 30, 0, 700);

@@ -1,10 +1,94 @@
 /**
+ * What does jump report? An experiment is connected when an entry of its topic has the scope `host`; `client` entries are
+ * users and `stats` entries monitors (protocol, "A jump entry"). Its statistics say nothing that is asked. Pure.
+ */
+import { goDurationMs } from "./duration.ts";
+import { figuresEach, type Peer } from "./report.ts";
+import type { Measure } from "./report_decoder.ts";
+
+export const jumpRule: EntryRule = { scope: "host", measures: false, read: () => true };
+
+/*
+ * What does relay report, whichever generation of it? A stream belongs to an experiment when its entry has the scope `expt`;
+ * users who watch it share its topic (protocol, "A relay entry"). Whether it is ok is for `health`. Pure.
+ */
+
+export const relayRule: EntryRule = {
+  scope: "expt",
+  measures: true,
+  read({ stats }, measure) {
+    if (stats === undefined || stats === null) return unmeasured(measure);
+    return isFields(stats) && readStats(stats, measure);
+  },
+};
+
+/** `pend00-st-video-alt` is stream `st-video-alt` (as book calls it) of experiment `pend00`; null for what is no experiment's. */
+export function splitTopic(topic: string): { stub: string; stream: string } | null {
+  const at = topic.lastIndexOf(mark);
+  const isWhole = at > 0 && at + mark.length < topic.length;
+  return isWhole ? { stub: topic.slice(0, at), stream: topic.slice(at + 1) } : null;
+}
+
+const mark = "-st-";
+
+function unmeasured(measure: Measure): true {
+  measure.numbers[0] = NaN;
+  measure.txLast = measure.rxLast = "";
+  return true;
+}
+
+function readStats({ tx, rx }: Fields, measure: Measure): boolean {
+  const txLast = readTraffic(tx, measure.numbers, 0);
+  if (txLast === null) return false;
+  measure.txLast = txLast;
+  // What the connection was sent says nothing of whether it works, so an odd `rx` costs nobody a stream.
+  measure.rxLast = readTraffic(rx, measure.numbers, rxAt) ?? (readTraffic(undefined, measure.numbers, rxAt) as string);
+  return true;
+}
+
+/** Writes the three numbers; gives the text of `last`, or null where it can't be read. What is missing is zero or never. */
+function readTraffic(value: unknown, numbers: Float64Array, at: number): string | null {
+  const traffic = value ?? nothing;
+  if (!isFields(traffic)) return null;
+  const { last = null, size, fps } = traffic;
+  const idleMs = parsedIdleMs(last);
+  if (idleMs === null) return null;
+  numbers[at] = idleMs;
+  numbers[at + 1] = numberOf(size);
+  numbers[at + 2] = numberOf(fps);
+  return typeof last === "number" ? `${last}ns` : last as string ?? "";
+}
+
+/** Infinity for never, and null for what can't be read. */
+function parsedIdleMs(last: unknown): number | null {
+  if (last === null || last === "") return Infinity;
+  if (typeof last === "number") return limited(last / 1e6);
+  if (typeof last !== "string" || last.length > lastCharsMax) return null;
+  const ms = goDurationMs(last);
+  if (ms === null) return last.toLowerCase() === "never" ? Infinity : null;
+  return limited(ms);
+}
+
+function limited(ms: number): number | null {
+  return Number.isFinite(ms) ? Math.min(Math.max(0, ms), idleMsMax) : null;
+}
+
+function numberOf(value: unknown): number {
+  return typeof value === "number" && Number.isFinite(value) ? value : 0;
+}
+
+const rxAt = figuresEach / 2;
+const nothing: Fields = {};
+// The longest that Go writes has 25.
+const lastCharsMax = 64;
+// The longest that Go knows is 292 years, which no calendar of ours reaches back.
+const idleMsMax = 100 * 365 * 86_400_000;
+
+/*
  * What is an entry of a report, of jump's and relay's alike: it has a topic, scopes and the like, in camel case or snake
  * case. Which entries are an experiment's is for `jump` and `relay`, which of several counts for `draft`. Pure. Read by hand,
  * since a report can hold 25,000 entries; strict in what matters (topic, scopes), deaf to what doesn't.
  */
-import type { Peer } from "./connection.ts";
-import type { Measure } from "./sheet.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
