@@ -19,7 +19,7 @@ program.command("serve")
   .action(() =>
     withSettings(async (settings, warnings) => {
       const { serve } = await import("./src/serve.ts");
-      const { managerRequest } = await import("./src/service_manager.ts");
+      const { managerRequest } = await import("./src/watchdog.ts");
       await serve(settings, warnings, {
         version: config.version,
         manager: managerRequest(Deno.env.toObject(), Deno.pid),

@@ -5,7 +5,7 @@
  * What holds the loop up is the CPU time that this thread takes between two ticks.
  */
 import type { Availability } from "../src/book_client.ts";
-import { runBookkeeper } from "../src/bookkeeper.ts";
+import { runBookkeeper } from "../src/book_sync.ts";
 import { systemClock as clock } from "../src/clock.ts";
 import { createLive, type Live } from "../src/live.ts";
 import { logger } from "../src/log.ts";
@@ -14,10 +14,10 @@ import { Monitor } from "../src/monitor.ts";
 import { open } from "../src/opening.ts";
 import { createOutboxes } from "../src/outboxes.ts";
 import { availabilityRules, monitorOptions } from "../src/parts.ts";
-import { createRecorder } from "../src/recorder.ts";
+import type { Change } from "../src/persisted.ts";
 import { ConnectionTable, type Report } from "../src/report.ts";
 import { readSettings, type Settings } from "../src/settings.ts";
-import type { Change } from "../src/store.ts";
+import { createRecorder } from "../src/store_writer.ts";
 import { connection } from "../test/fixtures/bench.ts";
 import { mailEnvironment } from "../test/fixtures/environment.ts";
 import { offViews } from "../test/fixtures/views.ts";

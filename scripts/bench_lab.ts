@@ -2,12 +2,11 @@
  * The parts of the program as the bench drives them without a process: what reads a frame, the core alone, and the real
  * monitor with a store on the disk and hands that only note.
  */
-import type { Resource } from "../src/book_client.ts";
-import { emptyLab, type Lab, observe, withManifest } from "../src/experiment.ts";
-import { judge } from "../src/judgement.ts";
-import { buffersOf, type Columns, Mirror, type Report } from "../src/report.ts";
+import { judge, observe } from "../src/health.ts";
+import { emptyLab, type Lab, withManifest } from "../src/lab.ts";
+import { buffersOf, type Columns, Mirror, type Report, type Resource } from "../src/report.ts";
 import { FrameReader } from "../src/report_decoder.ts";
-import { openSqliteStore } from "../src/store_sqlite.ts";
+import { openSqliteStore } from "../src/sqlite_file.ts";
 import { resource, rules, startMs } from "../test/fixtures/bench.ts";
 import { setUp } from "../test/fixtures/monitor.ts";
 import { type Dialect, frameOf, nameOf } from "./bench_frames.ts";

@@ -2,10 +2,10 @@
  * What does the store take: to record many events, to open it with a past of 90 days, and to read the history of one experiment
  * out of that? Time that passes, since most of it may be the disk's.
  */
-import { openSqliteStore } from "../src/store_sqlite.ts";
-import type { Change, Store } from "../src/store.ts";
-import { runsMax } from "../src/store.ts";
-import { turnsMax } from "../src/timeline.ts";
+import { turnsMax } from "../src/history.ts";
+import { type Change, runsMax } from "../src/persisted.ts";
+import { openSqliteStore } from "../src/sqlite_file.ts";
+import type { Store } from "../src/store.ts";
 import { atMost, event, experiment, noonMs, saying, turn } from "../test/fixtures/store_samples.ts";
 import type { Figure } from "./bench_figures.ts";
 import { nameOf } from "./bench_frames.ts";

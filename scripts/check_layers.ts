@@ -7,27 +7,21 @@ import { maskSource } from "./source_mask.ts";
 
 /** From the bottom up: a file may import its own layer and those before it. `*` stands for the rest of a name. */
 const layers: readonly (readonly [layer: string, files: string])[] = [
-  [
-    "foundation",
-    "clock async duration failure http_client log setting_types settings clock_watch duration go_duration json_shape log log_* loopback mail_address measures network_words pause secret setting setting_* settings settings_* skew trouble turns wait",
-  ],
-  [
-    "services",
-    "access socket_pool socket_worker feed report report_entry report_decoder probe_socket book_client access book book_answer book_error columns connection connection_* draft entry feed feed_* frame frame_reader jump link probe pulse relay sheet socket_* token",
-  ],
+  ["foundation", "clock async duration failure http_client log setting_types settings"],
   [
     "core",
-    "alerts lab health availability system_alerts history snapshot alert availability experiment health history judgement live_same probe_plan probe_target revision roster shift part_view seen sighting snapshot sources standing trial",
+    "alerts report persisted lab health availability system_alerts history change_detector snapshot shift",
   ],
+  ["services", "access socket_pool socket_worker feed report_entry report_decoder probe_socket book_client"],
   [
     "loop",
-    "monitor stream_probe book_sync store sqlite_store sqlite_file store_writer outbox mail_text mail_html smtp webhook heartbeat watchdog alarms book_* bookkeeper consequence delivery heartbeat letter letter_* mail mail_* monitor monitor_ports outbox outbox_* prober recorder retention saved service_manager smtp smtp_* store store_* timeline trial_log vigil webhook webhook_address",
+    "monitor stream_probe book_sync book_queue store sqlite_store sqlite_file store_memory store_writer notification outbox mail_text mail_html smtp heartbeat watchdog",
   ],
   [
     "readers",
-    "http_server response_cache api api_schema api_routes sse live_updates metrics metric_definitions page page_experiment page_header page_history page_model profile healthcheck api api_* assets body healthcheck live live_* listening metrics metrics_* outgoing page page_* profile server webhook_body webhook_schema",
+    "http_server response_cache api api_* sse live live_* measures webhook webhook_* metrics metric_definitions metrics_* page page_* assets body outgoing server listening healthcheck profile",
   ],
-  ["wiring", "app serve check check check_* opening outboxes parts probing serve watch"],
+  ["wiring", "app serve check check_* parts opening outboxes probing"],
 ];
 
 const linesMax = 500;

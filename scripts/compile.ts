@@ -6,7 +6,7 @@
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import config from "../deno.json" with { type: "json" };
-import { managerVariables } from "../src/service_manager.ts";
+import { managerVariables } from "../src/watchdog.ts";
 
 export interface Wish {
   readonly out: string;

@@ -1,7 +1,8 @@
 /** Frames of any kind: reading them never throws, and whatever is read can be judged, kept, shown, mailed and measured. */
 import assert from "node:assert/strict";
-import { observe } from "../src/experiment.ts";
-import { judge } from "../src/judgement.ts";
+import { judge } from "../src/health.ts";
+import { observe } from "../src/health.ts";
+import {} from "../src/lab.ts";
 import type { Connection, Decoded, FeedName } from "../src/report.ts";
 import { Bench, resource } from "../test/fixtures/bench.ts";
 import { inFull, ReadSocket } from "../test/fixtures/decoded.ts";

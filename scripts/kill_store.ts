@@ -4,8 +4,8 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
-import { issueText } from "../src/alert.ts";
-import { alertSchema, issuesSchema } from "../src/store_values.ts";
+import { issueText } from "../src/alerts.ts";
+import { alertSchema, issuesSchema } from "../src/store.ts";
 
 export interface StoredEvent {
   readonly id: number;

@@ -1,7 +1,7 @@
 /** What an executable may do, as the compiler has written it into the file: nobody who runs it can widen it. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { managerVariables } from "../src/service_manager.ts";
+import { managerVariables } from "../src/watchdog.ts";
 import { systemFacts } from "./compile.ts";
 
 const start = '"permissions":{';

@@ -2,11 +2,11 @@
  * The monitor and its parts as the API shows them, and what happened to an experiment (design, section 5). How an experiment
  * stands is for `api_experiment`. Pure: how it travels is for `server`.
  */
-import { alertText, type HealthEvent, issueText } from "./alert.ts";
+import { alertText, type HealthEvent, issueText } from "./alerts.ts";
 import type { EventJson } from "./api_schema.ts";
 import type { StatusJson } from "./api_schema_status.ts";
-import type { FeedView, OutboxView, PartView } from "./part_view.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { OutboxView, Snapshot } from "./snapshot.ts";
+import type { FeedView, PartView } from "./system_alerts.ts";
 
 export interface ApiOptions {
   /** Whether clients' network addresses are shown (API_ADDRESSES). */

@@ -3,12 +3,11 @@
  * As JSON text at once, and in it what a connection is as it was written the last time: each report tells anew of thousands
  * of them what they have sent, and of nearly none that it is another. Pure, but for what is kept.
  */
-import { issueText } from "./alert.ts";
+import { issueText } from "./alerts.ts";
 import { type ApiOptions, time } from "./api.ts";
 import type { ExperimentJson } from "./api_schema.ts";
 import type { Peer, Traffic } from "./report.ts";
-import type { SeenView, StreamView } from "./seen.ts";
-import type { ExperimentView } from "./snapshot.ts";
+import type { ExperimentView, SeenView, StreamView } from "./snapshot.ts";
 
 type ReportJson = NonNullable<ExperimentJson["jump_report"]>;
 

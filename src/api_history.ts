@@ -5,8 +5,8 @@
 import * as z from "zod";
 import { time } from "./api.ts";
 import type { HistoryJson } from "./api_schema.ts";
-import { type Run, sharesOf, spansOf, toldOf, type Turn, type Window } from "./history.ts";
-import { runsMax } from "./store.ts";
+import { sharesOf, spansOf, toldOf, type Window } from "./history.ts";
+import { type Run, runsMax, type Turn } from "./persisted.ts";
 
 /** Turns that are read from the store for one answer (some 2 MB of it): of more, the newest. */
 export const historyTurnsMax = 20_000;

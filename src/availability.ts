@@ -3,16 +3,10 @@
  * resources on one topic stub" (each is decided alone, by its own wish). Pure.
  * What the rule wants of a resource is judged by `health`; `bookkeeper` does what is decided here.
  */
-import { type Issue, issueText } from "./alert.ts";
-
-/** What the rule wants of one resource. `undecided`: not judged yet, or not known, so book is left as it is. */
-export type Wish =
-  | { readonly kind: "undecided" }
-  | { readonly kind: "available" }
-  /** `issues`: of the streams that this resource requires. */
-  | { readonly kind: "unavailable"; readonly issues: readonly Issue[] };
-
-export type DecidedWish = Exclude<Wish, { kind: "undecided" }>;
+import { type Issue, issueText } from "./alerts.ts";
+import { type DecidedWish, type Wish, wishFor } from "./health.ts";
+import type { Lab } from "./lab.ts";
+import type { Resource } from "./report.ts";
 
 /** What book last said of one resource. `absent`: it did not know the name. */
 export type ResourceState =
@@ -75,4 +69,25 @@ function issuesText(issues: readonly Issue[]): string {
   let length = 0;
   const cut = words.findIndex((issue, told) => (length += issue.length + 2) > issuesLengthMax && told > 0);
   return cut < 0 ? words.join(", ") : `${words.slice(0, cut).join(", ")} and ${words.length - cut} more`;
+}
+
+/*
+ * With BOOK_WRITES=off: what would be written to book, resource by resource, so that a trial beside another program shows
+ * what this one would have done. Log, page and API say it. Pure.
+ */
+
+/** The reason that would be written, by the name of the resource; empty while writes are on. */
+export function trialsOf(
+  resources: readonly Resource[],
+  known: { lab: Lab; states: ReadonlyMap<string, ResourceState>; rules: AvailabilityRules },
+  nowMs: number,
+): ReadonlyMap<string, { readonly available: boolean; readonly reason: string }> {
+  const { lab, states, rules } = known;
+  if (rules.writes) return new Map();
+  return new Map(resources.flatMap((resource) => {
+    const wish = wishFor(resource, lab);
+    const decision = decide(states.get(resource.name) ?? { kind: "unread" }, wish, rules);
+    if (decision.kind !== "trial" || wish.kind === "undecided") return [];
+    return [[resource.name, { available: decision.available, reason: reasonText(wish, nowMs) }] as const];
+  }));
 }

@@ -7,18 +7,10 @@ import * as z from "zod";
 import { backdatedMs, bookClaims, signToken } from "./access.ts";
 import type { Clock } from "./clock.ts";
 import { answerWords, excerpt, networkWords, redirectWords, skewWords, type Trouble } from "./failure.ts";
+import type { Resource } from "./report.ts";
 import { tooIntricate } from "./report_decoder.ts";
 import { topicCharsMax } from "./report_entry.ts";
 import type { Secret } from "./setting_types.ts";
-
-/** A bookable resource as the manifest lists it. */
-export interface Resource {
-  readonly name: string;
-  /** The experiment's topic stub. */
-  readonly stub: string;
-  /** Whole topics of the streams it must have, sorted, e.g. `pend00-st-data`. */
-  readonly required: readonly string[];
-}
 
 /** The manifest: sorted by name; empty where none is loaded. `skipped`: how many could not be read and were left out. */
 export interface BookList {

@@ -4,10 +4,10 @@
  */
 import type { BookList } from "./book_client.ts";
 import type { Clock } from "./clock.ts";
-import type { Delivery } from "./delivery.ts";
 import type { Trouble } from "./failure.ts";
 import type { Tried } from "./feed.ts";
 import type { Asked } from "./heartbeat.ts";
+import type { Delivery } from "./notification.ts";
 import type { FeedName } from "./report.ts";
 import { formatAddress } from "./setting_types.ts";
 import { serviceUrls, type Settings } from "./settings.ts";

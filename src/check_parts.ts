@@ -9,13 +9,12 @@ import { systemClock as clock } from "./clock.ts";
 import { tryFeed } from "./feed.ts";
 import { askHeartbeat, heartbeatHost } from "./heartbeat.ts";
 import { lineStream } from "./log.ts";
-import type { MailText } from "./mail.ts";
+import type { MailText } from "./mail_text.ts";
 import { bookSource, feedRequest, smtpOptions, webhookOptions, webhookSystem } from "./parts.ts";
 import { type Settings, settingsInForce } from "./settings.ts";
 import { createPostOffice } from "./smtp.ts";
 import { SocketPool, startSocketWorker } from "./socket_pool.ts";
-import { createWebhook } from "./webhook.ts";
-import { webhookTest } from "./webhook_body.ts";
+import { createWebhook, webhookTest } from "./webhook.ts";
 
 /** Reports come every 5 s, or in as many as their operator has set. */
 const reportMsMax = 15_000;

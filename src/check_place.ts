@@ -6,9 +6,8 @@ import { dirname, join, resolve } from "node:path";
 import type { Finding } from "./check.ts";
 import { thrownWords } from "./failure.ts";
 import { askDirectly, healthUrl } from "./healthcheck.ts";
+import { lockFile, lockStore, openSqliteStore } from "./sqlite_file.ts";
 import { StoreLocked } from "./store.ts";
-import { lockFile, lockStore } from "./store_lock.ts";
-import { openSqliteStore } from "./store_sqlite.ts";
 
 /** Whether a person asked for it: a default falls back, what was asked for does not. */
 export interface Wanted {

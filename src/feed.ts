@@ -6,6 +6,7 @@
 import { type AccessPorts, type AccessRequest, askAccess, type Grant, placeOf } from "./access.ts";
 import { backoffMs, type Clock, serviceBackoff } from "./clock.ts";
 import { networkWords, silenceCure, type Trouble } from "./failure.ts";
+import { lateAfterMs } from "./health.ts";
 import type { Decoded, FeedName, FeedNews, Report } from "./report.ts";
 import type { Socket, SocketListener, Sockets } from "./socket_pool.ts";
 
@@ -411,16 +412,6 @@ export function intervalOf(pulse: Pulse): number | null {
   const lower = sorted[Math.floor((sorted.length - 1) / 2)];
   const upper = sorted[Math.floor(sorted.length / 2)];
   return lower === undefined || upper === undefined ? null : (lower + upper) / 2;
-}
-
-/** A feed that has been quiet for this long is late. `lastCheckedMs` is HEALTH_LAST_CHECKED. */
-export function lateAfterMs(intervalMs: number | null, lastCheckedMs: number): number {
-  return intervalMs === null ? Math.min(15_000, lastCheckedMs) : Math.max(1_000, 2 * intervalMs);
-}
-
-/** A feed that has been quiet for this long is lost. `lastCheckedMs` is HEALTH_LAST_CHECKED. */
-export function lostAfterMs(intervalMs: number | null, lastCheckedMs: number): number {
-  return Math.max(lastCheckedMs, 3 * (intervalMs ?? 0));
 }
 
 /*  Does a feed work, tried once: for `status check`. Keeping it connected is for `feed`. */

@@ -3,12 +3,9 @@
  * "issues", "late", "lost" and "thresholds" of the README. Pure. `experiment` knows what was reported; `judgement` applies
  * this to everything and says where it makes an event; what follows is for `availability` (book) and `alert` (people).
  */
-import type { Issue } from "./alert.ts";
-import type { Wish } from "./availability.ts";
-import type { Resource } from "./book_client.ts";
-import type { Experiment, Lab } from "./experiment.ts";
-import { lateAfterMs, lostAfterMs } from "./feed.ts";
-import type { Feed, Finding } from "./sighting.ts";
+import type { HealthEvent, Issue, Verdict } from "./alerts.ts";
+import { type Experiment, type Feed, type Finding, type Lab, withReport } from "./lab.ts";
+import type { ConnectionTable, Report, Resource } from "./report.ts";
 
 export interface HealthRules {
   readonly lastActiveMs: number;
@@ -21,9 +18,6 @@ export interface HealthRules {
   /** Events kept of each experiment. */
   readonly eventsMax: number;
 }
-
-/** `missing`: not reported. `unhealthy`: reported, not transmitting. */
-export type Verdict = "ok" | "missing" | "unhealthy";
 export type Condition = "connecting" | "live" | "late" | "lost";
 
 /**
@@ -71,8 +65,27 @@ export function isSending(quietMs: number | null, found: Finding | undefined, ru
 }
 
 /** Whether what a report says speaks against the verdict that stood. */
-export function contradicts(isGood: boolean, was: Verdict | null): boolean {
+function contradicts(isGood: boolean, was: Verdict | null): boolean {
   return was !== null && (was === "ok") !== isGood;
+}
+
+/** The laboratory after one more report of one feed: what it says for and against the standing verdicts is counted. */
+export function observe(lab: Lab, report: Report, rules: HealthRules): Lab {
+  return withReport(lab, report, (was) => ({
+    wasLost: feedCondition(was, rules, report.atMs) === "lost",
+    doubts: doubtsAfter(was, report.connections, rules),
+  }));
+}
+
+function doubtsAfter(was: Feed, now: ConnectionTable, rules: HealthRules): Feed["doubts"] {
+  const doubts = new Map<string, number>();
+  // A topic that has left neither confirms nor contradicts: its count stands still.
+  for (const [topic, count] of was.doubts) if (!now.has(topic)) doubts.set(topic, count);
+  for (const [topic, row] of now.rows) {
+    const isGood = isSending(now.quietMsAt(row), was.findings.get(topic), rules);
+    if (contradicts(isGood, was.verdicts.get(topic) ?? null)) doubts.set(topic, (was.doubts.get(topic) ?? 0) + 1);
+  }
+  return doubts.size + was.doubts.size === 0 ? was.doubts : doubts;
 }
 
 /** How fresh a feed is. One that has not reported in this run is `connecting`, until it is lost. */
@@ -129,4 +142,176 @@ export function wishFor(resource: Resource, lab: Lab): Wish {
     };
   }
   return { kind: "undecided" };
+}
+
+/*
+ * One judgement of everything that is known: which verdicts stand now, and which experiments raise an event by it; and when
+ * the next judgement is due though nothing is reported. The rules themselves are in `health`. Pure.
+ */
+
+export interface Judgement {
+  readonly lab: Lab;
+  readonly events: readonly HealthEvent[];
+  readonly conditions: Conditions;
+}
+
+/** Judges everything at `nowMs`. Judging again without new input or time changes nothing and gives the same `lab`. */
+export function judge(lab: Lab, rules: HealthRules, nowMs: number): Judgement {
+  const conditions = conditionsOf(lab, rules, nowMs);
+  const jump = judgeFeed(lab.jump, lab.experiments.keys(), conditions.jump, rules, nowMs);
+  const relay = judgeFeed(lab.relay, lab.watched, conditions.relay, rules, nowMs);
+  const judged = jump === lab.jump && relay === lab.relay ? lab : { ...lab, jump, relay };
+  return isSettled(judged)
+    ? { lab: judged, events: [], conditions }
+    : { ...judgeExperiments(judged, rules, nowMs), conditions };
+}
+
+/** Whether all experiments were judged by these very verdicts, as after most reports, and none waits for its time. */
+function isSettled({ settled, experiments, jump, relay }: Lab): boolean {
+  return settled?.experiments === experiments && settled.jump === jump.verdicts && settled.relay === relay.verdicts;
+}
+
+function judgeExperiments(lab: Lab, rules: HealthRules, nowMs: number): Pick<Judgement, "lab" | "events"> {
+  const events: HealthEvent[] = [];
+  const changed: Experiment[] = [];
+  let isAnyStarting = false;
+  for (const experiment of lab.experiments.values()) {
+    const next = judgeExperiment(experiment, lab, rules, nowMs);
+    isAnyStarting ||= next.isStarting;
+    if (next === experiment) continue;
+    changed.push(next);
+    const event = next.events.at(-1);
+    if (event && next.events !== experiment.events) events.push(event);
+  }
+  const next = changed.length === 0 ? lab : { ...lab, experiments: withAll(lab.experiments, changed) };
+  if (isAnyStarting) return { lab: next.settled === null ? next : { ...next, settled: null }, events };
+  const settled = { experiments: next.experiments, jump: lab.jump.verdicts, relay: lab.relay.verdicts };
+  return { lab: { ...next, settled }, events };
+}
+
+function withAll(experiments: Lab["experiments"], changed: readonly Experiment[]): Lab["experiments"] {
+  const all = new Map(experiments);
+  for (const experiment of changed) all.set(experiment.name, experiment);
+  return all;
+}
+
+function judgeFeed(
+  feed: Feed,
+  topics: Iterable<string>,
+  condition: Condition,
+  rules: HealthRules,
+  nowMs: number,
+): Feed {
+  const turned: [topic: string, verdict: Verdict][] = [];
+  for (const topic of topics) {
+    const verdict = judgeEntry(topic, feed, condition, rules, nowMs);
+    if (verdict !== null && verdict !== feed.verdicts.get(topic)) turned.push([topic, verdict]);
+  }
+  if (turned.length === 0) return feed;
+  const doubts = new Map(feed.doubts);
+  // What spoke against the old verdict has been heard: it does not count again towards turning it back.
+  for (const [topic] of turned) doubts.delete(topic);
+  const verdicts = new Map(feed.verdicts);
+  for (const [topic, verdict] of turned) verdicts.set(topic, verdict);
+  return { ...feed, verdicts, doubts };
+}
+
+function judgeExperiment(experiment: Experiment, lab: Lab, rules: HealthRules, nowMs: number): Experiment {
+  const isTooSoon = nowMs < experiment.firstSeenMs + rules.startupMs || lab.relay.newest.kind === "none";
+  if (experiment.isStarting) {
+    return isTooSoon ? experiment : judgeExperiment({ ...experiment, isStarting: false }, lab, rules, nowMs);
+  }
+  const { judged } = experiment;
+  const wasWell = judged.kind === "judged" && judged.issues.length === 0;
+  if (wasWell && isWell(experiment, lab)) return experiment; // as most are at most reports: nothing is made for them
+  const issues = issuesOf(experiment, lab);
+  if (judged.kind === "never") {
+    // Nothing bad is known, but not all is known: calling it healthy could turn out to be wrong.
+    if (issues.length === 0 && !isKnown(experiment, lab)) return experiment;
+  } else if (sameIssues(issues, judged.issues)) {
+    return experiment;
+  }
+  const isFlip = judged.kind === "never" || (judged.issues.length === 0) !== (issues.length === 0);
+  const event: HealthEvent = {
+    experiment: experiment.name,
+    atMs: nowMs,
+    healthy: issues.length === 0,
+    issues,
+    jumpOk: lab.jump.verdicts.get(experiment.name) === "ok",
+    streamOk: Object.fromEntries(
+      experiment.streams.map(({ topic }) => [topic, lab.relay.verdicts.get(topic) === "ok"]),
+    ),
+    lastedMs: judged.kind === "never" ? null : Math.max(nowMs - judged.sinceMs, 0),
+  };
+  return {
+    ...experiment,
+    judged: { kind: "judged", issues, sinceMs: isFlip ? nowMs : judged.sinceMs },
+    events: [...until(experiment.events, nowMs), event].slice(-rules.eventsMax),
+  };
+}
+
+/** What an earlier run told by a clock that has been put back since happened no later than what happens now. */
+function until(events: Experiment["events"], nowMs: number): Experiment["events"] {
+  const isLate = ({ atMs }: HealthEvent) => atMs > nowMs;
+  return events.some(isLate) ? events.map((event) => isLate(event) ? { ...event, atMs: nowMs } : event) : events;
+}
+
+function isWell({ name, streams }: Experiment, lab: Lab): boolean {
+  const isNoIssue = (verdict: Verdict | undefined) => verdict === undefined || verdict === "ok";
+  return isNoIssue(lab.jump.verdicts.get(name)) &&
+    streams.every(({ topic }) => isNoIssue(lab.relay.verdicts.get(topic)));
+}
+
+function isKnown({ name, streams }: Experiment, lab: Lab): boolean {
+  return lab.jump.verdicts.has(name) && streams.every(({ topic }) => lab.relay.verdicts.has(topic));
+}
+
+function sameIssues(a: readonly Issue[], b: readonly Issue[]): boolean {
+  return a.length === b.length && a.every((issue, i) => issue.code === b[i]?.code && topicOf(issue) === topicOf(b[i]));
+}
+
+function topicOf(issue: Issue | undefined): string {
+  return issue && "topic" in issue ? issue.topic : "";
+}
+
+/** The first moment after `nowMs` at which a limit passes if nothing is reported; null where there is none. */
+export function nextLimitMs(lab: Lab, rules: HealthRules, nowMs: number): number | null {
+  let nextMs = Infinity;
+  const add = (atMs: number) => {
+    if (atMs > nowMs && atMs < nextMs) nextMs = atMs;
+  };
+  const conditions = conditionsOf(lab, rules, nowMs);
+  for (const feed of [lab.jump, lab.relay]) {
+    if (feed.newest.kind === "none") add(feed.startedMs + lostAfterMs(null, rules.lastCheckedMs));
+    else {
+      add(feed.newest.atMs + lateAfterMs(feed.intervalMs, rules.lastCheckedMs));
+      add(feed.newest.atMs + lostAfterMs(feed.intervalMs, rules.lastCheckedMs));
+    }
+    if (conditions[feed.name] !== "live") continue;
+    if (feed.backMs !== null) add(feed.backMs + rules.lastCheckedMs + 1);
+    for (const topic of feed.left.keys()) add(missedFromMs(topic, feed) + rules.lastCheckedMs + 1);
+  }
+  for (const { firstSeenMs, isStarting } of lab.experiments.values()) {
+    if (isStarting) add(firstSeenMs + rules.startupMs);
+  }
+  return nextMs === Infinity ? null : nextMs;
+}
+
+/** What the rule wants of one resource. `undecided`: not judged yet, or not known, so book is left as it is. */
+export type Wish =
+  | { readonly kind: "undecided" }
+  | { readonly kind: "available" }
+  /** `issues`: of the streams that this resource requires. */
+  | { readonly kind: "unavailable"; readonly issues: readonly Issue[] };
+
+export type DecidedWish = Exclude<Wish, { kind: "undecided" }>;
+
+/** A feed that has been quiet for this long is late. `lastCheckedMs` is HEALTH_LAST_CHECKED. */
+export function lateAfterMs(intervalMs: number | null, lastCheckedMs: number): number {
+  return intervalMs === null ? Math.min(15_000, lastCheckedMs) : Math.max(1_000, 2 * intervalMs);
+}
+
+/** A feed that has been quiet for this long is lost. `lastCheckedMs` is HEALTH_LAST_CHECKED. */
+export function lostAfterMs(intervalMs: number | null, lastCheckedMs: number): number {
+  return Math.max(lastCheckedMs, 3 * (intervalMs ?? 0));
 }

@@ -6,9 +6,10 @@
 import { abortedWith, backoffMs, type Clock, serviceBackoff, ToldTimes } from "./clock.ts";
 import { networkWords } from "./failure.ts";
 import type { Logger } from "./log.ts";
-import type { FeedView, HeartbeatView } from "./part_view.ts";
 import type { FeedName } from "./report.ts";
 import type { Secret } from "./setting_types.ts";
+import type { HeartbeatView } from "./snapshot.ts";
+import type { FeedView } from "./system_alerts.ts";
 
 export interface HeartbeatOptions {
   /** Its path or query is a key. */

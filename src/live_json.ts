@@ -7,9 +7,9 @@ import { keptMs } from "./api_body.ts";
 import { experimentText } from "./api_experiment.ts";
 import { pauseForReaders } from "./async.ts";
 import { Body } from "./body.ts";
+import { isSameButTurns } from "./change_detector.ts";
 import { type Channel, isDue, viewsOf } from "./live_channel.ts";
 import { chunkOf, jsonEventText } from "./live_event.ts";
-import { isSameButTurns } from "./live_same.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
 
 // A browser's program can't see comments: this is what tells it that the connection is alive.

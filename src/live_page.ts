@@ -6,10 +6,10 @@
  * told, so that a page that comes back can say what it has; the time is the server's.
  */
 import type { Piece } from "./body.ts";
+import { isSameExperiment, type Told, toldOf } from "./change_detector.ts";
 import { type Channel, isDue, viewsOf } from "./live_channel.ts";
 import { chunkOf, eventText } from "./live_event.ts";
 import { Rows } from "./live_rows.ts";
-import { isSameExperiment, type Told, toldOf } from "./live_same.ts";
 import { renderExperiment, renderRow, renderTop } from "./page.tsx";
 import type { PageWindow } from "./page_query.ts";
 import { rowId } from "./page_words.ts";

@@ -3,8 +3,8 @@
  * others some in turn, so that what the reports tell anew stays true in all of them at a bounded cost. Reads no clock and
  * renders nothing.
  */
+import { isSameExperiment, type Told, toldOf } from "./change_detector.ts";
 import { viewsOf } from "./live_channel.ts";
-import { isSameExperiment, type Told, toldOf } from "./live_same.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
 
 /** Rows told of in one go: a laboratory that changes as a whole is told of bit by bit, as rendering holds up all else. */

@@ -4,9 +4,21 @@
  * screen stays dark; every state is said in words. The JSX runtime escapes whatever stands between braces.
  */
 import { raw } from "hono/html";
-import { inPieces } from "./async.ts";
+import type { Letter } from "./alerts.ts";
+import { inPieces, pause } from "./async.ts";
 import { durationWords } from "./duration.ts";
-import { eventsTitle, type Listed, type MailContent, type MailLine, timeText } from "./mail_content.ts";
+import {
+  contentOf,
+  eventsTitle,
+  type Listed,
+  type MailContent,
+  type MailLine,
+  type MailStyle,
+  type MailText,
+  mailText,
+  timeText,
+} from "./mail_text.ts";
+import type { Snapshot } from "./snapshot.ts";
 
 /** A whole document, with pauses for all else: it may have as many lines as there are experiments. */
 export async function mailHtml(content: MailContent): Promise<string> {
@@ -142,4 +154,21 @@ function codeItem([code, meaning]: readonly [string, string]) {
 
 function codeOf(healthy: boolean, available: boolean): string {
   return `${healthy ? "ok" : available ? "--" : "><"} ${available ? "A" : "U"}`;
+}
+
+/**
+ * The mail for `letter` as things are in `snapshot`, at `nowMs`. Everything from outside is made safe: one line each. With
+ * pauses for all else: of a laboratory of which everything has changed it is long.
+ */
+export async function composeMail(
+  letter: Letter,
+  snapshot: Snapshot,
+  style: MailStyle,
+  nowMs: number,
+): Promise<MailText> {
+  const content = contentOf(letter, snapshot, style, nowMs);
+  await pause();
+  const text = mailText(content);
+  await pause();
+  return { subject: content.subject, text, html: await mailHtml(content) };
 }

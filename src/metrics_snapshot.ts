@@ -2,13 +2,12 @@
  * What a Snapshot says in numbers: the series of `shownMetrics` that are made anew at each scrape, so that what is forgotten
  * is gone from them. Pure. How they are written is for `metrics_text`.
  */
-import { alertCodes } from "./alert.ts";
+import { alertCodes } from "./alerts.ts";
 import type { shownMetrics, ShownName } from "./metrics_list.ts";
 import type { Sample } from "./metrics_text.ts";
-import type { BookView, FeedView, HeartbeatView, OutboxView, PartView, ProbesView, StoreView } from "./part_view.ts";
-import { idleMsOf } from "./seen.ts";
-import type { ExperimentView, Snapshot } from "./snapshot.ts";
-import type { ExperimentState } from "./standing.ts";
+import type { ExperimentState } from "./persisted.ts";
+import { type ExperimentView, type HeartbeatView, idleMsOf, type OutboxView, type Snapshot } from "./snapshot.ts";
+import type { BookView, FeedView, PartView, ProbesView, StoreView } from "./system_alerts.ts";
 
 /** Of the live events: how many readers, what waits for them, and how many were given up. */
 export interface LiveFigures {

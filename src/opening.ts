@@ -2,14 +2,15 @@
  * What must be had before the monitor starts: the log and the store, with what an earlier run left in it. The defaults fall
  * back where they can't be written; what was asked for does not.
  */
-import type { SystemAlert } from "./alert.ts";
+import type { SystemAlert } from "./alerts.ts";
 import type { Clock } from "./clock.ts";
+import { turnsMax } from "./history.ts";
 import { type Log, startLog } from "./log.ts";
+import { runsMax, type Saved } from "./persisted.ts";
 import type { Settings } from "./settings.ts";
-import { runsMax, type Saved, type Store, StoreFailed } from "./store.ts";
+import { openSqliteStore } from "./sqlite_file.ts";
+import { type Store, StoreFailed } from "./store.ts";
 import { createMemoryStore } from "./store_memory.ts";
-import { openSqliteStore } from "./store_sqlite.ts";
-import { turnsMax } from "./timeline.ts";
 
 export interface Opened {
   readonly log: Log;

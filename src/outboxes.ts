@@ -4,19 +4,18 @@
  */
 import { pause } from "./async.ts";
 import type { Clock } from "./clock.ts";
-import type { Post } from "./delivery.ts";
 import { logger } from "./log.ts";
-import { composeMail, composeWords } from "./mail.ts";
+import { composeMail } from "./mail_html.tsx";
+import { composeWords } from "./mail_text.ts";
 import type { Measures } from "./measures.ts";
 import { measuredMail, measuredWebhook } from "./metrics_taps.ts";
-import { createOutbox, type Outbox, type OutboxListener } from "./outbox.ts";
+import { createOutbox, type Outbox, type OutboxListener, type Post } from "./outbox.ts";
 import { mailStyle, smtpOptions, webhookOptions, webhookSystem } from "./parts.ts";
+import type { Change, Saved } from "./persisted.ts";
 import type { Settings } from "./settings.ts";
 import { createPostOffice } from "./smtp.ts";
 import type { Snapshot } from "./snapshot.ts";
-import type { Change, Saved } from "./store.ts";
-import { createWebhook, keyOf } from "./webhook.ts";
-import { webhookMessage } from "./webhook_body.ts";
+import { createWebhook, keyOf, webhookMessage } from "./webhook.ts";
 
 export interface OutboxesPorts {
   readonly clock: Clock;

@@ -2,7 +2,7 @@
  * One experiment in full: how it is, its history, its events, and what the services last reported of it. Replaced as a whole
  * while the page is live. Network addresses are never shown here.
  */
-import { type HealthEvent, issueText } from "./alert.ts";
+import { type HealthEvent, issueText } from "./alerts.ts";
 import { durationWords } from "./duration.ts";
 import { excerpt } from "./failure.ts";
 import { past, pastTable } from "./page_bar.tsx";
@@ -11,8 +11,7 @@ import { bookLine, issueList, markOf, standing } from "./page_row.tsx";
 import { age, instant, mark } from "./page_time.tsx";
 import { changeText, hostWords, nameText, type SeenWords, serviceTimeMs, streamWords } from "./page_words.ts";
 import type { Connection } from "./report.ts";
-import type { ProbeView, SeenView, StreamView } from "./seen.ts";
-import type { ExperimentView, Snapshot } from "./snapshot.ts";
+import type { ExperimentView, ProbeView, SeenView, Snapshot, StreamView } from "./snapshot.ts";
 
 /** `<article id="experiment">`. */
 export function renderExperiment(view: ExperimentView, snapshot: Snapshot, window: PageWindow): string {

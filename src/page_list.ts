@@ -7,7 +7,7 @@
  *   not to be reached, does not take the change, or nothing is written to it (BOOK_WRITES=off). Students could use it and can't.
  * One that is starting, unknown or held is not in trouble for that, nor one that book does not list for not being offered.
  */
-import { issueText } from "./alert.ts";
+import { issueText } from "./alerts.ts";
 import { excerpt } from "./failure.ts";
 import type { PageOrder, PageQuery, PageShow } from "./page_query.ts";
 import { nameText } from "./page_words.ts";

@@ -2,7 +2,8 @@
  * What a history bar shows of the spans of its window: all, or where they are more than anyone could tell apart, fewer in
  * which a short trouble is never hidden by what was well beside it. Pure. How they are drawn is for `page_bar`.
  */
-import type { Span, SpanState } from "./history.ts";
+import type { Span } from "./history.ts";
+import type { SpanState } from "./persisted.ts";
 
 /** `isLumped`: of several spans, of which the state is that of the worst and not that of all the time. */
 export interface Piece extends Span {

@@ -2,7 +2,7 @@
  * One experiment in the page's list: all that is to be known of it at a glance. The same HTML wherever the row comes from and
  * however it is shown: as a list or as tiles on a wall, the stylesheet decides. Few nodes, as there can be a thousand.
  */
-import type { Issue } from "./alert.ts";
+import type { Issue } from "./alerts.ts";
 import { excerpt } from "./failure.ts";
 import { past } from "./page_bar.tsx";
 import { isInTrouble, rankOf, searchText, tagsOf } from "./page_list.ts";
@@ -18,8 +18,7 @@ import {
   stateWords,
   streamWords,
 } from "./page_words.ts";
-import type { StreamView } from "./seen.ts";
-import type { ExperimentView, Snapshot } from "./snapshot.ts";
+import type { ExperimentView, Snapshot, StreamView } from "./snapshot.ts";
 
 /** The row of `view` with its history over `window`. */
 export function renderRow(view: ExperimentView, snapshot: Snapshot, window: PageWindow): string {

@@ -5,8 +5,8 @@
 import { durationWords } from "./duration.ts";
 import { counted } from "./page_banner.ts";
 import type { Mark } from "./page_time.tsx";
-import type { BookView, FeedView, HeartbeatView, OutboxView, PartView, ProbesView, StoreView } from "./part_view.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { HeartbeatView, OutboxView, Snapshot } from "./snapshot.ts";
+import type { BookView, FeedView, PartView, ProbesView, StoreView } from "./system_alerts.ts";
 
 export interface SourceWords {
   readonly name: string;

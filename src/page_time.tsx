@@ -3,8 +3,8 @@
  * `page.js`, which tells them in the reader's zone and lets ages run. And the shapes that stand beside words.
  */
 import { durationWords } from "./duration.ts";
-import type { SpanState } from "./history.ts";
 import { shortTimeWords, timeWords } from "./page_words.ts";
+import type { SpanState } from "./persisted.ts";
 
 /** An instant, to the second. */
 export function instant(atMs: number) {

@@ -2,9 +2,9 @@
  * The top of every page, which is replaced as a whole: the banner, the system alerts, the sources, and the problems as a mail
  * has them, to be copied. What the banner says is for `page_banner`, what the sources say for `page_source`.
  */
-import { alertText, type SystemAlert } from "./alert.ts";
+import { alertText, type SystemAlert } from "./alerts.ts";
 import { sentence } from "./failure.ts";
-import { problemsText } from "./mail.ts";
+import { problemsText } from "./mail_text.ts";
 import { type Banner, bannerOf, newestChange, titleOf } from "./page_banner.ts";
 import { countsOf, isInTrouble } from "./page_list.ts";
 import { linkTo } from "./page_query.ts";

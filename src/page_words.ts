@@ -2,13 +2,13 @@
  * The page's own words for what the Snapshot has in numbers and codes: ages, times, shares, and how a stream or a host is.
  * Pure. What is wrong with an experiment is said by `alert`.
  */
-import { type Issue, issueText } from "./alert.ts";
+import { type Issue, issueText } from "./alerts.ts";
 import { durationWords } from "./duration.ts";
 import { excerpt } from "./failure.ts";
-import type { Shares, SpanState } from "./history.ts";
-import type { FeedView } from "./part_view.ts";
-import { agedMs, idleMsOf, type SeenView, type StreamView } from "./seen.ts";
-import type { ExperimentView, Snapshot } from "./snapshot.ts";
+import type { Shares } from "./history.ts";
+import type { SpanState } from "./persisted.ts";
+import { agedMs, type ExperimentView, idleMsOf, type SeenView, type Snapshot, type StreamView } from "./snapshot.ts";
+import type { FeedView } from "./system_alerts.ts";
 
 /** A name that is safe to show: one line, cut, never empty. */
 export function nameText(name: string): string {

@@ -238,3 +238,34 @@ function withPeers(before: readonly Peer[], changed: Columns["peers"]): readonly
   for (const [row, peer] of changed) peers[row] = peer;
   return peers;
 }
+
+/*
+ * What the connections of one frame sent and were sent, as it is being read: numbers by row, texts in the order of the frame,
+ * as `Figures` has them. Whose rows they are is for `draft`.
+ */
+
+/** What one connection sent and was sent. One for all entries of a frame, written over: they are many. */
+export interface Measure {
+  /** As `Figures` has them, of one row. */
+  readonly numbers: Float64Array;
+  txLast: string;
+  rxLast: string;
+}
+
+/** A bookable resource as the manifest lists it. */
+export interface Resource {
+  readonly name: string;
+  /** The experiment's topic stub. */
+  readonly stub: string;
+  /** Whole topics of the streams it must have, sorted, e.g. `pend00-st-data`. */
+  readonly required: readonly string[];
+}
+
+/** `pend00-st-video-alt` is stream `st-video-alt` (as book calls it) of experiment `pend00`; null for what is no experiment's. */
+export function splitTopic(topic: string): { stub: string; stream: string } | null {
+  const at = topic.lastIndexOf(mark);
+  const isWhole = at > 0 && at + mark.length < topic.length;
+  return isWhole ? { stub: topic.slice(0, at), stream: topic.slice(at + 1) } : null;
+}
+
+const mark = "-st-";

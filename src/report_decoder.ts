@@ -4,7 +4,7 @@
  * thrown away before the next. What entries mean is for `draft`, how glued documents come apart for `frame`.
  */
 import { excerpt } from "./failure.ts";
-import { type Columns, type FeedName, type Figures, figuresEach, type Peer } from "./report.ts";
+import { type Columns, type FeedName, type Figures, figuresEach, type Measure, type Peer } from "./report.ts";
 import {
   type EntryRule,
   type Fields,
@@ -258,19 +258,6 @@ export class Draft {
 /** For comparing: measured ones by how long they have sent nothing, then unmeasured ones, then those that never sent. */
 function quietRank(idleMs: number): number {
   return Number.isNaN(idleMs) ? Number.MAX_VALUE : idleMs;
-}
-
-/*
- * What the connections of one frame sent and were sent, as it is being read: numbers by row, texts in the order of the frame,
- * as `Figures` has them. Whose rows they are is for `draft`.
- */
-
-/** What one connection sent and was sent. One for all entries of a frame, written over: they are many. */
-export interface Measure {
-  /** As `Figures` has them, of one row. */
-  readonly numbers: Float64Array;
-  txLast: string;
-  rxLast: string;
 }
 
 export function newMeasure(): Measure {

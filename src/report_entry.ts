@@ -3,8 +3,7 @@
  * users and `stats` entries monitors (protocol, "A jump entry"). Its statistics say nothing that is asked. Pure.
  */
 import { goDurationMs } from "./duration.ts";
-import { figuresEach, type Peer } from "./report.ts";
-import type { Measure } from "./report_decoder.ts";
+import { figuresEach, type Measure, type Peer } from "./report.ts";
 
 export const jumpRule: EntryRule = { scope: "host", measures: false, read: () => true };
 
@@ -21,15 +20,6 @@ export const relayRule: EntryRule = {
     return isFields(stats) && readStats(stats, measure);
   },
 };
-
-/** `pend00-st-video-alt` is stream `st-video-alt` (as book calls it) of experiment `pend00`; null for what is no experiment's. */
-export function splitTopic(topic: string): { stub: string; stream: string } | null {
-  const at = topic.lastIndexOf(mark);
-  const isWhole = at > 0 && at + mark.length < topic.length;
-  return isWhole ? { stub: topic.slice(0, at), stream: topic.slice(at + 1) } : null;
-}
-
-const mark = "-st-";
 
 function unmeasured(measure: Measure): true {
   measure.numbers[0] = NaN;

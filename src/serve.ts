@@ -2,36 +2,33 @@
  * `status serve`: the parts are made, wired and started, and when asked to stop are stopped in turn. What they do is theirs;
  * which setting goes where is for `parts`, what must be had before anything starts for `opening`.
  */
-import { issueText } from "./alert.ts";
+import { issueText } from "./alerts.ts";
 import { statusJson, time } from "./api.ts";
 import { historyTurnsMax } from "./api_history.ts";
 import { pauseForReaders } from "./async.ts";
 import { createBook } from "./book_client.ts";
-import { runBookkeeper } from "./bookkeeper.ts";
+import { runBookkeeper } from "./book_sync.ts";
 import { aborted, systemClock as clock } from "./clock.ts";
-import type { Hands } from "./consequence.ts";
 import { watchFeed } from "./feed.ts";
 import { listen, type Listening } from "./listening.ts";
 import { createLive, type Live } from "./live.ts";
 import { fault, logger } from "./log.ts";
 import { createMetrics, type Metrics, processFigures } from "./metrics.ts";
 import { measuredBook, measuredFeed, measuredStore, type TapPorts } from "./metrics_taps.ts";
-import { Monitor } from "./monitor.ts";
+import { type Hands, Monitor } from "./monitor.ts";
 import { open, type Opened } from "./opening.ts";
 import { createOutboxes } from "./outboxes.ts";
 import { availabilityRules, bookSource, feedRequest, monitorOptions } from "./parts.ts";
+import type { Change } from "./persisted.ts";
 import { createStreamWatch } from "./probing.ts";
-import { createRecorder, pruneEveryMs, type Recorder } from "./recorder.ts";
 import type { FeedName } from "./report.ts";
-import { Retention } from "./retention.ts";
 import { createApp, type ServerPorts } from "./server.ts";
-import type { ManagerRequest } from "./service_manager.ts";
 import type { Settings } from "./settings.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { SocketPool, startSocketWorker } from "./socket_pool.ts";
-import type { Change, Store } from "./store.ts";
-import { Vigil } from "./vigil.ts";
-import { createWatch } from "./watch.ts";
+import type { Store } from "./store.ts";
+import { createRecorder, pruneEveryMs, type Recorder, Retention } from "./store_writer.ts";
+import { createWatch, type ManagerRequest, Vigil } from "./watchdog.ts";
 
 // A stop has 5 s; what is still in hand then is in the store, and goes on after the next start.
 const stopMsMax = 4_000;

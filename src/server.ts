@@ -16,13 +16,13 @@ import { pauseForReaders } from "./async.ts";
 import { Body, madeOnce } from "./body.ts";
 import { parseDuration } from "./duration.ts";
 import { excerpt } from "./failure.ts";
-import type { Turn } from "./history.ts";
 import type { Live } from "./live.ts";
 import { logger } from "./log.ts";
 import { Outgoing, outgoingBytesMax } from "./outgoing.ts";
 import { isKnown, pageTexts } from "./page.tsx";
 import { Copies } from "./page_copies.ts";
 import { linkTo, readQuery } from "./page_query.ts";
+import type { Turn } from "./persisted.ts";
 import { type ExperimentView, historyEndMs, type Snapshot } from "./snapshot.ts";
 import { StoreFailed } from "./store.ts";
 

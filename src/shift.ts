@@ -4,12 +4,17 @@
  * clock as it is now: while nothing ran, time passed. What people were told stays as they were told it, but for what this
  * run has told by a clock that was then set: that goes with the clock, so that how long it has lasted stays true.
  */
-import type { SystemAlert } from "./alert.ts";
+import type { SystemAlert } from "./alerts.ts";
 import type { Move } from "./clock.ts";
-import type { Experiment, Judged, Lab } from "./experiment.ts";
-import { foundInManifestMs } from "./roster.ts";
-import type { Feed, Finding, Left } from "./sighting.ts";
-import type { BookSource, FeedSource, Sources } from "./sources.ts";
+import {
+  type Experiment,
+  type Feed,
+  type Finding,
+  foundInManifestMs,
+  type Judged,
+  type Lab,
+  type Left,
+} from "./lab.ts";
 
 export interface Shift {
   /** By how much the time of day moved without the program: put forward or back, or while nothing of it ran. */
@@ -40,20 +45,12 @@ export function shiftedLab(lab: Lab, shift: Shift): Lab {
   };
 }
 
-export function shiftedSources(sources: Sources, shift: Shift): Sources {
-  return {
-    jump: shiftedFeedSource(sources.jump, shift),
-    relay: shiftedFeedSource(sources.relay, shift),
-    book: shiftedBook(sources.book, shift),
-  };
-}
-
 export function shiftedAlert(alert: SystemAlert, shift: Shift): SystemAlert {
   return { ...alert, atMs: told(alert.atMs, shift) };
 }
 
 /** What an earlier run told has a time from before this one began, or one that this clock has not come to yet. */
-function told(atMs: number, { setMs, startedMs, nowMs }: Shift): number {
+export function told(atMs: number, { setMs, startedMs, nowMs }: Shift): number {
   const isOfThisRun = startedMs <= atMs && atMs <= nowMs - setMs;
   return isOfThisRun ? atMs + setMs : atMs;
 }
@@ -97,23 +94,4 @@ function eventsUntil(events: Experiment["events"], { setMs, startedMs, nowMs }: 
   const isTooLate = (atMs: number) => startedMs <= atMs && nowMs < atMs && atMs <= nowMs - setMs;
   if (!events.some(({ atMs }) => isTooLate(atMs))) return events;
   return events.map((event) => isTooLate(event.atMs) ? { ...event, atMs: nowMs } : event);
-}
-
-function shiftedFeedSource(source: FeedSource, shift: Shift): FeedSource {
-  const { sinceMs, lastReportMs } = source;
-  return {
-    ...source,
-    sinceMs: told(sinceMs, shift),
-    lastReportMs: lastReportMs === null ? null : lastReportMs + shift.setMs,
-  };
-}
-
-function shiftedBook(source: BookSource, shift: Shift): BookSource {
-  const { sinceMs, goneMs, lastSuccessMs } = source;
-  return {
-    ...source,
-    sinceMs: told(sinceMs, shift),
-    goneMs: goneMs === null ? null : goneMs + shift.byMs,
-    lastSuccessMs: lastSuccessMs === null ? null : lastSuccessMs + shift.setMs,
-  };
 }

@@ -2,83 +2,11 @@
  * What has to survive a restart, behind an interface that shows nothing of the database: what is stored is told as a list
  * of changes, written all or none. `store_sqlite` and `store_memory` keep it; one suite of tests holds for both.
  */
-import type { AlertCode, Channel, HealthEvent, Issue, Letter, SystemAlert } from "./alert.ts";
-import type { Resource } from "./book_client.ts";
-import type { Verdict } from "./health.ts";
-import type { Run, Turn } from "./history.ts";
-
-/** An experiment as it was last judged. */
-export interface SavedExperiment {
-  readonly name: string;
-  readonly issues: readonly Issue[];
-  /** Since when it has been healthy, or has not. */
-  readonly sinceMs: number;
-  /** When book or a feed last named it. */
-  readonly namedMs: number;
-  readonly host: SavedVerdict | null;
-  /** By topic: every stream that was known, required or not. */
-  readonly streams: Readonly<Record<string, SavedVerdict>>;
-}
-
-export interface SavedVerdict {
-  readonly verdict: Verdict;
-  /** Its connection, by when it connected, if listening to that had found it silent. */
-  readonly silent?: string | undefined;
-  /** When a report last had it; null for never. */
-  readonly seenMs: number | null;
-}
-
-/** Runs that are kept: whoever restarts more often has other worries. */
-export const runsMax = 2_000;
-
-/** One thing to keep. Several in one `record` are one transaction. */
-export type Change =
-  /** A new event, kept for history (pruned by age). */
-  | { readonly kind: "event"; readonly event: HealthEvent }
-  /** The experiment as it is now; replaces what was saved of it. */
-  | { readonly kind: "experiment"; readonly experiment: SavedExperiment }
-  /** The experiment is no longer watched. Its events stay until they are pruned. */
-  | { readonly kind: "forgotten"; readonly name: string }
-  /** The experiment came to stand otherwise; kept for history (pruned by age, but for the newest). */
-  | { readonly kind: "turn"; readonly experiment: string; readonly turn: Turn }
-  /** The monitor has run until now; replaces what was saved of the run that started then. */
-  | { readonly kind: "run"; readonly run: Run }
-  /** The clock was put back to `toMs`: what this run of the program has written of later happened no later than that. */
-  | { readonly kind: "clock-back"; readonly toMs: number }
-  /** A message is owed; replaces the letter of the same id. */
-  | { readonly kind: "letter"; readonly letter: Letter }
-  /** The other side took it: nothing is owed for it any more. */
-  | { readonly kind: "letter-sent"; readonly id: string; readonly channel: Channel; readonly atMs: number }
-  /** Nothing is owed for it any more, though nobody took it: there is nobody who could. */
-  | { readonly kind: "letter-dropped"; readonly id: string }
-  /** A system alert began and people are being told (`raised`), or it ended (`cleared`: it is removed). */
-  | { readonly kind: "alert"; readonly alert: SystemAlert }
-  /** The newest manifest that listed something. */
-  | { readonly kind: "manifest"; readonly manifest: SavedManifest };
-
-export interface SavedManifest {
-  readonly atMs: number;
-  readonly resources: readonly Resource[];
-}
-
-/** All that a restart goes on from. */
-export interface Saved {
-  readonly experiments: readonly SavedExperiment[];
-  /** The newest events of each experiment, by its name, oldest first. */
-  readonly events: ReadonlyMap<string, readonly HealthEvent[]>;
-  /** The newest turns of each experiment whose last is not `not_watched`, by its name, oldest first. */
-  readonly turns: ReadonlyMap<string, readonly Turn[]>;
-  /** The newest, oldest first. */
-  readonly runs: readonly Run[];
-  /** Of all channels, oldest first. */
-  readonly letters: readonly Letter[];
-  readonly alerts: ReadonlyMap<AlertCode, SystemAlert>;
-  readonly manifest: SavedManifest | null;
-  /** When a mail was last taken by the server; null for never. */
-  readonly lastMailMs: number | null;
-  /** The same of the webhook. */
-  readonly lastWebhookMs: number | null;
-}
+import * as z from "zod";
+import { alertCodes, channels, type HealthEvent, type Verdict } from "./alerts.ts";
+import { inPieces } from "./async.ts";
+import { excerpt } from "./failure.ts";
+import type { Change, Saved, SpanState, Turn } from "./persisted.ts";
 
 export interface Store {
   /** `memory` stores keep nothing beyond the run. */
@@ -125,4 +53,160 @@ export class StoreLocked extends Error {
   override readonly name = "StoreLocked";
   readonly code = "STORE_LOCKED";
   readonly retryable = false;
+}
+
+/*
+ * What may be stored, checked at the edge: on its way in, so that no store ever holds what it can't read back, and on its
+ * way out, so that a damaged row is known for one. What comes out is a copy, frozen all the way down.
+ * A code that another module's union has and these schemas have not, or the other way round, does not compile. Whoever
+ * adds one adds a migration too (an empty one does), so that an older program says "newer version" and not "damaged".
+ */
+
+/** As far from 1970 as a Date goes, either way. */
+export const timeMsMax = 8_640_000_000_000_000;
+
+const verdicts: Record<Verdict, Verdict> = { ok: "ok", missing: "missing", unhealthy: "unhealthy" };
+const states: Record<SpanState, SpanState> = {
+  healthy: "healthy",
+  unhealthy: "unhealthy",
+  starting: "starting",
+  unknown: "unknown",
+  not_watched: "not_watched",
+};
+
+const text = z.string();
+// Whole milliseconds: a fraction is rounded (and a rounded -0.4 is 0).
+const timeSchema = z.number().transform((ms) => Math.round(ms) + 0).pipe(z.int().min(-timeMsMax).max(timeMsMax));
+
+export const issuesSchema = listOf(z.discriminatedUnion("code", [
+  z.object({ code: z.literal("missing-jump") }).readonly(),
+  z.object({ code: z.literal("missing-required"), topic: text }).readonly(),
+  z.object({ code: z.literal("missing"), topic: text }).readonly(),
+  z.object({ code: z.literal("unhealthy"), topic: text }).readonly(),
+]));
+
+export const streamOkSchema = recordOf(z.boolean());
+
+const eventSchema = z.object({
+  experiment: text,
+  atMs: timeSchema,
+  healthy: z.boolean(),
+  issues: issuesSchema,
+  jumpOk: z.boolean(),
+  streamOk: streamOkSchema,
+  lastedMs: timeSchema.nullable(),
+}).readonly();
+
+const verdictSchema = z.object({
+  verdict: z.enum(verdicts),
+  seenMs: timeSchema.nullable(),
+  silent: z.string().optional(),
+}).readonly();
+
+export const experimentSchema = z.object({
+  name: text,
+  issues: issuesSchema,
+  sinceMs: timeSchema,
+  namedMs: timeSchema,
+  host: verdictSchema.nullable(),
+  streams: recordOf(verdictSchema),
+}).readonly();
+
+export const spanStateSchema = z.enum(states);
+const turnSchema = z.object({ atMs: timeSchema, state: spanStateSchema, available: z.boolean() }).readonly();
+export const runSchema = z.object({ startedMs: timeSchema, aliveMs: timeSchema }).readonly();
+
+export const alertSchema = z.object({
+  code: z.enum(alertCodes),
+  turn: z.enum(["raised", "cleared"]),
+  atMs: timeSchema,
+  detail: text,
+}).readonly();
+
+const channelSchema = z.enum(channels);
+
+export const letterSchema = z.object({
+  id: text,
+  channel: channelSchema,
+  createdMs: timeSchema,
+  events: listOf(eventSchema),
+  alerts: listOf(alertSchema),
+  reminder: z.boolean(),
+  frozen: text.nullable(),
+  leftOut: z.object({ events: z.int().min(0), alerts: z.int().min(0) }).readonly().exactOptional(),
+}).readonly();
+
+export const manifestSchema = z.object({
+  atMs: timeSchema,
+  resources: listOf(z.object({ name: text, stub: text, required: listOf(text) }).readonly()),
+}).readonly();
+
+/** All but those that hold events, which are checked one by one. */
+const changeSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("experiment"), experiment: experimentSchema }),
+  z.object({ kind: z.literal("forgotten"), name: text }),
+  z.object({ kind: z.literal("turn"), experiment: text, turn: turnSchema }),
+  z.object({ kind: z.literal("run"), run: runSchema }),
+  z.object({ kind: z.literal("clock-back"), toMs: timeSchema }),
+  z.object({ kind: z.literal("letter-sent"), id: text, channel: channelSchema, atMs: timeSchema }),
+  z.object({ kind: z.literal("letter-dropped"), id: text }),
+  z.object({ kind: z.literal("alert"), alert: alertSchema }),
+  z.object({ kind: z.literal("manifest"), manifest: manifestSchema }),
+]);
+
+/** The changes as they will be read back, checked in pieces. Rejects with StoreFailed that names what can't be kept. */
+export async function checked(changes: readonly Change[]): Promise<readonly Change[]> {
+  // An event that happens is in the letters that tell of it, too: it is checked once. A letter may hold thousands.
+  const events = new Map<HealthEvent, HealthEvent>();
+  const eventOf = (given: HealthEvent): HealthEvent => {
+    const event = events.get(given) ?? eventSchema.parse(given);
+    events.set(given, event);
+    return event;
+  };
+  const all: Change[] = [];
+  try {
+    await inPieces(changes.flatMap(eventsIn), eventOf);
+    await inPieces(changes, (change) => all.push(checkedChange(change, eventOf)));
+    return all;
+  } catch (error) {
+    throw new StoreFailed(`Cannot keep what is no valid change: ${faultWords(error)}`, { cause: error });
+  }
+}
+
+function eventsIn(change: Change): readonly HealthEvent[] {
+  return change.kind === "event" ? [change.event] : change.kind === "letter" ? change.letter.events : [];
+}
+
+function checkedChange(change: Change, eventOf: (given: HealthEvent) => HealthEvent): Change {
+  if (change.kind === "event") return { kind: "event", event: eventOf(change.event) };
+  if (change.kind !== "letter") return changeSchema.parse(change);
+  const letter = letterSchema.parse({ ...change.letter, events: [] });
+  const events = Object.freeze(change.letter.events.map(eventOf));
+  return { kind: "letter", letter: Object.freeze({ ...letter, events }) };
+}
+
+/** What is wrong, in a line: of a value that does not fit its schema, which field and why. */
+export function faultWords(error: unknown): string {
+  if (error instanceof z.ZodError) {
+    return excerpt(error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; "));
+  }
+  return excerpt(error instanceof Error ? error.message : String(error));
+}
+
+function listOf<S extends z.ZodType>(member: S) {
+  // Typed as readonly, which a plain z.array does not take.
+  return z.custom<readonly z.input<S>[]>(Array.isArray, "not a list")
+    .transform((list) => [...list]).pipe(z.array(member)).readonly();
+}
+
+function recordOf<S extends z.ZodType>(member: S) {
+  // z.record leaves out a key named `__proto__`, and services choose these names.
+  return z.custom<Readonly<Record<string, z.input<S>>>>(isRecord, "not a record")
+    .transform((record) => new Map(Object.entries(record)))
+    .pipe(z.map(z.string(), member))
+    .transform((members): Readonly<Record<string, z.output<S>>> => Object.freeze(Object.fromEntries(members)));
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -2,11 +2,18 @@
  * The store that keeps nothing beyond the run: for a trial, for tests, and where no file can be written. It takes and
  * gives what the durable one does; one suite of tests holds for both.
  */
-import type { AlertCode, HealthEvent, Letter, SystemAlert } from "./alert.ts";
+import type { AlertCode, HealthEvent, Letter, SystemAlert } from "./alerts.ts";
 import { createTurns } from "./async.ts";
-import type { Run, Turn } from "./history.ts";
-import { type Change, runsMax, type Saved, type SavedExperiment, type SavedManifest, type Store } from "./store.ts";
-import { checked } from "./store_values.ts";
+import {
+  type Change,
+  type Run,
+  runsMax,
+  type Saved,
+  type SavedExperiment,
+  type SavedManifest,
+  type Turn,
+} from "./persisted.ts";
+import { checked, type Store } from "./store.ts";
 
 /** What limits the history here besides its age, since it takes memory (some 25 MB): the first recorded go first. */
 export const memoryEventsMax = 50_000;

@@ -4,14 +4,12 @@
  * what it means for `health`.
  */
 import { aborted, backoffMs, type Clock, serviceBackoff, ToldTimes } from "./clock.ts";
-import type { Lab } from "./experiment.ts";
 import { networkWords } from "./failure.ts";
 import type { Conditions } from "./health.ts";
+import type { Finding, Lab } from "./lab.ts";
 import type { Logger } from "./log.ts";
-import type { ProbesView } from "./part_view.ts";
 import { canBeAskedFor, type Probed } from "./probe_socket.ts";
-import type { Finding } from "./sighting.ts";
-import type { FeedSource } from "./sources.ts";
+import type { FeedSource, ProbesView } from "./system_alerts.ts";
 
 export interface ProberPorts {
   readonly clock: Clock;

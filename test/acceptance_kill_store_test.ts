@@ -6,8 +6,8 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { Subject } from "../scripts/kill_subject.ts";
 import { startWorld, type World } from "../scripts/world.ts";
-import { openSqliteStore } from "../src/store_sqlite.ts";
-import { migrate, migrations, versionOf } from "../src/store_tables.ts";
+import { openSqliteStore } from "../src/sqlite_file.ts";
+import { migrate, migrations, versionOf } from "../src/sqlite_store.ts";
 
 const dayMs = 86_400_000;
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { historyJson, historyQuery, historyTurnsMax, historyWindow } from "../src/api_history.ts";
 import { parseDuration } from "../src/duration.ts";
-import { runsMax } from "../src/store.ts";
+import { runsMax } from "../src/persisted.ts";
 import { turn } from "./fixtures/store_samples.ts";
 
 const nowMs = Date.UTC(2026, 10, 22, 12);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { eventJson, missingParts, statusJson, time } from "../src/api.ts";
-import { observe } from "../src/experiment.ts";
+import { observe } from "../src/health.ts";
+import {} from "../src/lab.ts";
 import { type Connection, ConnectionTable } from "../src/report.ts";
 import { experimentJson } from "./fixtures/api.ts";
 import { Bench, resource, startMs } from "./fixtures/bench.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Issue } from "../src/alert.ts";
+import type { Issue } from "../src/alerts.ts";
 import {
   type AvailabilityRules,
   decide,
@@ -7,8 +7,8 @@ import {
   heldReason,
   reasonText,
   type ResourceState,
-  type Wish,
 } from "../src/availability.ts";
+import type { Wish } from "../src/health.ts";
 
 const unread: ResourceState = { kind: "unread" };
 const absent: ResourceState = { kind: "absent" };

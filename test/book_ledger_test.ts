@@ -1,7 +1,7 @@
 /** Whether wishes are answered where book lists a resource no longer: nothing of it is waited for. */
 import assert from "node:assert/strict";
-import type { Wish } from "../src/availability.ts";
-import { Ledger } from "../src/book_ledger.ts";
+import { Ledger } from "../src/book_sync.ts";
+import type { Wish } from "../src/health.ts";
 import { resource, startMs } from "./fixtures/bench.ts";
 import { no } from "./fixtures/book_desk.ts";
 

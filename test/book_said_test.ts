@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { BookSaid } from "../src/book_said.ts";
-import { newSources } from "../src/sources.ts";
+import { BookSaid } from "../src/book_sync.ts";
+import { newSources } from "../src/system_alerts.ts";
 import { startMs } from "./fixtures/bench.ts";
 
 const said = (available: boolean) => ({ kind: "said", available, reason: "", atMs: startMs }) as const;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Turn, Turns } from "../src/book_turns.ts";
+import { type Turn, Turns } from "../src/book_queue.ts";
 
 /** With this random number the first delays are 750, 1,500, 3,000, 6,000 and 7,500 ms. */
 const newTurns = () => new Turns<string>(() => 0.5);

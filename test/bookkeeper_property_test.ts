@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import type { Wish } from "../src/availability.ts";
+import type { Wish } from "../src/health.ts";
 import { BookDesk, names, no, yes } from "./fixtures/book_desk.ts";
 import { refused, unreachable } from "./fixtures/memory_book.ts";
 

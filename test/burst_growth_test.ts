@@ -4,16 +4,17 @@
  */
 import assert from "node:assert/strict";
 import type { DatabaseSync } from "node:sqlite";
-import type { HealthEvent, Letter } from "../src/alert.ts";
+import type { HealthEvent, Letter } from "../src/alerts.ts";
 import { inPieces } from "../src/async.ts";
-import type { ResourceState, Wish } from "../src/availability.ts";
-import { Ledger } from "../src/book_ledger.ts";
-import { newLetter } from "../src/letter.ts";
-import type { Change } from "../src/store.ts";
+import type { ResourceState } from "../src/availability.ts";
+import { Ledger } from "../src/book_sync.ts";
+import type { Wish } from "../src/health.ts";
+import { newLetter } from "../src/notification.ts";
+import type { Change } from "../src/persisted.ts";
+import { openSqliteStore } from "../src/sqlite_file.ts";
+import { createWriter } from "../src/sqlite_store.ts";
+import { checked } from "../src/store.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
-import { openSqliteStore } from "../src/store_sqlite.ts";
-import { checked } from "../src/store_values.ts";
-import { createWriter } from "../src/store_write.ts";
 import { connection } from "./fixtures/bench.ts";
 import { withFolder } from "./fixtures/folder.ts";
 import { MailDesk } from "./fixtures/mail_desk.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { checkLogFile, checkPort, checkProfilePort, checkStore } from "../src/check_place.ts";
-import type { Finding } from "../src/check.ts";
-import { openSqliteStore } from "../src/store_sqlite.ts";
-import { startProfiling } from "../src/profile.ts";
 import { freePort } from "../scripts/world_port.ts";
+import type { Finding } from "../src/check.ts";
+import { checkLogFile, checkPort, checkProfilePort, checkStore } from "../src/check_place.ts";
+import { startProfiling } from "../src/profile.ts";
+import { openSqliteStore } from "../src/sqlite_file.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 import { withFolder } from "./fixtures/folder.ts";
 

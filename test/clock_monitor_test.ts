@@ -1,6 +1,6 @@
 /** What the monitor tells, and what it keeps, when the clock is set under it, or it is stopped. */
 import assert from "node:assert/strict";
-import { agedMs } from "../src/seen.ts";
+import { agedMs } from "../src/snapshot.ts";
 import { connection } from "./fixtures/bench.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 import { manifest, setUp } from "./fixtures/monitor.ts";

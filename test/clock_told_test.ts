@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { ToldTimes } from "../src/clock.ts";
 import { createHeartbeat } from "../src/heartbeat.ts";
-import { createRecorder } from "../src/recorder.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
+import { createRecorder } from "../src/store_writer.ts";
 import { createProber, noProber } from "../src/stream_probe.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 import { MailDesk } from "./fixtures/mail_desk.ts";

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { withManifest } from "../src/experiment.ts";
-import { extrasMax } from "../src/roster.ts";
+import { extrasMax, withManifest } from "../src/lab.ts";
 import { Bench, resource, startMs } from "./fixtures/bench.ts";
 
 const dayMs = 86_400_000;

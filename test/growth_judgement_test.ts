@@ -1,10 +1,10 @@
 /** What a judgement costs, counted in work and not in time: what makes it more than linear is seen here. */
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { observe, withManifest } from "../src/experiment.ts";
-import { judge } from "../src/judgement.ts";
+import { judge } from "../src/health.ts";
+import { observe } from "../src/health.ts";
+import { namedIn, withManifest } from "../src/lab.ts";
 import { ConnectionTable } from "../src/report.ts";
-import { namedIn } from "../src/sighting.ts";
 import { Bench, connection, resource, type Sending } from "./fixtures/bench.ts";
 
 /** Counts what it is asked. */

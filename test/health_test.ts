@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { type Condition, feedCondition, judgeEntry, type Verdict } from "../src/health.ts";
+import type { Verdict } from "../src/alerts.ts";
+import { type Condition, feedCondition, judgeEntry } from "../src/health.ts";
+import { emptyFeed, type Feed } from "../src/lab.ts";
 import { ConnectionTable } from "../src/report.ts";
-import { emptyFeed, type Feed } from "../src/sighting.ts";
 import { connection, rules, type Sending, startMs } from "./fixtures/bench.ts";
 
 const topic = "pend00-st-data";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../src/clock.ts";
 import { askHeartbeat, createHeartbeat, type Missing, missingOf } from "../src/heartbeat.ts";
-import type { FeedView } from "../src/part_view.ts";
 import { Secret } from "../src/setting_types.ts";
+import type { FeedView } from "../src/system_alerts.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 
 const url = new Secret("https://alive.example.org/key-of-ours?x=more-key");

@@ -1,6 +1,7 @@
-import assert from "node:assert/strict";
 import fc from "fast-check";
-import { recentOf, type Run, type Shares, sharesOf, type Span, spansOf, toldOf, type Turn } from "../src/history.ts";
+import assert from "node:assert/strict";
+import { recentOf, type Shares, sharesOf, type Span, spansOf, toldOf } from "../src/history.ts";
+import type { Run, Turn } from "../src/persisted.ts";
 
 const window = { fromMs: 100, toMs: 200 };
 const ran = (startedMs: number, aliveMs: number): Run => ({ startedMs, aliveMs });

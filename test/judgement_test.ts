@@ -1,8 +1,7 @@
-import assert from "node:assert/strict";
 import fc from "fast-check";
-import { restored, savedExperiment } from "../src/saved.ts";
-import { emptyLab, withManifest } from "../src/experiment.ts";
-import { judge } from "../src/judgement.ts";
+import assert from "node:assert/strict";
+import { judge } from "../src/health.ts";
+import { emptyLab, restored, savedExperiment, withManifest } from "../src/lab.ts";
 import { Bench, resource, type rules, type Sending, startMs } from "./fixtures/bench.ts";
 
 const pend = () => [resource("pend00", ["st-data", "st-video"])];

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isEmpty, joined, lettersBound, merged, newLetter, newReminder } from "../src/letter.ts";
+import { isEmpty, joined, lettersBound, merged, newLetter, newReminder } from "../src/notification.ts";
 import { alert, event, letter, missingJump, nowMs } from "./fixtures/letters.ts";
 
 const { eventsMax, alertsMax } = lettersBound;

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { isSameExperiment } from "../src/live_same.ts";
+import { isSameExperiment } from "../src/change_detector.ts";
 import type { Connection } from "../src/report.ts";
-import type { StreamView } from "../src/seen.ts";
-import type { ExperimentView } from "../src/snapshot.ts";
+import type { ExperimentView, StreamView } from "../src/snapshot.ts";
 import { Bench, connection, resource, startMs } from "./fixtures/bench.ts";
 import { plain, seenBy } from "./fixtures/seen.ts";
 import { snapshot } from "./fixtures/snapshot.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import type { AlertCode, Letter } from "../src/alert.ts";
-import { composeMail, type MailText } from "../src/mail.ts";
+import type { AlertCode, Letter } from "../src/alerts.ts";
+import { composeMail } from "../src/mail_html.tsx";
+import type { MailText } from "../src/mail_text.ts";
 import type { ExperimentView } from "../src/snapshot.ts";
 import {
   alert,

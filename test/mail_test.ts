@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import type { HealthEvent, Letter } from "../src/alert.ts";
-import { composeMail, type MailStyle, type MailText } from "../src/mail.ts";
+import type { HealthEvent, Letter } from "../src/alerts.ts";
+import { composeMail } from "../src/mail_html.tsx";
+import type { MailStyle, MailText } from "../src/mail_text.ts";
 import type { ExperimentView } from "../src/snapshot.ts";
 import * as given from "./fixtures/letters.ts";
 import {

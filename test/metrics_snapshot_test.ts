@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import type { ShownName } from "../src/metrics_list.ts";
 import { samplesOf } from "../src/metrics_snapshot.ts";
-import type { FeedView } from "../src/part_view.ts";
 import type { Idle } from "../src/report.ts";
-import type { StreamView } from "../src/seen.ts";
-import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
+import type { ExperimentView, Snapshot, StreamView } from "../src/snapshot.ts";
+import type { FeedView } from "../src/system_alerts.ts";
 import { connection } from "./fixtures/bench.ts";
 import { agoMs, alert, nowMs, snapshot, view } from "./fixtures/letters.ts";
 import { seenBy } from "./fixtures/seen.ts";

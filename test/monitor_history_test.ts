@@ -1,7 +1,7 @@
 /** What the monitor records of its own past and of how experiments stood, and goes on from. */
 import assert from "node:assert/strict";
-import { composeMail } from "../src/mail.ts";
-import type { Change } from "../src/store.ts";
+import { composeMail } from "../src/mail_html.tsx";
+import type { Change } from "../src/persisted.ts";
 import { connection } from "./fixtures/bench.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 import { event, letter } from "./fixtures/letters.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import type { SystemAlert } from "../src/alert.ts";
-import { type Change, StoreFailed, StoreGone } from "../src/store.ts";
+import type { SystemAlert } from "../src/alerts.ts";
+import type { Change } from "../src/persisted.ts";
+import { StoreFailed, StoreGone } from "../src/store.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
 import { connection, resource } from "./fixtures/bench.ts";
 import { manifest, setUp } from "./fixtures/monitor.ts";

@@ -1,11 +1,11 @@
 /** Is the OpenAPI document valid, complete, the one in docs, and true of what the server answers? */
 import { Validator } from "@seriousme/openapi-schema-validator";
-import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import assert from "node:assert/strict";
 import { openapiDocument } from "../scripts/openapi.ts";
 import { experimentExample } from "../src/api_example.ts";
-import type { Turn } from "../src/history.ts";
+import type { Turn } from "../src/persisted.ts";
 import { StoreFailed } from "../src/store.ts";
 import { appOf, laboratories, oddNames, wellLab } from "./fixtures/app.ts";
 import { snapshot } from "./fixtures/snapshot.ts";

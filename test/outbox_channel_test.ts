@@ -1,6 +1,6 @@
 /** What differs between the outboxes of mail and webhook, and that neither has anything of the other's. */
 import assert from "node:assert/strict";
-import type { Delivery } from "../src/delivery.ts";
+import type { Delivery } from "../src/notification.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 import { event, letter } from "./fixtures/letters.ts";
 import { Kept, MailDesk, taken } from "./fixtures/mail_desk.ts";

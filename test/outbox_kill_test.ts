@@ -3,16 +3,17 @@
  * recorded, handed over, or answered. Whatever happens, each channel tells of every recorded event in one message, and repeats
  * a message only where nobody could know that it had arrived, to the letter.
  */
-import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Channel } from "../src/alert.ts";
-import { Consequences } from "../src/consequence.ts";
-import type { Delivery } from "../src/delivery.ts";
-import { emptyLab } from "../src/experiment.ts";
+import assert from "node:assert/strict";
+import type { Channel } from "../src/alerts.ts";
+import { emptyLab } from "../src/lab.ts";
+import { Consequences } from "../src/monitor.ts";
+import type { Delivery } from "../src/notification.ts";
 import { createOutbox, type Outbox } from "../src/outbox.ts";
-import { createRecorder } from "../src/recorder.ts";
-import type { Change, Store } from "../src/store.ts";
+import type { Change } from "../src/persisted.ts";
+import type { Store } from "../src/store.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
+import { createRecorder } from "../src/store_writer.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 import { event } from "./fixtures/letters.ts";
 import { Kept } from "./fixtures/mail_desk.ts";

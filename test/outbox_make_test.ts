@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { Letter } from "../src/alert.ts";
-import { make } from "../src/delivery.ts";
+import type { Letter } from "../src/alerts.ts";
+import { make } from "../src/outbox.ts";
 import { alert, event, letter } from "./fixtures/letters.ts";
 import { deferred, MailDesk, taken } from "./fixtures/mail_desk.ts";
 

@@ -2,12 +2,12 @@
  * Whatever happens in whatever order, to a mail server that takes, defers, refuses or goes silent, and to a process that is
  * killed: every news that was recorded arrives, and in one mail only.
  */
-import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Delivery } from "../src/delivery.ts";
+import assert from "node:assert/strict";
+import type { Delivery } from "../src/notification.ts";
 import { FakeClock } from "./fixtures/clock.ts";
-import { deferred, inDoubt, Kept, MailDesk, refused, taken, turnedAway } from "./fixtures/mail_desk.ts";
 import { event } from "./fixtures/letters.ts";
+import { deferred, inDoubt, Kept, MailDesk, refused, taken, turnedAway } from "./fixtures/mail_desk.ts";
 
 type Deed =
   | { readonly kind: "news"; readonly count: number }

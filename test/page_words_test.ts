@@ -15,8 +15,8 @@ import {
   streamWords,
   timeWords,
 } from "../src/page_words.ts";
-import type { FeedView } from "../src/part_view.ts";
-import type { SeenView, StreamView } from "../src/seen.ts";
+import type { SeenView, StreamView } from "../src/snapshot.ts";
+import type { FeedView } from "../src/system_alerts.ts";
 import { missingJump, nowMs, snapshot, unhealthy, view } from "./fixtures/letters.ts";
 import { connection } from "./fixtures/page_lab.ts";
 import { seenBy } from "./fixtures/seen.ts";

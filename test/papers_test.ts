@@ -1,7 +1,7 @@
 /** Do the papers say what is so? What can be checked cheaply is; the README's table of settings is for `settings_test`. */
 import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
-import { composeMail } from "../src/mail.ts";
+import { composeMail } from "../src/mail_html.tsx";
 import { unknownNames } from "../src/settings.ts";
 import { appOf } from "./fixtures/app.ts";
 import { contractLab, contractLetter, letter, nowMs, snapshot } from "./fixtures/letters.ts";

@@ -1,9 +1,9 @@
 /** Whose turn it is, counted in turns: readers go on one at a time, and what monitors waits for none of them. */
 import assert from "node:assert/strict";
 import { inPieces, pause, pauseForReaders } from "../src/async.ts";
-import { newLetter } from "../src/letter.ts";
-import { composeMail } from "../src/mail.ts";
-import { buildMessage } from "../src/smtp_message.ts";
+import { composeMail } from "../src/mail_html.tsx";
+import { newLetter } from "../src/notification.ts";
+import { buildMessage } from "../src/smtp.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
 import { wellLab } from "./fixtures/app.ts";
 import { snapshot } from "./fixtures/snapshot.ts";

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { permissions } from "../scripts/compile.ts";
-import { managerVariables } from "../src/service_manager.ts";
+import { managerVariables } from "../src/watchdog.ts";
 
 /** What came of each attempt of fixtures/hostage.ts, by its name; what it ran or imported has left a trace. */
 async function tryAll(): Promise<{ outcomes: Record<string, string>; traces: string[] }> {

@@ -1,7 +1,6 @@
 /** What listening finds, and what is made of it report by report: the rules of a relay without statistics. */
 import assert from "node:assert/strict";
-import { restored, savedExperiment } from "../src/saved.ts";
-import { emptyLab, withManifest } from "../src/experiment.ts";
+import { emptyLab, restored, savedExperiment, withManifest } from "../src/lab.ts";
 import { Bench, resource, type rules, type Sending, startMs } from "./fixtures/bench.ts";
 import { nothing } from "./fixtures/store_samples.ts";
 

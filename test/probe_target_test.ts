@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { withManifest } from "../src/experiment.ts";
 import { conditionsOf } from "../src/health.ts";
+import { withManifest } from "../src/lab.ts";
 import { canBeAskedFor } from "../src/probe_socket.ts";
 import { noConnections } from "../src/report.ts";
-import { afterNews, afterReport, newSources } from "../src/sources.ts";
 import { type ProbeTargets, probeTargets, rememberedTargets } from "../src/stream_probe.ts";
+import { afterNews, afterReport, newSources } from "../src/system_alerts.ts";
 import { Bench, resource, rules, type Sending, startMs } from "./fixtures/bench.ts";
 
 const trouble = { kind: "unreachable", message: "the connection ended" } as const;

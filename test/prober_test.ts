@@ -1,7 +1,7 @@
 /** Listening in turn, on a clock that the test holds: probes take and find what the test says. */
 import assert from "node:assert/strict";
+import type { Finding } from "../src/lab.ts";
 import type { Probed } from "../src/probe_socket.ts";
-import type { Finding } from "../src/sighting.ts";
 import { createProber, noProber, type Prober, type ProbeTargets } from "../src/stream_probe.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { intervalOf, lateAfterMs, lostAfterMs, noPulse, type Pulse, withGap } from "../src/feed.ts";
+import { intervalOf, noPulse, type Pulse, withGap } from "../src/feed.ts";
+import { lateAfterMs, lostAfterMs } from "../src/health.ts";
 
 const intervals: Record<string, [gapsMs: number[], want: number | null]> = {
   "is not known before there are two reports": [[], null],

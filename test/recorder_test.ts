@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { alertText, type SystemAlert } from "../src/alert.ts";
-import { compacted, createRecorder, pruneEveryMs, waitingEventsMax } from "../src/recorder.ts";
-import { type Change, type Store, StoreFailed, StoreGone } from "../src/store.ts";
+import { alertText, type SystemAlert } from "../src/alerts.ts";
+import type { Change } from "../src/persisted.ts";
+import { type Store, StoreFailed, StoreGone } from "../src/store.ts";
+import { compacted, createRecorder, pruneEveryMs, waitingEventsMax } from "../src/store_writer.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 
 const event = (experiment: string): Change => ({

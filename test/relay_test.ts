@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import type { Connection } from "../src/report.ts";
+import { type Connection, splitTopic } from "../src/report.ts";
 import { splitFrame } from "../src/report_decoder.ts";
-import { splitTopic } from "../src/report_entry.ts";
 import { capturedFrames, testOfCaptures } from "./fixtures/captures.ts";
 import { decodeRelay, inFull } from "./fixtures/decoded.ts";
 

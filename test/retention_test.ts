@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Retention } from "../src/retention.ts";
+import { Retention } from "../src/store_writer.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 
 const hourMs = 3_600_000;

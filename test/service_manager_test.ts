@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { type ManagerRequest, managerRequest, openChannel, runServiceManager } from "../src/service_manager.ts";
-import { countWords } from "../src/watch.ts";
+import { countWords, type ManagerRequest, managerRequest, openChannel, runServiceManager } from "../src/watchdog.ts";
 import { wellLab } from "./fixtures/app.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 import { snapshot } from "./fixtures/snapshot.ts";

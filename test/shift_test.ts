@@ -1,11 +1,10 @@
 /** That what is known means the same after the clock was set, or the program was stopped: no rule gives another verdict. */
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { Alarms } from "../src/alarms.ts";
-import { judge, nextLimitMs } from "../src/judgement.ts";
+import { judge, nextLimitMs } from "../src/health.ts";
 import { noConnections } from "../src/report.ts";
-import { type Shift, shiftedAlert, shiftedLab, shiftedSources } from "../src/shift.ts";
-import { newSources } from "../src/sources.ts";
+import { type Shift, shiftedAlert, shiftedLab } from "../src/shift.ts";
+import { Alarms, newSources, shiftedSources } from "../src/system_alerts.ts";
 import { Bench, resource, startMs } from "./fixtures/bench.ts";
 import { alert } from "./fixtures/letters.ts";
 

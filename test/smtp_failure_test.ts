@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import net from "node:net";
-import type { Delivery } from "../src/delivery.ts";
+import type { Delivery } from "../src/notification.ts";
 import { Secret } from "../src/setting_types.ts";
-import { createPostOffice, type SmtpOptions } from "../src/smtp.ts";
-import { type SmtpTimeouts, smtpTimeouts } from "../src/smtp_conversation.ts";
+import { createPostOffice, type SmtpOptions, type SmtpTimeouts, smtpTimeouts } from "../src/smtp.ts";
 import { type Script, type ScriptedServer, startScript } from "./fixtures/smtp_script.ts";
 
 const alpha = { name: "", address: "alpha@a.org" };

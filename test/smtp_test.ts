@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { MailText } from "../src/mail.ts";
+import type { MailText } from "../src/mail_text.ts";
 import { Secret } from "../src/setting_types.ts";
 import { createPostOffice, type PostOffice, type SmtpOptions } from "../src/smtp.ts";
 import { type Arrived, certificates, type MailBox, openBox } from "./fixtures/smtp_box.ts";

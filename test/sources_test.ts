@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { type AlertCode, alertText, type SystemAlert } from "../src/alert.ts";
-import { emptyLab, type Lab } from "../src/experiment.ts";
+import { type AlertCode, alertText, type SystemAlert } from "../src/alerts.ts";
 import type { Conditions } from "../src/health.ts";
-import type { ProbesView } from "../src/part_view.ts";
+import { emptyLab, type Lab } from "../src/lab.ts";
 import { ConnectionTable, noConnections } from "../src/report.ts";
 import {
   afterAnswer,
@@ -13,8 +12,9 @@ import {
   alertTurns,
   knownAfter,
   newSources,
+  type ProbesView,
   type Sources,
-} from "../src/sources.ts";
+} from "../src/system_alerts.ts";
 import { connection } from "./fixtures/bench.ts";
 import { offViews } from "./fixtures/views.ts";
 

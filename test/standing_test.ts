@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { ResourceState } from "../src/availability.ts";
 import { type Condition, conditionsOf, type HealthRules } from "../src/health.ts";
-import { type ExperimentState, standingOf } from "../src/standing.ts";
+import { standingOf } from "../src/history.ts";
+import type { ExperimentState } from "../src/persisted.ts";
 import { Bench, resource, rules } from "./fixtures/bench.ts";
 
 const said = (available: boolean): ResourceState => ({ kind: "said", available, reason: "", atMs: 0 });

@@ -3,9 +3,9 @@
  * What only a file can do or suffer is in store_sqlite_test.ts.
  */
 import assert from "node:assert/strict";
-import type { Issue, Letter } from "../src/alert.ts";
-import type { Turn } from "../src/history.ts";
-import { type Change, runsMax, type Saved, type Store, StoreFailed } from "../src/store.ts";
+import type { Issue, Letter } from "../src/alerts.ts";
+import { type Change, runsMax, type Saved, type Turn } from "../src/persisted.ts";
+import { type Store, StoreFailed } from "../src/store.ts";
 import { atMost, event, experiment, letter, noonMs, nothing, saying, turn } from "./fixtures/store_samples.ts";
 
 /** A store to test. `reopen` gives it as it is after a restart of the program. */

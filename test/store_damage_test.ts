@@ -1,6 +1,6 @@
-import assert from "node:assert/strict";
 import fc from "fast-check";
-import { openSqliteStore } from "../src/store_sqlite.ts";
+import assert from "node:assert/strict";
+import { openSqliteStore } from "../src/sqlite_file.ts";
 import { withFolder } from "./fixtures/folder.ts";
 import { alterStore, fillStore } from "./fixtures/store_files.ts";
 import { atMost, event, experiment, noonMs, nothing, saying } from "./fixtures/store_samples.ts";

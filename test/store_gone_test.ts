@@ -1,8 +1,8 @@
 /** The file of a store that is in use is deleted, or another is put in its place. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
+import { openSqliteStore } from "../src/sqlite_file.ts";
 import { type Store, StoreFailed, StoreGone } from "../src/store.ts";
-import { openSqliteStore } from "../src/store_sqlite.ts";
 import { withFolder } from "./fixtures/folder.ts";
 import { fillStore } from "./fixtures/store_files.ts";
 import { atMost, event, experiment, noonMs, saying, turn } from "./fixtures/store_samples.ts";

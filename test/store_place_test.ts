@@ -1,6 +1,6 @@
 /** The store's folder is the only place that has to be writable: an image's root, and its /tmp, need not be. */
 import assert from "node:assert/strict";
-import { openSqliteStore } from "../src/store_sqlite.ts";
+import { openSqliteStore } from "../src/sqlite_file.ts";
 import { experiment, noonMs, saying, turn } from "./fixtures/store_samples.ts";
 
 const root = new URL("..", import.meta.url).pathname;

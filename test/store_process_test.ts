@@ -1,8 +1,8 @@
 /** What takes a process of its own: one that holds the store, one that is killed, one that the system lets not write. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
+import { openSqliteStore } from "../src/sqlite_file.ts";
 import { StoreLocked } from "../src/store.ts";
-import { openSqliteStore } from "../src/store_sqlite.ts";
 import { withFolder } from "./fixtures/folder.ts";
 import { fillStore } from "./fixtures/store_files.ts";
 import { atMost, event, noonMs } from "./fixtures/store_samples.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { openSqliteStore } from "../src/sqlite_file.ts";
 import { StoreFailed } from "../src/store.ts";
-import { openSqliteStore } from "../src/store_sqlite.ts";
 import { withFolder } from "./fixtures/folder.ts";
 import { alterStore, fillStore } from "./fixtures/store_files.ts";
 import { atMost, experiment, saying } from "./fixtures/store_samples.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { openSqliteStore } from "../src/store_sqlite.ts";
-import { migrate, migrations, storedText, textOf, versionOf } from "../src/store_tables.ts";
+import { openSqliteStore } from "../src/sqlite_file.ts";
+import { migrate, migrations, storedText, textOf, versionOf } from "../src/sqlite_store.ts";
 import { withFolder } from "./fixtures/folder.ts";
 import { alterStore, fillStore } from "./fixtures/store_files.ts";
 import { atMost, event, experiment, letter, noonMs, saying, turn } from "./fixtures/store_samples.ts";

@@ -1,10 +1,9 @@
-import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Channel, HealthEvent, Letter, SystemAlert } from "../src/alert.ts";
-import type { Turn } from "../src/history.ts";
-import type { Change, SavedExperiment, SavedVerdict } from "../src/store.ts";
+import assert from "node:assert/strict";
+import type { Channel, HealthEvent, Letter, SystemAlert } from "../src/alerts.ts";
+import type { Change, SavedExperiment, SavedVerdict, Turn } from "../src/persisted.ts";
+import { openSqliteStore } from "../src/sqlite_file.ts";
 import { createMemoryStore, memoryEventsMax, memoryTurnsMax } from "../src/store_memory.ts";
-import { openSqliteStore } from "../src/store_sqlite.ts";
 import { atMost, event, experiment, noonMs, saying, turn as turnAt } from "./fixtures/store_samples.ts";
 import { storeContract, type StoreSubject } from "./store_contract.ts";
 

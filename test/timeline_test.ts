@@ -1,12 +1,11 @@
-import assert from "node:assert/strict";
 import fc from "fast-check";
+import assert from "node:assert/strict";
 import type { ResourceState } from "../src/availability.ts";
-import { emptyLab } from "../src/experiment.ts";
 import { conditionsOf } from "../src/health.ts";
-import { type Run, spansOf, type Turn } from "../src/history.ts";
-import { type Change, runsMax } from "../src/store.ts";
+import { spansOf, Timeline, turnsMax, turnsTotalMax } from "../src/history.ts";
+import { emptyLab } from "../src/lab.ts";
+import { type Change, type Run, runsMax, type Turn } from "../src/persisted.ts";
 import { shiftedLab } from "../src/shift.ts";
-import { Timeline, turnsMax, turnsTotalMax } from "../src/timeline.ts";
 import { Bench, resource, startMs } from "./fixtures/bench.ts";
 
 const minuteMs = 60_000;

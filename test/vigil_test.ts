@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { createRecorder } from "../src/recorder.ts";
 import type { Store } from "../src/store.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
-import { hanging, type Sign, turnMsMax, Vigil } from "../src/vigil.ts";
+import { createRecorder } from "../src/store_writer.ts";
+import { hanging, type Sign, turnMsMax, Vigil } from "../src/watchdog.ts";
 import { appOf, wellLab } from "./fixtures/app.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 import { setUp } from "./fixtures/monitor.ts";

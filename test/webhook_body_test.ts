@@ -1,9 +1,9 @@
 /** What a message to the webhook says: the letter and the problems of the moment, as JSON that every reader takes. */
-import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Letter } from "../src/alert.ts";
+import assert from "node:assert/strict";
+import type { Letter } from "../src/alerts.ts";
 import type { Snapshot } from "../src/snapshot.ts";
-import { messageBytesMax, webhookMessage, webhookTest } from "../src/webhook_body.ts";
+import { messageBytesMax, webhookMessage, webhookTest } from "../src/webhook.ts";
 import { messageSchema, type WebhookJson } from "../src/webhook_schema.ts";
 import { experimentJson } from "./fixtures/api.ts";
 import {

@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { webhookExample } from "../src/api_example.ts";
 import { Secret } from "../src/setting_types.ts";
-import { deliveryKind, requestMsMax, signature } from "../src/webhook.ts";
-import { messageBytesMax } from "../src/webhook_body.ts";
+import { deliveryKind, messageBytesMax, requestMsMax, signature } from "../src/webhook.ts";
 import { messageSchema } from "../src/webhook_schema.ts";
 import { withFolder } from "./fixtures/folder.ts";
 import { findTool, toolTest } from "./fixtures/tool.ts";

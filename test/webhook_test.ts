@@ -1,6 +1,6 @@
 /** One post to the webhook: how it is signed, what its answer means, and what is said when it fails. */
 import assert from "node:assert/strict";
-import type { Delivery } from "../src/delivery.ts";
+import type { Delivery } from "../src/notification.ts";
 import { Secret } from "../src/setting_types.ts";
 import { createWebhook, deliveryKind, requestMsMax, retryAfterMs, signature, type Webhook } from "../src/webhook.ts";
 import { FakeClock } from "./fixtures/clock.ts";

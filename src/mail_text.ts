@@ -1,10 +1,61 @@
 /**
+ * What does a mail say: its subject, its text part to the letter of design section 4, and the same in HTML. Pure.
+ * What is in it is for `mail_content`, when it goes and whether it arrived for `outbox`, headers for `smtp`.
+ */
+import { alertHeadline, alertText, type HealthEvent, issueText, type Letter, type SystemAlert } from "./alerts.ts";
+import { excerpt, sentence } from "./failure.ts";
+import { newLetter } from "./notification.ts";
+import type { ExperimentView, Snapshot } from "./snapshot.ts";
+
+/** Without HTML, for where it is read by people of this machine. */
+export function composeWords(
+  letter: Letter,
+  snapshot: Snapshot,
+  style: MailStyle,
+  nowMs: number,
+): Pick<MailText, "subject" | "text"> {
+  const content = contentOf(letter, snapshot, style, nowMs);
+  return { subject: content.subject, text: mailText(content) };
+}
+
+/** The system alerts and all current problems, in the words that a mail at `nowMs` would have for them. */
+export function problemsText(snapshot: Snapshot, nowMs: number): string {
+  const letter = newLetter({ id: "", channel: "mail", createdMs: nowMs }, { events: [], alerts: snapshot.alerts });
+  return mailText(contentOf(letter, snapshot, { subject: "", link: "" }, nowMs));
+}
+
+export function mailText({ atMs, alerts, events, problems, link }: MailContent): string {
+  const parts = [
+    [`System time: ${timeText(atMs)}`],
+    part("System alerts:", alerts.items, alerts.more),
+    part(`${eventsTitle(events)}:`, events.items.map(lineText), events.more),
+    part("All new and existing health issues:", orNone(problems.items.map(lineText)), problems.more),
+    link === "" ? [] : [`For the latest complete status information, please go to ${link}`],
+  ];
+  return parts.filter((lines) => lines.length > 0).map((lines) => lines.join("\n") + "\n").join("\n");
+}
+
+/** A part with nothing in it is left out. */
+function part(title: string, lines: readonly string[], more: number): string[] {
+  if (lines.length + more === 0) return [];
+  return [title, ...lines, ...(more > 0 ? [`and ${more} more`] : [])];
+}
+
+function orNone(lines: readonly string[]): readonly string[] {
+  return lines.length > 0 ? lines : ["none"];
+}
+
+/** `NAME CODE[ISSUES]`, in the codes that maintainers know. */
+function lineText({ name, healthy, issues, available, held }: MailLine): string {
+  const code = healthy ? (available ? " ok A" : " ok   U") : (available ? " -- A   " : " ><   U ");
+  const list = healthy ? "" : `[${issues.join(", ")}]`;
+  return name + code + list + (held === null ? "" : ` (held: ${held})`);
+}
+
+/*
  * What is in a mail, before it is words on a page: which experiments are listed, in which order, with which subject (design,
  * "The mail"). Pure. Text is made of it in `mail`, HTML in `mail_html`; all that came from outside is safe to print here.
  */
-import { alertHeadline, alertText, type HealthEvent, issueText, type Letter, type SystemAlert } from "./alert.ts";
-import { excerpt, sentence } from "./failure.ts";
-import type { ExperimentView, Snapshot } from "./snapshot.ts";
 
 export interface MailStyle {
   /** The start of the subject, empty for none. */
@@ -136,4 +187,10 @@ function byName(one: MailLine, other: MailLine): number {
 
 function listed<Item>(items: readonly Item[], leftOut: number): Listed<Item> {
   return { items: items.slice(0, linesMax), more: leftOut + Math.max(items.length - linesMax, 0) };
+}
+
+export interface MailText {
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string;
 }

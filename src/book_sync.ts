@@ -3,20 +3,14 @@
  * differences, sees that they hold, and tries again for ever what failed. Nobody waits for it: `wish` returns at once.
  * What to do about a resource is decided by `availability`; what follows from what it tells is for `monitor`.
  */
-import { type AvailabilityRules, reasonText, type ResourceState, type Wish } from "./availability.ts";
-import {
-  type Availability,
-  type Book,
-  BookDidNotKeep,
-  bookTrouble,
-  isBookError,
-  type Resource,
-} from "./book_client.ts";
-import { type Entry, Ledger } from "./book_ledger.ts";
-import { Loop } from "./book_loop.ts";
-import { type Turn, Turns } from "./book_turns.ts";
+import { type AvailabilityRules, decide, reasonText, type ResourceState } from "./availability.ts";
+import { type Availability, type Book, BookDidNotKeep, bookTrouble, isBookError } from "./book_client.ts";
+import { Loop, type Turn, Turns } from "./book_queue.ts";
 import type { Clock } from "./clock.ts";
 import type { Trouble } from "./failure.ts";
+import type { Wish } from "./health.ts";
+import type { Resource } from "./report.ts";
+import type { BookSource } from "./system_alerts.ts";
 
 export interface Bookkeeper {
   /** What is wanted of each resource from now on: the whole set, replacing the last. */
@@ -253,4 +247,200 @@ class Keeper implements Bookkeeper {
   #tellWritten(entry: Entry, what: Availability): void {
     this.#listener.written(entry.name, { ...what, atMs: this.#ports.clock.nowMs() });
   }
+}
+
+/*
+ * What is known of each resource in book, what is wished of it, and so what is to be asked: writes first, then reads.
+ * No effects: `bookkeeper` asks, and tells the ledger what came.
+ */
+
+/** One resource that book lists. Changed by the ledger and, while it is doing something, by who does it. */
+export interface Entry {
+  readonly name: string;
+  state: ResourceState;
+  /** The manifest was read since: book may have set it otherwise. */
+  isStale: boolean;
+  /** Book does not take the change (422): not asked again until the wish or the manifest is another. */
+  isRefused: boolean;
+  doing: "nothing" | "reading" | "writing";
+  /** What was last written, until book is seen to say so. */
+  unconfirmed: Availability | null;
+}
+
+const undecided: Wish = { kind: "undecided" };
+
+export class Ledger {
+  readonly #rules: AvailabilityRules;
+  readonly #nothingToDo: (entry: Entry) => void;
+  readonly #entries = new Map<string, Entry>();
+  readonly #toWrite = new Set<Entry>();
+  readonly #toRead = new Set<Entry>();
+  /** Of which book has not said anything yet. */
+  readonly #unread = new Set<Entry>();
+  /** That book is being asked about. */
+  readonly #reading = new Set<Entry>();
+  #writing = 0;
+  #wishes: ReadonlyMap<string, Wish> = new Map();
+  #list: readonly Resource[] | null = null;
+
+  /** `nothingToDo` is told of each entry that is put right, or no longer listed. */
+  constructor(rules: AvailabilityRules, nothingToDo: (entry: Entry) => void) {
+    this.#rules = rules;
+    this.#nothingToDo = nothingToDo;
+  }
+
+  /** Changes of availability that wait for book. */
+  get waiting(): number {
+    return this.#toWrite.size + this.#writing;
+  }
+
+  /** Whether each wish has been answered: done, held, refused, or book does not know the name. */
+  get isSettled(): boolean {
+    if (this.waiting > 0) return false;
+    if (this.#list === null) return [...this.#wishes.values()].every((wish) => wish.kind === "undecided");
+    for (const entry of this.#unread) if (this.wishOf(entry).kind !== "undecided") return false;
+    // Its turn to be written comes when it has been read.
+    for (const entry of this.#reading) if (!entry.isRefused && this.decide(entry).kind === "write") return false;
+    return true;
+  }
+
+  wish(wishes: ReadonlyMap<string, Wish>): void {
+    const before = this.#wishes;
+    this.#wishes = wishes;
+    if (wishes === before) return;
+    for (const entry of this.#entries.values()) {
+      if (sameDesire(before.get(entry.name) ?? undecided, this.wishOf(entry))) continue;
+      entry.isRefused = false;
+      this.#place(entry);
+    }
+  }
+
+  wishOf(entry: Entry): Wish {
+    return this.#wishes.get(entry.name) ?? undecided;
+  }
+
+  decide(entry: Entry) {
+    return decide(entry.state, this.wishOf(entry), this.#rules);
+  }
+
+  /** A manifest was read. An empty one changes nothing: the last goes on being used until something is listed again. */
+  adopt(resources: readonly Resource[]): void {
+    if (resources.length === 0) {
+      this.#list ??= [];
+      return;
+    }
+    const isOther = JSON.stringify(resources) !== JSON.stringify(this.#list);
+    this.#list = resources;
+    const names = new Set(resources.map(({ name }) => name));
+    for (const entry of this.#entries.values()) if (!names.has(entry.name)) this.#drop(entry);
+    for (const name of names) {
+      const entry = this.#entries.get(name) ?? newEntry(name);
+      this.#entries.set(name, entry);
+      if (entry.state.kind === "unread") this.#unread.add(entry);
+      entry.isStale = true;
+      if (isOther) entry.isRefused = false;
+      this.#place(entry);
+    }
+  }
+
+  /** What may be asked about, the most urgent first. */
+  *jobs(): Generator<Entry, void> {
+    yield* this.#toWrite;
+    yield* this.#toRead;
+  }
+
+  begin(entry: Entry): void {
+    entry.doing = this.#toWrite.has(entry) ? "writing" : "reading";
+    if (entry.doing === "writing") this.#writing++;
+    else this.#reading.add(entry);
+    entry.isStale = false; // a manifest that is read meanwhile makes it so again
+    this.#place(entry);
+  }
+
+  /** `isCertain`: whether book's answer is known. If not it has to be asked again: even a change may have been made. */
+  end(entry: Entry, isCertain: boolean): void {
+    if (entry.doing === "writing") this.#writing--;
+    this.#reading.delete(entry);
+    entry.doing = "nothing";
+    if (!isCertain) entry.isStale = true;
+    this.#place(entry);
+  }
+
+  /** Book said so. False where it lists the resource no longer. */
+  learn(entry: Entry, state: ResourceState): boolean {
+    entry.state = state;
+    this.#unread.delete(entry);
+    return this.#entries.get(entry.name) === entry;
+  }
+
+  #place(entry: Entry): void {
+    this.#toWrite.delete(entry);
+    this.#toRead.delete(entry);
+    if (this.#entries.get(entry.name) !== entry || entry.doing !== "nothing") return;
+    const { kind } = this.decide(entry);
+    if (kind === "write" && !entry.isRefused) this.#toWrite.add(entry);
+    else if (kind === "read" || entry.isStale) this.#toRead.add(entry);
+    else this.#nothingToDo(entry);
+  }
+
+  #drop(entry: Entry): void {
+    this.#entries.delete(entry.name);
+    this.#unread.delete(entry);
+    this.#reading.delete(entry);
+    this.#place(entry);
+    this.#nothingToDo(entry);
+  }
+}
+
+function newEntry(name: string): Entry {
+  return { name, state: { kind: "unread" }, isStale: false, isRefused: false, doing: "nothing", unconfirmed: null };
+}
+
+function sameDesire(a: Wish, b: Wish): boolean {
+  if (a.kind !== "unavailable" || b.kind !== "unavailable") return a.kind === b.kind;
+  return a.issues === b.issues || JSON.stringify(a.issues) === JSON.stringify(b.issues);
+}
+
+/*
+ * What book says of one resource after the other, of thousands within seconds, is taken in at one go when somebody looks.
+ * What it means is for `availability`.
+ */
+
+export class BookSaid {
+  readonly #news = new Map<string, ResourceState>();
+  /** Of which it has said something, until that is enough. */
+  readonly #named = new Set<string>();
+  readonly #all = Promise.withResolvers<void>();
+  #isAll = false;
+
+  /** Resolves when book has spoken of as many resources as it lists; one that it lists no longer counts as one. */
+  get all(): Promise<void> {
+    return this.#all.promise;
+  }
+
+  /** Book said this of one of `resourcesCount`. */
+  note(resource: string, state: ResourceState, resourcesCount: number): void {
+    this.#news.set(resource, state);
+    if (this.#isAll) return;
+    this.#named.add(resource);
+    if (this.#named.size < resourcesCount) return;
+    this.#isAll = true;
+    this.#named.clear();
+    this.#all.resolve();
+  }
+
+  /** The source with all that was noted since; the same one where that says nothing new. */
+  takenInto(source: BookSource): BookSource {
+    if (this.#news.size === 0) return source;
+    const { states } = source;
+    const news = [...this.#news].filter(([resource, state]) => !sameState(states.get(resource), state));
+    this.#news.clear();
+    if (news.length === 0) return source; // most of what book says, it has said before
+    return { ...source, states: new Map([...states, ...news]) };
+  }
+}
+
+function sameState(was: ResourceState | undefined, now: ResourceState): boolean {
+  if (was?.kind !== "said" || now.kind !== "said") return was?.kind === now.kind;
+  return was.available === now.available && was.reason === now.reason;
 }

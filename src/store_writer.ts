@@ -2,10 +2,11 @@
  * Writes changes to the store, in order, and keeps what could not be written until it can: a full disk delays the record,
  * never the alert. What waits is kept short, since of most things only the newest word counts.
  */
-import type { SystemAlert } from "./alert.ts";
+import type { SystemAlert } from "./alerts.ts";
 import { aborted, type BackoffLimits, backoffMs, type Clock, ToldTimes } from "./clock.ts";
-import type { StoreView } from "./part_view.ts";
-import { type Change, type Store, StoreGone } from "./store.ts";
+import type { Change, Run } from "./persisted.ts";
+import { type Store, StoreGone } from "./store.ts";
+import type { StoreView } from "./system_alerts.ts";
 
 /** Events and turns that wait for a store that can't be written; older ones are let go, and counted. */
 export const waitingEventsMax = 50_000;
@@ -167,4 +168,40 @@ function keyOf(change: Exclude<Change, { kind: "event" | "turn" | "clock-back" }
 
 function wordsOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/*
+ * Up to when has history come, for what is too old of it to be deleted? A clock that is far ahead, for a moment or at the
+ * start, must not make all of it look old: a leap of the clock is believed only when it has lasted for a day.
+ */
+
+const believedAfterMs = 86_400_000;
+// Between two looks more than this is a leap, and not a clock that is drawn to where it should be.
+const leapMsMin = 60_000;
+
+export class Retention {
+  readonly #clock: Clock;
+  /** What was last believed of the time of day, and when that was in steady time. */
+  #believed: { readonly nowMs: number; readonly steadyMs: number };
+  /** Since when the clock has been ahead of that, in steady time; null while it is not. */
+  #aheadSinceMs: number | null = null;
+
+  /** `runs`: of earlier runs of the program; until the last of them time had come. */
+  constructor(clock: Clock, runs: readonly Run[]) {
+    this.#clock = clock;
+    const nowMs = runs.length === 0 ? clock.nowMs() : Math.max(...runs.map(({ aliveMs }) => aliveMs));
+    this.#believed = { nowMs, steadyMs: clock.steadyMs() };
+  }
+
+  /** The time of day as far as it is believed: to be asked now and then. */
+  nowMs(): number {
+    const nowMs = this.#clock.nowMs(), steadyMs = this.#clock.steadyMs();
+    const expectedMs = this.#believed.nowMs + steadyMs - this.#believed.steadyMs;
+    const isLeap = nowMs > expectedMs + leapMsMin;
+    this.#aheadSinceMs = isLeap ? this.#aheadSinceMs ?? steadyMs : null;
+    if (this.#aheadSinceMs !== null && steadyMs - this.#aheadSinceMs < believedAfterMs) return expectedMs;
+    this.#believed = { nowMs, steadyMs };
+    this.#aheadSinceMs = null;
+    return nowMs;
+  }
 }

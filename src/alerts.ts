@@ -136,3 +136,6 @@ export interface Letter {
    */
   readonly frozen: string | null;
 }
+
+/** `missing`: not reported. `unhealthy`: reported, not transmitting. */
+export type Verdict = "ok" | "missing" | "unhealthy";

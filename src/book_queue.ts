@@ -1,10 +1,8 @@
 /**
- * Whose turn is it to ask book: at most 4 requests at a time, and after a failure a pause for everyone, then one at a time
- * until something succeeds. What fails while others succeed waits by itself, so that it does not hold them up, and is no
- * failure of book.
- * Pure but for the random number; what is asked, and what an answer means, is for `bookkeeper`.
+ * Which request to book is next: at most 4 at a time, and after a failure a pause for all of them. What is asked, and what
+ * an answer means, is for `book_sync`.
  */
-import { backoffMs, serviceBackoff } from "./clock.ts";
+import { backoffMs, type Clock, serviceBackoff } from "./clock.ts";
 
 // The contract's (design, "book's own state"): book is one small server that students book with.
 const turnsMax = 4;
@@ -120,5 +118,64 @@ export class Turns<Job> {
   /** Nothing is to be asked for `job` any more, so it fails no longer. */
   forget(job: Job): void {
     this.#failing.delete(job);
+  }
+}
+
+/** Its moments are the steady time of the clock. */
+export interface Work {
+  /** Begins what may be begun now. A rejection is a fault of the program and ends the loop. */
+  begin(nowMs: number): Iterable<Promise<void>>;
+  /** When there may be something to begin though nothing happens: after `nowMs`, Infinity for never. */
+  nextMs(nowMs: number): number;
+}
+
+export class Loop {
+  readonly #clock: Clock;
+  readonly #inHand = new Set<Promise<void>>();
+  #fault: { readonly error: unknown } | null = null;
+  #change = Promise.withResolvers<void>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Resolves when something happens: something begun has ended, or `wake` was called. */
+  get change(): Promise<void> {
+    return this.#change.promise;
+  }
+
+  /** Something happened. */
+  wake(): void {
+    const { resolve } = this.#change;
+    this.#change = Promise.withResolvers();
+    resolve();
+  }
+
+  /** Resolves when `signal` is aborted and all that was begun has ended; rejects with what a begun one rejected with. */
+  async run(work: Work, signal: AbortSignal): Promise<void> {
+    signal.addEventListener("abort", () => this.wake(), { once: true });
+    while (!signal.aborted && this.#fault === null) {
+      const { change } = this;
+      const nowMs = this.#clock.steadyMs();
+      for (const begun of work.begin(nowMs)) this.#track(begun);
+      const timer = new AbortController();
+      const due = this.#clock.wait(work.nextMs(nowMs) - nowMs, timer.signal).catch(() => {}); // something happened before
+      await Promise.race([change, due]);
+      timer.abort();
+    }
+    while (this.#inHand.size > 0) await Promise.all(this.#inHand);
+    if (this.#fault !== null) throw this.#fault.error;
+  }
+
+  #track(begun: Promise<void>): void {
+    const tracked = begun
+      .catch((error: unknown) => {
+        this.#fault ??= { error };
+      })
+      .finally(() => {
+        this.#inHand.delete(tracked);
+        this.wake();
+      });
+    this.#inHand.add(tracked);
   }
 }

@@ -2,13 +2,13 @@
  * How the monitor's own sources are: what each feed and book did and said, for alerts and readers. Values that are never
  * changed in place; each function gives the next one. What they mean for experiments is for `health` and `availability`.
  */
-import { type AlertCode, type SystemAlert, turnOf } from "./alert.ts";
+import { type AlertCode, type SystemAlert, turnOf } from "./alerts.ts";
 import type { ResourceState } from "./availability.ts";
-import type { Lab } from "./experiment.ts";
 import { silenceCure, type Trouble } from "./failure.ts";
 import type { Conditions } from "./health.ts";
-import type { BookView, FeedView, ProbesView } from "./part_view.ts";
+import type { Lab } from "./lab.ts";
 import type { FeedCounts, FeedNews, Report } from "./report.ts";
+import { type Shift, shiftedAlert, told } from "./shift.ts";
 
 export interface FeedSource {
   readonly state: FeedView["state"];
@@ -237,4 +237,106 @@ function isUntried({ probes: { state, heard, silent }, lab }: Alerting): boolean
 function lossDetail({ trouble, counts }: FeedSource): string {
   if (trouble) return trouble.message;
   return counts.connects === 0 ? "no answer yet" : `connected but silent, ${silenceCure}`;
+}
+
+/*
+ * Which system alerts have people been told of, and what is to be told of them now? The memory of `alertTurns` in `sources`,
+ * which has the rule.
+ */
+
+export class Alarms {
+  /** That people have been told of and that still hold. */
+  #known: ReadonlyMap<AlertCode, SystemAlert>;
+  /** Of this program's own start, to be told with the first judgement. */
+  #owed: readonly SystemAlert[];
+
+  constructor(known: ReadonlyMap<AlertCode, SystemAlert>, owed: readonly SystemAlert[]) {
+    this.#known = known;
+    this.#owed = owed;
+  }
+
+  get known(): ReadonlyMap<AlertCode, SystemAlert> {
+    return this.#known;
+  }
+
+  /** What is to be told now, and is then known. */
+  turns(now: Omit<Alerting, "storeError"> & { readonly store: StoreView }, nowMs: number): readonly SystemAlert[] {
+    const { state, lastError } = now.store;
+    const storeError = state === "failing" ? lastError ?? "" : null;
+    const turns = alertTurns({ ...now, storeError }, this.#known, nowMs);
+    this.#known = knownAfter(this.#known, turns);
+    const owed = this.#owed;
+    this.#owed = [];
+    return [...owed, ...turns];
+  }
+
+  /** The clock was set. */
+  shift(shift: Shift): void {
+    this.#known = new Map([...this.#known].map(([code, alert]) => [code, shiftedAlert(alert, shift)]));
+  }
+}
+
+export interface FeedView extends PartView<"connecting" | "live" | "late" | "lost"> {
+  readonly counts: FeedCounts;
+  readonly intervalMs: number | null;
+  readonly generation: "measured" | "unmeasured" | "unseen";
+  readonly tokenExpiresMs: number | null;
+}
+
+export interface BookView extends PartView<"unread" | "ok" | "failing" | "lost" | "empty"> {
+  readonly resources: number;
+  readonly writes: number;
+  /** Changes of availability that wait for book. */
+  readonly waiting: number;
+}
+
+/** `idle`: relay gives statistics, so nothing has to be listened to. `failing`: no stream can be. Counts are of this run. */
+export interface ProbesView extends PartView<"off" | "idle" | "probing" | "failing"> {
+  /** Streams that are listened to in turn now. */
+  readonly streams: number;
+  readonly heard: number;
+  readonly silent: number;
+  readonly failed: number;
+}
+
+export interface StoreView extends PartView<"ok" | "memory" | "failing"> {
+  /** Changes that could not be written yet. */
+  readonly waiting: number;
+}
+
+/*  How each part of the monitor is, as readers see it: its sources, what it tells people by, its store. Types alone. */
+
+/** Of every part: its state, since when, when it last succeeded, and its last error in words (null: never). */
+export interface PartView<State extends string> {
+  readonly state: State;
+  readonly sinceMs: number;
+  readonly lastSuccessMs: number | null;
+  readonly lastError: string | null;
+}
+
+export function shiftedSources(sources: Sources, shift: Shift): Sources {
+  return {
+    jump: shiftedFeedSource(sources.jump, shift),
+    relay: shiftedFeedSource(sources.relay, shift),
+    book: shiftedBook(sources.book, shift),
+  };
+}
+
+function shiftedFeedSource(source: FeedSource, shift: Shift): FeedSource {
+  const { sinceMs, lastReportMs } = source;
+  return {
+    ...source,
+    sinceMs: told(sinceMs, shift),
+    lastReportMs: lastReportMs === null ? null : lastReportMs + shift.setMs,
+  };
+}
+
+function shiftedBook(source: BookSource, shift: Shift): BookSource {
+  const { sinceMs, goneMs, lastSuccessMs } = source;
+  return {
+    ...source,
+    sinceMs: told(sinceMs, shift),
+    goneMs: goneMs === null ? null : goneMs + shift.byMs,
+    lastSuccessMs: lastSuccessMs === null ? null : lastSuccessMs + shift.setMs,
+  };
 }
