@@ -34,7 +34,7 @@ program.command("check")
   .option("--send", "send a test mail and a test message to the webhook, and ask for the dead man's switch")
   .action((options: { offline?: true; send?: true }) =>
     withSettings(async (settings, warnings) =>
-      (await import("./src/check_parts.ts")).check(settings, warnings, { ...options, version: config.version })
+      (await import("./src/check.ts")).check(settings, warnings, { ...options, version: config.version })
     )
   );
 

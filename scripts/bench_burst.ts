@@ -4,19 +4,18 @@
  * which one program reads; book is a Map, the webhook takes everything at once, and the mail server has a thread of its own.
  * What holds the loop up is the CPU time that this thread takes between two ticks.
  */
+import { availabilityRules, createOutboxes, monitorOptions, open } from "../src/app.ts";
 import type { Availability } from "../src/book_client.ts";
 import { runBookkeeper } from "../src/book_sync.ts";
 import { systemClock as clock } from "../src/clock.ts";
-import { createLive, type Live } from "../src/live.ts";
 import { logger } from "../src/log.ts";
-import type { Measures } from "../src/measures.ts";
+import type { Measures } from "../src/metrics.ts";
 import { Monitor } from "../src/monitor.ts";
-import { open } from "../src/opening.ts";
-import { createOutboxes } from "../src/outboxes.ts";
-import { availabilityRules, monitorOptions } from "../src/parts.ts";
 import type { Change } from "../src/persisted.ts";
 import { ConnectionTable, type Report } from "../src/report.ts";
 import { readSettings, type Settings } from "../src/settings.ts";
+import { createLive } from "../src/live_updates.ts";
+import type { Live } from "../src/sse.ts";
 import { createRecorder } from "../src/store_writer.ts";
 import { connection } from "../test/fixtures/bench.ts";
 import { mailEnvironment } from "../test/fixtures/environment.ts";

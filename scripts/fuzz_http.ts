@@ -1,7 +1,7 @@
 /** Bytes that anybody sends to the port: they are answered, never with a fault of ours, and every error has our form. */
 import { systemClock as clock } from "../src/clock.ts";
-import { listen } from "../src/listening.ts";
-import { createLive } from "../src/live.ts";
+import { listen } from "../src/http_server.ts";
+import { createLive } from "../src/live_updates.ts";
 import { appOf, oddNames, wellLab } from "../test/fixtures/app.ts";
 import { snapshot } from "../test/fixtures/snapshot.ts";
 import { type FuzzTarget, hope } from "./fuzz_target.ts";

@@ -1,5 +1,5 @@
 /** Environments of any kind: they make settings or faults, never a throw, and no word about them holds a secret. */
-import { bookSource, feedRequest, mailStyle, monitorOptions, smtpOptions, webhookOptions } from "../src/parts.ts";
+import { bookSource, feedRequest, mailStyle, monitorOptions, smtpOptions, webhookOptions } from "../src/app.ts";
 import { allSettings, readSettings, serviceUrls, settingsInForce } from "../src/settings.ts";
 import { leastEnvironment, replacedProgramEnvironment } from "../test/fixtures/environment.ts";
 import { type FuzzTarget, hope } from "./fuzz_target.ts";

@@ -2,7 +2,7 @@
  * The table of docs/metrics.md, from the list of metrics: `deno run --allow-read --allow-write scripts/metrics_table.ts`
  * writes it anew. That it is up to date is for test/metrics_papers_test.ts.
  */
-import { measuredMetrics, type Metric, shownMetrics } from "../src/metrics_list.ts";
+import { measuredMetrics, type Metric, shownMetrics } from "../src/metric_definitions.ts";
 
 const path = `${import.meta.dirname}/../docs/metrics.md`;
 

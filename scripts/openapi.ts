@@ -5,7 +5,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import config from "../deno.json" with { type: "json" };
 import { routes } from "../src/api_routes.ts";
-import { webhookRoute } from "../src/webhook_schema.ts";
+import { webhookRoute } from "../src/api_schema.ts";
 
 const file = new URL("../docs/openapi.json", import.meta.url);
 

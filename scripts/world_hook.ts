@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
-import { messageSchema, type WebhookJson } from "../src/webhook_schema.ts";
+import { messageSchema, type WebhookJson } from "../src/api_schema.ts";
 import type { Board } from "./world_board.ts";
 import { type Certificates, modeWords } from "./world_fault.ts";
 import { type Answer, type Asked, HttpServer, json } from "./world_http.ts";

@@ -4,10 +4,19 @@
  */
 import type { RouteConfig } from "@hono/zod-openapi";
 import * as z from "zod";
-import { eventExample, experimentExample, liveExample } from "./api_example.ts";
-import { historyQuery } from "./api_history.ts";
-import { errorSchema, eventSchema, experimentSchema, historySchema } from "./api_schema.ts";
-import { aliveSchema, readySchema, statusSchema } from "./api_schema_status.ts";
+import { historyQuery } from "./api.ts";
+import {
+  aliveSchema,
+  errorSchema,
+  eventExample,
+  eventSchema,
+  experimentExample,
+  experimentSchema,
+  historySchema,
+  liveExample,
+  readySchema,
+  statusSchema,
+} from "./api_schema.ts";
 
 export type Path = keyof typeof routes;
 
@@ -186,4 +195,17 @@ function tooMany() {
 
 function header(description: string) {
   return { description, schema: { type: "string" as const } };
+}
+
+/**
+ * The OpenAPI 3.1 document as the server gives it: docs/openapi.json, which `scripts/openapi.ts` makes of the table and the
+ * schemas that the server itself uses, and a test holds it against them. It is not made here, for what makes it would be
+ * loaded with all of zod, at every start: 40 ms and 6 MB. Read when it is first asked for.
+ */
+
+/** As JSON text. `version`: the program's. */
+export async function openapiDocument(version: string): Promise<string> {
+  const { default: text } = await import("../docs/openapi.json", { with: { type: "text" } });
+  const document: { readonly info: object } = JSON.parse(text);
+  return JSON.stringify({ ...document, info: { ...document.info, version } }, null, 2);
 }

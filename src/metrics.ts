@@ -4,13 +4,28 @@
  * says in `metrics_snapshot`, how that is written in `metrics_text`, where it is measured in `metrics_taps`.
  */
 import process from "node:process";
-import type { BookOperation, BookResult, Measures, SendFailure, StoreOperation, StoreResult } from "./measures.ts";
-import { Body } from "./body.ts";
-import { Counter, Histogram, Registry } from "./metrics_client.ts";
-import { measuredMetrics, type Metric, shownMetrics, type ShownName } from "./metrics_list.ts";
-import { type LiveFigures, type ProcessFigures, type Samples, samplesOf } from "./metrics_snapshot.ts";
-import { headText, seriesText } from "./metrics_text.ts";
+import type * as client from "prom-client";
+import counter from "prom-client/lib/counter.js";
+import histogram from "prom-client/lib/histogram.js";
+import registry from "prom-client/lib/registry.js";
+import { type Book, isBookError } from "./book_client.ts";
+import type { FeedListener } from "./feed.ts";
+import {
+  type LiveFigures,
+  measuredMetrics,
+  type Metric,
+  type ProcessFigures,
+  type Sample,
+  type Samples,
+  samplesOf,
+  shownMetrics,
+  type ShownName,
+} from "./metric_definitions.ts";
+import type { OutboxListener } from "./outbox.ts";
+import type { FeedName } from "./report.ts";
+import { Body } from "./response_cache.ts";
 import type { Snapshot } from "./snapshot.ts";
+import type { Store } from "./store.ts";
 
 export interface MetricsOptions {
   /** What the process has to show now, but for the live readers. */
@@ -163,3 +178,184 @@ const bookResults: readonly BookResult[] = ["ok", "unreachable", "refused", "unk
 const sendFailures: readonly SendFailure[] = ["deferred", "refused", "in-doubt"];
 const storeOperations: readonly StoreOperation[] = ["record", "prune", "turns"];
 const storeResults: readonly StoreResult[] = ["ok", "failed"];
+
+/*
+ * The three classes of prom-client that are used, each from its own file: the package's index brings cluster, push gateway and
+ * HTTP client with it, which took 7 MB and 70 ms at the start, and these take 2.6 MB and 17 ms.
+ */
+
+// These files come without types: the package's are those of its index.
+export const Counter: typeof client.Counter = counter;
+export const Histogram: typeof client.Histogram = histogram;
+export const Registry: typeof client.Registry = registry;
+
+/** What a metric is, in the two lines that come before its series. */
+export function headText(name: string, { kind, help }: Metric): string {
+  return `# HELP ${name} ${help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")}\n# TYPE ${name} ${kind}\n`;
+}
+
+/** A line for each. Of all that is done at a scrape most is done here: there are fifteen for an experiment of two streams. */
+export function seriesText(name: string, { labels }: Metric, samples: readonly Sample[]): string {
+  return samples.map((each) => `${name}${labelsText(labels, each.labels)} ${valueText(each.value)}\n`).join("");
+}
+
+function labelsText(names: readonly string[], values: readonly string[]): string {
+  if (names.length === 0) return "";
+  let text = "";
+  for (let at = 0; at < names.length; at++) {
+    text += `${at === 0 ? "{" : ","}${names[at]}="${escaped(values[at] ?? "")}"`;
+  }
+  return `${text}}`;
+}
+
+function escaped(text: string): string {
+  if (!/[\\\n"]/.test(text)) return text;
+  return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll('"', '\\"');
+}
+
+function valueText(value: number): string {
+  if (value === Infinity) return "+Inf";
+  return value === -Infinity ? "-Inf" : String(value);
+}
+
+/*
+ * Where it is measured: each part with a tap on it, which the part knows nothing of. A tap passes everything on as it is,
+ * errors included, and tells `measures` how it went. What becomes of that is for `metrics`.
+ */
+
+/** What a tap needs of the world. `steadyMs`: milliseconds that only go forwards. */
+export interface TapPorts {
+  readonly measures: Measures;
+  steadyMs(): number;
+}
+
+/** A request that the program itself gave up, since it stops, is none. */
+export function measuredBook(book: Book, { measures, steadyMs }: TapPorts): Book {
+  async function tapped<Answer>(operation: BookOperation, signal: AbortSignal, ask: () => Promise<Answer>) {
+    const startMs = steadyMs();
+    const tell = (result: BookResult) => measures.book({ operation, result, tookMs: steadyMs() - startMs });
+    try {
+      const answer = await ask();
+      tell("ok");
+      return answer;
+    } catch (error) {
+      if (!signal.aborted) tell(bookResult(error));
+      throw error;
+    }
+  }
+  return {
+    resources: (signal) => tapped("list", signal, () => book.resources(signal)),
+    availability: (name, signal) => tapped("read", signal, () => book.availability(name, signal)),
+    setAvailability: (name, wanted, signal) =>
+      tapped("write", signal, () => book.setAvailability(name, wanted, signal)),
+  };
+}
+
+function bookResult(error: unknown): BookResult {
+  if (!isBookError(error)) return "failed";
+  switch (error.code) {
+    case "BOOK_UNREACHABLE":
+      return "unreachable";
+    case "BOOK_REFUSED":
+    case "BOOK_DID_NOT_KEEP":
+      return "refused";
+    case "BOOK_UNKNOWN_RESOURCE":
+      return "unknown";
+    case "BOOK_GARBLED":
+      return "garbled";
+  }
+}
+
+/** What is loaded at the start and closed at the end is not measured. */
+export function measuredStore(store: Store, { measures, steadyMs }: TapPorts): Store {
+  async function tapped<Result>(operation: StoreOperation, act: () => Promise<Result>) {
+    const startMs = steadyMs();
+    const tell = (result: "ok" | "failed") => measures.store({ operation, result, tookMs: steadyMs() - startMs });
+    try {
+      const done = await act();
+      tell("ok");
+      return done;
+    } catch (error) {
+      tell("failed");
+      throw error;
+    }
+  }
+  return {
+    kind: store.kind,
+    load: (max) => store.load(max),
+    turns: (experiment, range) => tapped("turns", () => store.turns(experiment, range)),
+    record: (changes) => tapped("record", () => store.record(changes)),
+    prune: (beforeMs) => tapped("prune", () => store.prune(beforeMs)),
+    close: () => store.close(),
+  };
+}
+
+export function measuredFeed(feed: FeedName, listener: FeedListener, { measures, steadyMs }: TapPorts): FeedListener {
+  return {
+    report(report) {
+      const startMs = steadyMs();
+      listener.report(report);
+      measures.judged({ feed, entries: report.entries, tookMs: steadyMs() - startMs });
+    },
+    news: (news) => listener.news(news),
+  };
+}
+
+export function measuredWebhook(listener: OutboxListener, measures: Measures): OutboxListener {
+  return {
+    ...listener,
+    failed(letter, failure, failuresInARow) {
+      measures.webhookFailed(failure.kind);
+      listener.failed(letter, failure, failuresInARow);
+    },
+  };
+}
+
+/** `nowMs`: the wall clock that the events were dated by. If it was put back since, they waited for no time. */
+export function measuredMail(
+  listener: OutboxListener,
+  { measures, nowMs }: { measures: Measures; nowMs(): number },
+): OutboxListener {
+  return {
+    ...listener,
+    sent(letter, delivery) {
+      const atMs = nowMs();
+      measures.mailed([...letter.events, ...letter.alerts].map((told) => Math.max(atMs - told.atMs, 0)));
+      listener.sent(letter, delivery);
+    },
+    failed(letter, failure, failuresInARow) {
+      measures.mailFailed(failure.kind);
+      listener.failed(letter, failure, failuresInARow);
+    },
+  };
+}
+
+/**
+ * What is measured as it happens, for whoever makes it happen or wires those who do. Leaf: what becomes of it is for
+ * `metrics`. What is merely so at the moment (states, counts, ages) is not measured: metrics read it from a Snapshot.
+ */
+
+/** Is told at once, costs next to nothing, and never throws. Durations by the steady clock unless said otherwise. */
+export interface Measures {
+  /** A request to book was answered, or was not. */
+  book(what: { readonly operation: BookOperation; readonly result: BookResult; readonly tookMs: number }): void;
+  /** The store did what it was asked, or could not. */
+  store(what: { readonly operation: StoreOperation; readonly result: StoreResult; readonly tookMs: number }): void;
+  /** A report was taken in and everything judged by it. `entries`: how many the report held. */
+  judged(what: { readonly feed: "jump" | "relay"; readonly entries: number; readonly tookMs: number }): void;
+  /** The mail server took a mail. `waitedMs`: how long ago each thing happened that it tells of, by the wall clock. */
+  mailed(waitedMs: readonly number[]): void;
+  /** A try to send a mail failed. */
+  mailFailed(reason: SendFailure): void;
+  /** A try to tell the webhook failed. */
+  webhookFailed(reason: SendFailure): void;
+}
+
+/** `list`: the manifest. `read`, `write`: the availability of one resource. */
+export type BookOperation = "list" | "read" | "write";
+/** `unknown`: it knows no resource of that name (404). `garbled`: what it said can't be read. */
+export type BookResult = "ok" | "unreachable" | "refused" | "unknown" | "garbled" | "failed";
+export type StoreOperation = "record" | "prune" | "turns";
+export type StoreResult = "ok" | "failed";
+/** `in-doubt`: the whole message went out and no answer came. */
+export type SendFailure = "deferred" | "refused" | "in-doubt";

@@ -4,22 +4,16 @@
  * Parts: `page_top`, `page_form`, `page_rows`, `page_row`, `page_experiment`.
  */
 import { raw } from "hono/html";
-import { type Banner, bannerOf, titleOf } from "./page_banner.ts";
+import css from "./page.css" with { type: "text" };
+import js from "./page.js" with { type: "text" };
+import changeJs from "./page_change.js" with { type: "text" };
 import { experiment } from "./page_experiment.tsx";
-import { form, windowLinks } from "./page_form.tsx";
-import { linkTo, type PageQuery } from "./page_query.ts";
-import { find, list, type Markup, rowTexts } from "./page_rows.tsx";
-import { shapes } from "./page_shapes.tsx";
-import { instant } from "./page_time.tsx";
-import { legend } from "./page_bar.tsx";
-import { top } from "./page_top.tsx";
-import { nameText } from "./page_words.ts";
+import { type Banner, bannerOf, titleOf, top } from "./page_header.tsx";
+import { instant, legend, shapes } from "./page_history.tsx";
+import { find, form, list, type Markup, rowTexts, windowLinks } from "./page_list.tsx";
+import { linkTo, nameText, type PageQuery } from "./page_model.ts";
+import timeJs from "./page_time.js" with { type: "text" };
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
-
-export { renderExperiment } from "./page_experiment.tsx";
-export { renderRow } from "./page_row.tsx";
-export { renderTop } from "./page_top.tsx";
-export { rowId } from "./page_words.ts";
 
 /** `prefix`: from the page to what is under `/api/`. */
 export interface PageAt {
@@ -139,3 +133,10 @@ function liveAddress({ experiment, window }: PageQuery, prefix: string): string 
 function viewOf({ experiments }: Snapshot, name: string): ExperimentView | undefined {
   return experiments.find((each) => each.name === name);
 }
+
+/*  What the page needs besides its HTML: the stylesheet and the client's script as text, and the tab's icon. */
+
+export const pageCss: string = css;
+export const pageJs: string = js;
+export const pageChangeJs: string = changeJs;
+export const pageTimeJs: string = timeJs;

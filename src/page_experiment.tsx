@@ -5,11 +5,17 @@
 import { type HealthEvent, issueText } from "./alerts.ts";
 import { durationWords } from "./duration.ts";
 import { excerpt } from "./failure.ts";
-import { past, pastTable } from "./page_bar.tsx";
-import type { PageWindow } from "./page_query.ts";
-import { bookLine, issueList, markOf, standing } from "./page_row.tsx";
-import { age, instant, mark } from "./page_time.tsx";
-import { changeText, hostWords, nameText, type SeenWords, serviceTimeMs, streamWords } from "./page_words.ts";
+import { age, instant, mark, past, pastTable } from "./page_history.tsx";
+import { bookLine, issueList, markOf, standing } from "./page_list.tsx";
+import {
+  changeText,
+  hostWords,
+  nameText,
+  type PageWindow,
+  type SeenWords,
+  serviceTimeMs,
+  streamWords,
+} from "./page_model.ts";
 import type { Connection } from "./report.ts";
 import type { ExperimentView, ProbeView, SeenView, Snapshot, StreamView } from "./snapshot.ts";
 

@@ -10,10 +10,9 @@ import { type Context, Hono } from "hono";
 import { Session } from "node:inspector/promises";
 import v8 from "node:v8";
 import { time } from "./api.ts";
-import { guard, problem } from "./api_answer.ts";
 import { aborted, type Clock } from "./clock.ts";
 import { excerpt } from "./failure.ts";
-import { listen } from "./listening.ts";
+import { guard, listen, problem } from "./http_server.ts";
 
 export interface ProfilePorts {
   readonly clock: Clock;

@@ -3,29 +3,41 @@
  * which setting goes where is for `parts`, what must be had before anything starts for `opening`.
  */
 import { issueText } from "./alerts.ts";
-import { statusJson, time } from "./api.ts";
-import { historyTurnsMax } from "./api_history.ts";
+import { historyTurnsMax, statusJson, time } from "./api.ts";
+import {
+  availabilityRules,
+  bookSource,
+  createOutboxes,
+  createStreamWatch,
+  feedRequest,
+  monitorOptions,
+  open,
+  type Opened,
+} from "./app.ts";
 import { pauseForReaders } from "./async.ts";
 import { createBook } from "./book_client.ts";
 import { runBookkeeper } from "./book_sync.ts";
 import { aborted, systemClock as clock } from "./clock.ts";
 import { watchFeed } from "./feed.ts";
-import { listen, type Listening } from "./listening.ts";
-import { createLive, type Live } from "./live.ts";
+import { createApp, listen, type Listening, type ServerPorts } from "./http_server.ts";
 import { fault, logger } from "./log.ts";
-import { createMetrics, type Metrics, processFigures } from "./metrics.ts";
-import { measuredBook, measuredFeed, measuredStore, type TapPorts } from "./metrics_taps.ts";
+import {
+  createMetrics,
+  measuredBook,
+  measuredFeed,
+  measuredStore,
+  type Metrics,
+  processFigures,
+  type TapPorts,
+} from "./metrics.ts";
 import { type Hands, Monitor } from "./monitor.ts";
-import { open, type Opened } from "./opening.ts";
-import { createOutboxes } from "./outboxes.ts";
-import { availabilityRules, bookSource, feedRequest, monitorOptions } from "./parts.ts";
 import type { Change } from "./persisted.ts";
-import { createStreamWatch } from "./probing.ts";
 import type { FeedName } from "./report.ts";
-import { createApp, type ServerPorts } from "./server.ts";
 import type { Settings } from "./settings.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { SocketPool, startSocketWorker } from "./socket_pool.ts";
+import { createLive } from "./live_updates.ts";
+import type { Live } from "./sse.ts";
 import type { Store } from "./store.ts";
 import { createRecorder, pruneEveryMs, type Recorder, Retention } from "./store_writer.ts";
 import { createWatch, type ManagerRequest, Vigil } from "./watchdog.ts";

@@ -7,13 +7,13 @@ import { createHmac } from "node:crypto";
 import * as z from "zod";
 import { alertText, type HealthEvent, type Issue, issueText, type Letter, type SystemAlert } from "./alerts.ts";
 import { eventJson, time } from "./api.ts";
+import type { WebhookJson } from "./api_schema.ts";
 import type { Pause } from "./async.ts";
 import { aborted, abortedWith, type Clock } from "./clock.ts";
 import { answerWords, networkWords, redirectWords, type Trouble } from "./failure.ts";
 import type { Delivery, Failure } from "./notification.ts";
 import type { Secret } from "./setting_types.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
-import type { WebhookJson } from "./webhook_schema.ts";
 
 export interface WebhookOptions {
   readonly url: Secret;

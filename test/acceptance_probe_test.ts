@@ -1,6 +1,6 @@
 /** A relay that gives no statistics, and streams that fall silent with their connection open: played by the real program. */
 import assert from "node:assert/strict";
-import type { StatusJson } from "../src/api_schema_status.ts";
+import type { StatusJson } from "../src/api_schema.ts";
 import { Station, type StationOptions } from "./fixtures/station.ts";
 
 const unmeasured: StationOptions = { world: { relayGeneration: "v0.9" } };

@@ -1,8 +1,7 @@
 /** What a bot, a pager or a script is told by webhook: played by the real program on a stand-in laboratory. */
 import assert from "node:assert/strict";
 import { hookPath, hookQuery } from "../scripts/world_hook.ts";
-import type { StatusJson } from "../src/api_schema_status.ts";
-import { messageSchema, type WebhookJson } from "../src/webhook_schema.ts";
+import { messageSchema, type StatusJson, type WebhookJson } from "../src/api_schema.ts";
 import { Station, type StationOptions } from "./fixtures/station.ts";
 
 const keys = [hookPath, hookQuery, "made-up-path-key", "made-up-query-key", "made-up-webhook"];

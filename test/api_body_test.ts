@@ -1,7 +1,6 @@
 /** How many times a body is made, and what of it: what a second asker, or nobody, must not cost. */
 import assert from "node:assert/strict";
-import { ExperimentBodies, keptMs } from "../src/api_body.ts";
-import type { Body } from "../src/body.ts";
+import { type Body, ExperimentBodies, keptMs } from "../src/response_cache.ts";
 import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
 import { wellLab } from "./fixtures/app.ts";
 import { isLetGo } from "./fixtures/let_go.ts";

@@ -1,7 +1,7 @@
 /** The text of an experiment: is it what JSON.stringify would write, and what of it is written anew with each report? */
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { experimentText } from "../src/api_experiment.ts";
+import { experimentText } from "../src/api.ts";
 import type { Connection } from "../src/report.ts";
 import type { ExperimentView } from "../src/snapshot.ts";
 import { laboratories, oddNames, wellLab } from "./fixtures/app.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { historyJson, historyQuery, historyTurnsMax, historyWindow } from "../src/api_history.ts";
+import { historyJson, historyQuery, historyTurnsMax, historyWindow } from "../src/api.ts";
 import { parseDuration } from "../src/duration.ts";
 import { runsMax } from "../src/persisted.ts";
 import { turn } from "./fixtures/store_samples.ts";

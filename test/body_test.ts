@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Body, pieceBytes } from "../src/body.ts";
+import { Body, pieceBytes } from "../src/response_cache.ts";
 
 const long = Array.from({ length: 100_000 }, (_, at) => `experiment ${at}`).join("\n");
 

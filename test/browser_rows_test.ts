@@ -1,7 +1,7 @@
 /** The list of a laboratory larger than the list, in a real browser: what is in it, and what becomes of it live. */
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { rowsMax } from "../src/page_query.ts";
+import { rowsMax } from "../src/page_model.ts";
 import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
 import { browserTest, namesShown, untilInPage, untilLive } from "./fixtures/browser.ts";
 import { missingJump } from "./fixtures/letters.ts";

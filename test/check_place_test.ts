@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { freePort } from "../scripts/world_port.ts";
-import type { Finding } from "../src/check.ts";
-import { checkLogFile, checkPort, checkProfilePort, checkStore } from "../src/check_place.ts";
+import { checkLogFile, checkPort, checkProfilePort, checkStore, type Finding } from "../src/check.ts";
 import { startProfiling } from "../src/profile.ts";
 import { openSqliteStore } from "../src/sqlite_file.ts";
 import { FakeClock } from "./fixtures/clock.ts";

@@ -1,9 +1,8 @@
 /** That live readers are told in time when the clock was put back: all times that they were shown are others now. */
 import assert from "node:assert/strict";
-import type { Channel } from "../src/live_channel.ts";
-import { createJsonChannel } from "../src/live_json.ts";
-import { createExperimentChannel, createListChannel } from "../src/live_page.ts";
+import { createExperimentChannel, createJsonChannel, createListChannel } from "../src/live_updates.ts";
 import type { Snapshot } from "../src/snapshot.ts";
+import type { Channel } from "../src/sse.ts";
 import { LiveLab } from "./fixtures/live_lab.ts";
 
 const hourMs = 3_600_000;

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { systemClock } from "../src/clock.ts";
-import { listen, type Listening } from "../src/listening.ts";
-import { createLive } from "../src/live.ts";
+import { listen, type Listening } from "../src/http_server.ts";
+import { createLive } from "../src/live_updates.ts";
 import { appOf } from "./fixtures/app.ts";
 import { browserTest, untilInPage, untilLive } from "./fixtures/browser.ts";
 import { LiveLab } from "./fixtures/live_lab.ts";

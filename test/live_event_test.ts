@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chunkOf, eventText, jsonEventText } from "../src/live_event.ts";
+import { chunkOf, eventText, jsonEventText } from "../src/sse.ts";
 import { eventsIn, textOf } from "./fixtures/live_lab.ts";
 
 const cases: Record<string, [text: string, want: string]> = {

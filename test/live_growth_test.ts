@@ -1,11 +1,15 @@
 /** What live readers cost must not grow with how many there are, nor with what they are not told of: work is counted. */
 import assert from "node:assert/strict";
-import { Body } from "../src/body.ts";
 import { isSameExperiment, toldOf } from "../src/change_detector.ts";
-import { changedMax, createJsonChannel } from "../src/live_json.ts";
-import { createExperimentChannel, createListChannel } from "../src/live_page.ts";
-import { Rows } from "../src/live_rows.ts";
+import {
+  changedMax,
+  createExperimentChannel,
+  createJsonChannel,
+  createListChannel,
+  Rows,
+} from "../src/live_updates.ts";
 import type { Peer } from "../src/report.ts";
+import { Body } from "../src/response_cache.ts";
 import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
 import { wellLab } from "./fixtures/app.ts";
 import { connection } from "./fixtures/bench.ts";

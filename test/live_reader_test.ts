@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { queuedBytesMax, Reader } from "../src/live_reader.ts";
+import { queuedBytesMax, Reader } from "../src/sse.ts";
 import { Listener } from "./fixtures/live_lab.ts";
 
 const never = () => assert.fail("the client has not left");

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { changedRowsMax, oldestRowsMax, Rows } from "../src/live_rows.ts";
+import { changedRowsMax, oldestRowsMax, Rows } from "../src/live_updates.ts";
 import { LiveLab } from "./fixtures/live_lab.ts";
 
 const names = (count: number) => Array.from({ length: count }, (_, at) => `pend${String(at).padStart(4, "0")}`);

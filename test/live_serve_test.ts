@@ -1,8 +1,9 @@
 /** Live streams over a real network: what the runtime does with readers that are many, that do not read, and that leave. */
 import assert from "node:assert/strict";
 import { systemClock } from "../src/clock.ts";
-import { listen, type Listening } from "../src/listening.ts";
-import { createLive, type Live, readersMax } from "../src/live.ts";
+import { listen, type Listening } from "../src/http_server.ts";
+import { createLive } from "../src/live_updates.ts";
+import { type Live, readersMax } from "../src/sse.ts";
 import { appOf } from "./fixtures/app.ts";
 import { Listener, LiveLab } from "./fixtures/live_lab.ts";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { createLive, type Live, type LivePorts, readersMax } from "../src/live.ts";
-import { queuedBytesMax } from "../src/live_reader.ts";
-import { stalledMs } from "../src/outgoing.ts";
+import { stalledMs } from "../src/response_cache.ts";
 import type { Snapshot } from "../src/snapshot.ts";
+import { createLive } from "../src/live_updates.ts";
+import { type Live, type LivePorts, queuedBytesMax, readersMax } from "../src/sse.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 import { Listener, LiveLab } from "./fixtures/live_lab.ts";
 

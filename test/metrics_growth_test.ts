@@ -1,6 +1,6 @@
 /** What a scrape costs as the laboratory grows, counted: series, bytes and turns, not seconds. */
 import assert from "node:assert/strict";
-import { experimentsPerPart, samplesOf } from "../src/metrics_snapshot.ts";
+import { experimentsPerPart, samplesOf } from "../src/metric_definitions.ts";
 import type { Snapshot } from "../src/snapshot.ts";
 import { metrics, seriesOf } from "./fixtures/metrics.ts";
 import { lab, rig } from "./fixtures/page_lab.ts";

@@ -1,7 +1,7 @@
 /** Do docs/metrics.md, the alert rules and the dashboard speak of the metrics that there are, and would they be taken? */
 import assert from "node:assert/strict";
 import dashboard from "../deploy/grafana.json" with { type: "json" };
-import { measuredMetrics, type Metric, shownMetrics } from "../src/metrics_list.ts";
+import { measuredMetrics, type Metric, shownMetrics } from "../src/metric_definitions.ts";
 import { withFolder } from "./fixtures/folder.ts";
 import { promtoolTest } from "./fixtures/metrics.ts";
 

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import type { ShownName } from "../src/metrics_list.ts";
-import { samplesOf } from "../src/metrics_snapshot.ts";
+import { samplesOf, type ShownName } from "../src/metric_definitions.ts";
 import type { Idle } from "../src/report.ts";
 import type { ExperimentView, Snapshot, StreamView } from "../src/snapshot.ts";
 import type { FeedView } from "../src/system_alerts.ts";

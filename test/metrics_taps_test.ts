@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { type Book, BookGarbled, BookRefused, BookUnknownResource, BookUnreachable } from "../src/book_client.ts";
-import type { Measures } from "../src/measures.ts";
-import { measuredBook, measuredFeed, measuredMail, measuredStore, measuredWebhook } from "../src/metrics_taps.ts";
+import {
+  measuredBook,
+  measuredFeed,
+  measuredMail,
+  measuredStore,
+  measuredWebhook,
+  type Measures,
+} from "../src/metrics.ts";
 import type { OutboxListener } from "../src/outbox.ts";
 import { noConnections, type Report } from "../src/report.ts";
 import { StoreFailed } from "../src/store.ts";

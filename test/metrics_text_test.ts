@@ -1,8 +1,8 @@
-import assert from "node:assert/strict";
 import fc from "fast-check";
+import assert from "node:assert/strict";
 import { Counter, Gauge, Registry } from "prom-client";
-import type { Metric } from "../src/metrics_list.ts";
-import { headText, type Sample, seriesText } from "../src/metrics_text.ts";
+import type { Metric, Sample } from "../src/metric_definitions.ts";
+import { headText, seriesText } from "../src/metrics.ts";
 
 const metric: Metric = { kind: "gauge", labels: ["experiment", "stream"], help: 'Of "all":\nin C:\\status.' };
 const labels = ["pend00", "pend00-st-data"];

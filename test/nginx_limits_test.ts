@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { tcpSockets } from "../scripts/proc.ts";
 import { systemClock } from "../src/clock.ts";
-import { listen } from "../src/listening.ts";
-import { createLive, type Live } from "../src/live.ts";
+import { listen } from "../src/http_server.ts";
+import { createLive } from "../src/live_updates.ts";
+import type { Live } from "../src/sse.ts";
 import { appOf } from "./fixtures/app.ts";
 import { LiveLab } from "./fixtures/live_lab.ts";
 import { Nginx, nginxFile } from "./fixtures/nginx.ts";

@@ -1,8 +1,9 @@
 /** The lines of deploy/nginx.conf in a real nginx that buffers: what gets through to the page and the API, and what does not. */
 import assert from "node:assert/strict";
 import { systemClock } from "../src/clock.ts";
-import { listen } from "../src/listening.ts";
-import { createLive, type Live } from "../src/live.ts";
+import { listen } from "../src/http_server.ts";
+import { createLive } from "../src/live_updates.ts";
+import type { Live } from "../src/sse.ts";
 import { appOf } from "./fixtures/app.ts";
 import { Listener, LiveLab } from "./fixtures/live_lab.ts";
 import { Nginx, nginxFile } from "./fixtures/nginx.ts";

@@ -4,7 +4,7 @@ import addFormats from "ajv-formats";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import assert from "node:assert/strict";
 import { openapiDocument } from "../scripts/openapi.ts";
-import { experimentExample } from "../src/api_example.ts";
+import { experimentExample } from "../src/api_schema.ts";
 import type { Turn } from "../src/persisted.ts";
 import { StoreFailed } from "../src/store.ts";
 import { appOf, laboratories, oddNames, wellLab } from "./fixtures/app.ts";

@@ -1,7 +1,6 @@
 /** What is held for those who take a body: the same pieces for all, no more than a limit, and whoever reads gets the whole. */
 import assert from "node:assert/strict";
-import { Body, pieceBytes } from "../src/body.ts";
-import { Outgoing, outgoingBytesMax, stalledMs } from "../src/outgoing.ts";
+import { Body, Outgoing, outgoingBytesMax, pieceBytes, stalledMs } from "../src/response_cache.ts";
 import { appOf, wellLab } from "./fixtures/app.ts";
 import { snapshot } from "./fixtures/snapshot.ts";
 

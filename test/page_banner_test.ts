@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Banner, bannerOf, newestChange, titleOf } from "../src/page_banner.ts";
+import { type Banner, bannerOf, newestChange, titleOf } from "../src/page_header.tsx";
 import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
 import { agoMs, alert, missingJump } from "./fixtures/letters.ts";
 import { lab, lost, rig } from "./fixtures/page_lab.ts";

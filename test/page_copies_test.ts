@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import type { Pause } from "../src/async.ts";
-import { Body } from "../src/body.ts";
-import { Copies, waitingMax } from "../src/page_copies.ts";
+import { Body, Copies, waitingMax } from "../src/response_cache.ts";
 import type { Snapshot } from "../src/snapshot.ts";
 import { lab } from "./fixtures/page_lab.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { renderExperiment } from "../src/page.tsx";
+import { renderExperiment } from "../src/page_experiment.tsx";
 import type { ExperimentView } from "../src/snapshot.ts";
 import { elementsOf } from "./fixtures/html.ts";
 import { agoMs, event, missingJump, missingRequired, unhealthy } from "./fixtures/letters.ts";

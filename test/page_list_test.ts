@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
-import { countsOf, isShown, ordered, rankOf, searchText, tagsOf } from "../src/page_list.ts";
-import { type PageOrder, type PageQuery, readQuery } from "../src/page_query.ts";
+import {
+  countsOf,
+  isShown,
+  ordered,
+  type PageOrder,
+  type PageQuery,
+  rankOf,
+  readQuery,
+  searchText,
+  tagsOf,
+} from "../src/page_model.ts";
 import type { ExperimentView } from "../src/snapshot.ts";
 import { agoMs, missingJump, nowMs, unhealthy } from "./fixtures/letters.ts";
 import { lab, rig } from "./fixtures/page_lab.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Span } from "../src/history.ts";
-import { piecesMaxOf, piecesOf } from "../src/page_pieces.ts";
+import { piecesMaxOf, piecesOf } from "../src/page_history.tsx";
 import type { SpanState } from "../src/persisted.ts";
 
 const minute = 60_000, day = 1_440 * minute;

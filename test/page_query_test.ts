@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { linkTo, type PageQuery, readQuery } from "../src/page_query.ts";
+import { linkTo, type PageQuery, readQuery } from "../src/page_model.ts";
 
 const usual: PageQuery = {
   experiment: null,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { renderRow } from "../src/page.tsx";
-import type { PageWindow } from "../src/page_query.ts";
+import { renderRow } from "../src/page_list.tsx";
+import type { PageWindow } from "../src/page_model.ts";
 import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
 import { elementsOf } from "./fixtures/html.ts";
 import { agoMs, missing, missingJump, missingRequired, nowMs, unhealthy } from "./fixtures/letters.ts";

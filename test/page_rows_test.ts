@@ -1,8 +1,8 @@
 /** Of a large laboratory the page lists so many and no more, and what it costs does not grow with the rest. */
 import assert from "node:assert/strict";
-import { createListChannel } from "../src/live_page.ts";
+import { createListChannel } from "../src/live_updates.ts";
 import { pageTexts } from "../src/page.tsx";
-import { linkTo, readQuery, restMin, rowsMax } from "../src/page_query.ts";
+import { linkTo, readQuery, restMin, rowsMax } from "../src/page_model.ts";
 import type { Snapshot } from "../src/snapshot.ts";
 import { elementsOf } from "./fixtures/html.ts";
 import { missingJump, nowMs } from "./fixtures/letters.ts";

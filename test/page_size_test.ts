@@ -1,6 +1,6 @@
 /** The page of a thousand experiments is small, whatever their past. */
 import assert from "node:assert/strict";
-import { readQuery } from "../src/page_query.ts";
+import { readQuery } from "../src/page_model.ts";
 import type { ExperimentView } from "../src/snapshot.ts";
 import { agoMs, missingJump, nowMs } from "./fixtures/letters.ts";
 import { connection, lab, renderPage, rig, stream } from "./fixtures/page_lab.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { iconSvg, pageCss } from "../src/assets.ts";
-import { isKnown, renderRow } from "../src/page.tsx";
-import { linkTo, readQuery } from "../src/page_query.ts";
+import { isKnown, pageCss } from "../src/page.tsx";
+import { iconSvg } from "../src/page_history.tsx";
+import { renderRow } from "../src/page_list.tsx";
+import { linkTo, readQuery } from "../src/page_model.ts";
 import type { Snapshot } from "../src/snapshot.ts";
 import { elementsOf } from "./fixtures/html.ts";
 import { agoMs, nowMs, unhealthy } from "./fixtures/letters.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { renderTop } from "../src/page.tsx";
-import { sourcesOf } from "../src/page_source.ts";
+import { renderTop } from "../src/page_header.tsx";
+import { sourcesOf } from "../src/page_header.tsx";
 import type { Snapshot } from "../src/snapshot.ts";
 import { elementsOf } from "./fixtures/html.ts";
 import { agoMs, alert, missingJump, nowMs } from "./fixtures/letters.ts";

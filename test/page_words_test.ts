@@ -14,7 +14,7 @@ import {
   shortTimeWords,
   streamWords,
   timeWords,
-} from "../src/page_words.ts";
+} from "../src/page_model.ts";
 import type { SeenView, StreamView } from "../src/snapshot.ts";
 import type { FeedView } from "../src/system_alerts.ts";
 import { missingJump, nowMs, snapshot, unhealthy, view } from "./fixtures/letters.ts";

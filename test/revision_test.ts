@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import type { SystemAlert } from "../src/alerts.ts";
-import { ExperimentBodies } from "../src/api_body.ts";
 import type { ResourceState } from "../src/availability.ts";
 import { BookSaid } from "../src/book_sync.ts";
 import { Revision } from "../src/change_detector.ts";
 import { conditionsOf } from "../src/health.ts";
 import { Timeline } from "../src/history.ts";
 import { withManifest } from "../src/lab.ts";
-import { createJsonChannel } from "../src/live_json.ts";
+import { createJsonChannel } from "../src/live_updates.ts";
 import { type Connection, ConnectionTable, type FeedName } from "../src/report.ts";
+import { ExperimentBodies } from "../src/response_cache.ts";
 import type { Known } from "../src/snapshot.ts";
 import * as sources from "../src/system_alerts.ts";
 import { Bench, connection, resource, rules, startMs } from "./fixtures/bench.ts";

@@ -1,6 +1,6 @@
 /** How answers travel: what browsers and caches are told, compression, HEAD, and requests that no client library would send. */
 import assert from "node:assert/strict";
-import { listen } from "../src/listening.ts";
+import { listen } from "../src/http_server.ts";
 import { appOf, wellLab } from "./fixtures/app.ts";
 import { snapshot } from "./fixtures/snapshot.ts";
 

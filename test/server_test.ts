@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { listen } from "../src/listening.ts";
+import { listen } from "../src/http_server.ts";
 import { StoreFailed } from "../src/store.ts";
 import { appOf, oddNames, wellLab } from "./fixtures/app.ts";
 import { snapshot } from "./fixtures/snapshot.ts";

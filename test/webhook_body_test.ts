@@ -2,9 +2,9 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import type { Letter } from "../src/alerts.ts";
+import { messageSchema, type WebhookJson } from "../src/api_schema.ts";
 import type { Snapshot } from "../src/snapshot.ts";
 import { messageBytesMax, webhookMessage, webhookTest } from "../src/webhook.ts";
-import { messageSchema, type WebhookJson } from "../src/webhook_schema.ts";
 import { experimentJson } from "./fixtures/api.ts";
 import {
   agoMs,

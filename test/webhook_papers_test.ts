@@ -1,9 +1,8 @@
 /** Is docs/webhook.md true: its message, its tables, and the lines of code that it tells people to copy? */
 import assert from "node:assert/strict";
-import { webhookExample } from "../src/api_example.ts";
+import { messageSchema, webhookExample } from "../src/api_schema.ts";
 import { Secret } from "../src/setting_types.ts";
 import { deliveryKind, messageBytesMax, requestMsMax, signature } from "../src/webhook.ts";
-import { messageSchema } from "../src/webhook_schema.ts";
 import { withFolder } from "./fixtures/folder.ts";
 import { findTool, toolTest } from "./fixtures/tool.ts";
 

@@ -4,11 +4,18 @@
  */
 import { durationWords } from "./duration.ts";
 import { recentOf, sharesOf, type Span, spansOf } from "./history.ts";
-import { counted } from "./page_banner.ts";
-import { type Piece, piecesMaxOf, piecesOf } from "./page_pieces.ts";
-import { type PageWindow, windowMs, windowWords } from "./page_query.ts";
-import { age, instant, mark, shortInstant } from "./page_time.tsx";
-import { nameText, sharesText, shortTimeWords, stateWords } from "./page_words.ts";
+import {
+  counted,
+  nameText,
+  type PageWindow,
+  sharesText,
+  shortTimeWords,
+  stateWords,
+  timeWords,
+  windowMs,
+  windowWords,
+} from "./page_model.ts";
+import type { SpanState } from "./persisted.ts";
 import { type ExperimentView, historyEndMs, type Snapshot } from "./snapshot.ts";
 
 /** The bar of `view` up to the snapshot's time, and below it the shares. */
@@ -183,4 +190,165 @@ function availabilityWords({ available }: Span): string {
 
 function isInBook({ resources }: ExperimentView): boolean {
   return resources.length > 0;
+}
+
+/*
+ * Times and ages as the page has them: in UTC and as of the snapshot for whoever has no JavaScript, and in attributes for
+ * `page.js`, which tells them in the reader's zone and lets ages run. And the shapes that stand beside words.
+ */
+
+/** An instant, to the second. */
+export function instant(atMs: number) {
+  return <time datetime={iso(atMs)} title={timeWords(atMs)}>{timeWords(atMs)}</time>;
+}
+
+/** An instant to the minute and without the year: beside an age. */
+export function shortInstant(atMs: number) {
+  return <time datetime={iso(atMs)} title={timeWords(atMs)}>{shortTimeWords(atMs)}</time>;
+}
+
+/** How long it has been since `sinceMs`: a duration that runs. */
+export function age(sinceMs: number, nowMs: number) {
+  return (
+    <time class="age" datetime={iso(sinceMs)} title={timeWords(sinceMs)}>
+      {durationWords(nowMs - sinceMs)}
+    </time>
+  );
+}
+
+export type Mark = Exclude<SpanState, "not_watched"> | "held" | "off" | "warned";
+
+/** The shape of a state; its words stand beside it. The shapes themselves are in `page_shapes`. */
+export function mark(name: Mark) {
+  return (
+    <svg class={`mark ${name}`} aria-hidden="true">
+      <use href={`#m-${name}`} />
+    </svg>
+  );
+}
+
+function iso(atMs: number): string {
+  return new Date(atMs).toISOString();
+}
+
+/*
+ * What a history bar shows of the spans of its window: all, or where they are more than anyone could tell apart, fewer in
+ * which a short trouble is never hidden by what was well beside it. Pure. How they are drawn is for `page_bar`.
+ */
+
+/** `isLumped`: of several spans, of which the state is that of the worst and not that of all the time. */
+export interface Piece extends Span {
+  readonly isLumped?: true;
+}
+
+// More pieces of one bar would be neither told apart nor walked through.
+const piecesMax = 120;
+const piecesMin = 10;
+// Of all bars of a page: this many fit into 300 kB, compressed, with all else of a thousand experiments.
+const piecesTotalMax = 10_000;
+const partMin = 1 / 400;
+
+/** How many pieces a bar may have on a page with so many of them. */
+export function piecesMaxOf(bars: number): number {
+  return Math.max(Math.min(Math.floor(piecesTotalMax / Math.max(bars, 1)), piecesMax), piecesMin);
+}
+
+/** Without a gap, oldest first, at most `max` (2 or more); the last is always how things are now. `spans`: as `spansOf` gives them. */
+export function piecesOf(spans: readonly Span[], max: number): readonly Piece[] {
+  const [first, last] = [spans[0], spans.at(-1)];
+  if (first === undefined || last === undefined || spans.length <= max) return spans;
+  for (let shortMs = (last.toMs - first.fromMs) * partMin;; shortMs *= 2) {
+    const pieces = [...lumped(spans.slice(0, -1), shortMs), last];
+    if (pieces.length <= max) return pieces;
+  }
+}
+
+/** Neighbours that are all short are lumped together, as the worst of them, until the lump is short no more. */
+function lumped(spans: readonly Span[], shortMs: number): readonly Piece[] {
+  const pieces: Piece[] = [];
+  for (const span of spans) {
+    const before = pieces.at(-1);
+    const isLumped = before !== undefined && isShort(before, shortMs) && isShort(span, shortMs);
+    if (isLumped) pieces[pieces.length - 1] = both(before, span);
+    else pieces.push(span);
+  }
+  return pieces;
+}
+
+function isShort({ fromMs, toMs }: Span, shortMs: number): boolean {
+  return toMs - fromMs < shortMs;
+}
+
+function both(one: Span, next: Span): Piece {
+  return {
+    fromMs: one.fromMs,
+    toMs: next.toMs,
+    state: badness[next.state] > badness[one.state] ? next.state : one.state,
+    available: one.available === false || next.available === false ? false : one.available ?? next.available,
+    isLumped: true,
+  };
+}
+
+const badness: Readonly<Record<SpanState, number>> = {
+  healthy: 0,
+  not_watched: 1,
+  starting: 2,
+  unknown: 3,
+  unhealthy: 4,
+};
+
+/**
+ * The shapes that say a state besides words and colour: each can be told from the others in black and white. Drawn once in
+ * the page and used by name (`mark`). And the icon of the browser's tab.
+ */
+
+/** What `mark` refers to; shown nowhere itself. */
+export function shapes() {
+  return (
+    <svg class="shapes" width="0" height="0" aria-hidden="true">
+      <symbol id="m-healthy" viewBox="0 0 16 16">
+        <circle class="line" cx="8" cy="8" r="6.8" />
+        <path class="line" d="m4.8 8.3 2.3 2.3 4.2-4.9" />
+      </symbol>
+      <symbol id="m-unhealthy" viewBox="0 0 16 16">
+        <path class="body" d="M8 .9 15.6 15H.4z" />
+        <path class="cut" d="M8 5.6v4.6M8 12.2v.6" />
+      </symbol>
+      <symbol id="m-warned" viewBox="0 0 16 16">
+        <path class="line" d="M8 1.9 14.8 14.3H1.2z" />
+        <path class="line" d="M8 6.3v3.6M8 11.7v.5" />
+      </symbol>
+      <symbol id="m-unknown" viewBox="0 0 16 16">
+        <rect class="body" x="1" y="1" width="14" height="14" rx="2.5" />
+        <path class="cut" d="M5.6 6.2q0-2.2 2.4-2.2t2.4 2q0 1.1-1.2 1.8T8 9.4M8 11.9v.3" />
+      </symbol>
+      <symbol id="m-starting" viewBox="0 0 16 16">
+        <circle class="line dashed" cx="8" cy="8" r="6.6" />
+        <path class="line" d="M8 4.6V8l2.4 1.6" />
+      </symbol>
+      <symbol id="m-held" viewBox="0 0 16 16">
+        <path class="line" d="M5 7V5a3 3 0 0 1 6 0v2" />
+        <path class="body" d="M3 7h10v7.5H3z" />
+      </symbol>
+      <symbol id="m-off" viewBox="0 0 16 16">
+        <circle class="line" cx="8" cy="8" r="6.8" />
+        <path class="line" d="M4.5 8h7" />
+      </symbol>
+    </svg>
+  );
+}
+
+/** The tab's icon: a tick while nothing is in trouble, else how many are. An SVG document. */
+export function iconSvg(trouble: number): string {
+  const count = Math.max(Math.trunc(trouble), 0) || 0;
+  const words = count > 99 ? "99+" : String(count);
+  const sign = count === 0
+    ? `<path d="m9 17 5 5 9-11" fill="none" stroke="#fff" stroke-width="4" stroke-linecap="round" stroke-linejoin="round"/>`
+    : `<text x="16" y="23" text-anchor="middle" font-family="system-ui,sans-serif" font-weight="700" fill="#fff" font-size="${
+      [20, 20, 18, 14][words.length]
+    }">${words}</text>`;
+  const ground = count === 0
+    ? `<circle cx="16" cy="16" r="16" fill="#1a7f4b"/>`
+    : `<rect width="32" height="32" rx="6" fill="#c0321d"/>`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">${ground}${sign}</svg>`;
 }
