@@ -6,12 +6,12 @@
  */
 import { availabilityRules, createOutboxes, monitorOptions, open } from "../src/app.ts";
 import type { Availability } from "../src/book_client.ts";
-import { runBookkeeper } from "../src/book_sync.ts";
+import { startBookSync } from "../src/book_sync.ts";
 import { systemClock as clock } from "../src/clock.ts";
 import { logger } from "../src/log.ts";
-import type { Measures } from "../src/metrics.ts";
+import type { Instrumentation } from "../src/metrics.ts";
 import { Monitor } from "../src/monitor.ts";
-import type { Change } from "../src/persisted.ts";
+import type { StoreChange } from "../src/persisted.ts";
 import { ConnectionTable, type Report } from "../src/report.ts";
 import { readSettings, type Settings } from "../src/settings.ts";
 import { createLive } from "../src/live_updates.ts";
@@ -27,7 +27,14 @@ import { type BenchOptions, Findings, say, sleep } from "./bench_timing.ts";
 
 const tickMs = 2;
 const random = () => 0;
-const measures: Measures = { book() {}, store() {}, judged() {}, mailed() {}, mailFailed() {}, webhookFailed() {} };
+const measures: Instrumentation = {
+  book() {},
+  store() {},
+  judged() {},
+  mailed() {},
+  mailFailed() {},
+  webhookFailed() {},
+};
 
 export async function benchBurst({ full, folder, sizes }: BenchOptions): Promise<Figure[]> {
   const findings = new Findings("burst");
@@ -90,12 +97,12 @@ class Burst implements AsyncDisposable {
   async change(idleMs: number | null): Promise<{ longestMs: number; tookMs: number }> {
     const { count } = this.#mails;
     const { hands } = this.#monitor;
-    const startMs = clock.steadyMs();
+    const startMs = clock.monotonicMs();
     const ticks = ticking();
     this.#report("jump", this.#names, 0);
     this.#report("relay", this.#names.flatMap((name) => [`${name}-st-data`, `${name}-st-video`]), idleMs);
     while (this.#mails.count === count) await sleep(tickMs);
-    const tookMs = clock.steadyMs() - startMs;
+    const tookMs = clock.monotonicMs() - startMs;
     const isBusy = () => [hands.outbox, hands.webhook].some((each) => each.view().waiting > 0);
     while (hands.keeper.waiting > 0 || isBusy()) await sleep(tickMs);
     return { longestMs: await ticks.longestMs(), tookMs };
@@ -126,11 +133,11 @@ function started(settings: Settings, opened: Awaited<ReturnType<typeof open>>, s
   const ended: Promise<unknown>[] = [];
   const changed = () => monitor.readersChanged();
   const recorder = createRecorder(opened.store, { clock, random, changed, turned: (alerts) => monitor.judge(alerts) });
-  const record = (changes: readonly Change[]) => recorder.record(changes);
+  const record = (changes: readonly StoreChange[]) => recorder.record(changes);
   const ports = { clock, log, recorder, views: () => offViews, changed: () => live.changed(), turned() {} };
   const monitor: Monitor = new Monitor(monitorOptions(settings, "bench"), ports, opened, (monitor) => {
     const rules = availabilityRules(settings);
-    const keeper = runBookkeeper(
+    const keeper = startBookSync(
       { queryEveryMs: 3_600_000, rules },
       { book: bookOf(size), clock, random },
       monitor,

@@ -3,7 +3,7 @@
  * server: after a change, after a report in which only statistics changed, and when the same was asked for just before. And,
  * by the real program, what one change costs while many read the live events.
  */
-import { pauseForReaders } from "../src/async.ts";
+import { yieldForReaders } from "../src/async.ts";
 import { createMetrics, processFigures } from "../src/metrics.ts";
 import { appOf } from "../test/fixtures/app.ts";
 import type { Figure } from "./bench_figures.ts";
@@ -31,7 +31,7 @@ export async function benchAnswers(
   say(`http: answers of ${size} experiments`);
   const lab = await openMonitor(size, folder);
   const live = () => ({ readers: 0, queuedBytes: 0, dropped: 0 });
-  const metrics = createMetrics({ process: processFigures, live, pause: pauseForReaders });
+  const metrics = createMetrics({ process: processFigures, live, pause: yieldForReaders });
   const snapshot = () => lab.monitor.snapshot();
   const ports = { snapshot, nowMs: () => lab.clock.nowMs(), metrics: () => metrics.body(snapshot()) };
   const app = appOf(snapshot(), ports);

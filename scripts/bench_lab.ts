@@ -2,9 +2,9 @@
  * The parts of the program as the bench drives them without a process: what reads a frame, the core alone, and the real
  * monitor with a store on the disk and hands that only note.
  */
-import { judge, observe } from "../src/health.ts";
-import { emptyLab, type Lab, withManifest } from "../src/lab.ts";
-import { buffersOf, type Columns, Mirror, type Report, type Resource } from "../src/report.ts";
+import { applyReport, evaluate } from "../src/health.ts";
+import { initialLab, type LabState, withManifest } from "../src/lab.ts";
+import { buffersOf, DeltaDecoder, type Report, type ReportDelta, type Resource } from "../src/report.ts";
 import { FrameReader } from "../src/report_decoder.ts";
 import { openSqliteStore } from "../src/sqlite_file.ts";
 import { resource, rules, startMs } from "../test/fixtures/bench.ts";
@@ -29,7 +29,7 @@ export function manifestOf(experiments: number): readonly Resource[] {
 export class FrameReading {
   readonly #dialect: Dialect;
   readonly #reader: FrameReader;
-  readonly #mirror = new Mirror();
+  readonly #mirror = new DeltaDecoder();
 
   constructor(dialect: Dialect) {
     this.#dialect = dialect;
@@ -37,19 +37,19 @@ export class FrameReading {
   }
 
   /** As the Worker does it. Throws on a frame that is no report. */
-  read(text: string): Columns {
+  read(text: string): ReportDelta {
     const read = this.#reader.read(text);
     if (read.kind !== "report") throw new Error(`Cannot read a frame of the bench: ${text.slice(0, 80)}`);
     return read.columns;
   }
 
   /** As they come out of the Worker. */
-  handOver(columns: Columns): Columns {
+  handOver(columns: ReportDelta): ReportDelta {
     return structuredClone(columns, { transfer: buffersOf(columns) });
   }
 
   /** As the pool and the feed make it of them. */
-  report(columns: Columns, atMs: number): Report {
+  report(columns: ReportDelta, atMs: number): Report {
     return { feed: feedOf(this.#dialect), atMs, ...this.#mirror.apply(columns), intervalMs };
   }
 }
@@ -60,16 +60,16 @@ export function feedOf(dialect: Dialect): Report["feed"] {
 
 /** The core alone: reports go in, each is judged. */
 export class Core {
-  #lab: Lab;
+  #lab: LabState;
   nowMs = startMs;
 
   constructor(experiments: number) {
-    this.#lab = withManifest(emptyLab(startMs), manifestOf(experiments), startMs);
+    this.#lab = withManifest(initialLab(startMs), manifestOf(experiments), startMs);
   }
 
   /** The events that it raises. */
   report(report: Report): number {
-    const { lab, events } = judge(observe(this.#lab, report, rules), rules, this.nowMs);
+    const { lab, events } = evaluate(applyReport(this.#lab, report, rules), rules, this.nowMs);
     this.#lab = lab;
     return events.length;
   }

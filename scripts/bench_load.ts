@@ -84,11 +84,11 @@ async function alone(
   let last: number[] = [];
   for (let window = 0; window < windows; window++) {
     const [startCpu, startCounts] = [await program.cpuMs(), await feeds.counts()];
-    const untilMs = clock.steadyMs() + measuredMs / windows;
-    for (last = []; clock.steadyMs() < untilMs; await sleep(500)) {
+    const untilMs = clock.monotonicMs() + measuredMs / windows;
+    for (last = []; clock.monotonicMs() < untilMs; await sleep(500)) {
       const [{ now }] = [await program.memory(), await program.cpuMs()];
       last.push(now);
-      memory.push({ x: clock.steadyMs() / 60_000, y: now });
+      memory.push({ x: clock.monotonicMs() / 60_000, y: now });
     }
     const [cpu, counts] = [await program.cpuMs() - startCpu, await feeds.counts()];
     const reports = counts.jump + counts.relay - startCounts.jump - startCounts.relay;
@@ -129,9 +129,9 @@ async function listAsked(size: number, program: Served, tell: Tell): Promise<voi
 /** How long each answer took. The next is asked for when it is due, or when the last is there. */
 async function ask(program: Served, path: string, everyMs: number): Promise<number[]> {
   const times: number[] = [];
-  const untilMs = clock.steadyMs() + askMs;
-  for (let dueMs = clock.steadyMs(); dueMs < untilMs; dueMs = Math.max(dueMs + everyMs, clock.steadyMs())) {
-    await sleep(dueMs - clock.steadyMs());
+  const untilMs = clock.monotonicMs() + askMs;
+  for (let dueMs = clock.monotonicMs(); dueMs < untilMs; dueMs = Math.max(dueMs + everyMs, clock.monotonicMs())) {
+    await sleep(dueMs - clock.monotonicMs());
     times.push((await program.get(path)).tookMs);
   }
   return times;

@@ -36,7 +36,7 @@ export async function compiled({ program, hello }: { program: string; hello: str
 export class Served implements AsyncDisposable {
   readonly process: Watched;
   readonly port: number;
-  readonly #startMs = clock.steadyMs();
+  readonly #startMs = clock.monotonicMs();
   readonly #threadMs = new Map<string, number>();
 
   private constructor(line: (port: number) => readonly string[], env: Readonly<Record<string, string>>) {
@@ -70,7 +70,7 @@ export class Served implements AsyncDisposable {
   async answers(path: string): Promise<number> {
     while (!this.process.hasEnded) {
       const isWell = await this.get(path).then(({ ok }) => ok, () => false);
-      if (isWell) return clock.steadyMs() - this.#startMs;
+      if (isWell) return clock.monotonicMs() - this.#startMs;
       await sleep(pollMs);
     }
     throw new Error(`It ended before it answered ${path}: ${this.process.words}`);
@@ -78,10 +78,10 @@ export class Served implements AsyncDisposable {
 
   /** Asks for it as it is, not packed, and reads all of the answer. */
   async get(path: string) {
-    const startMs = clock.steadyMs();
+    const startMs = clock.monotonicMs();
     const answer = await fetch(`http://127.0.0.1:${this.port}${path}`, { headers: { "accept-encoding": "identity" } });
     const bytes = (await answer.arrayBuffer()).byteLength;
-    return { ok: answer.ok, status: answer.status, bytes, tookMs: clock.steadyMs() - startMs };
+    return { ok: answer.ok, status: answer.status, bytes, tookMs: clock.monotonicMs() - startMs };
   }
 
   /**

@@ -43,7 +43,7 @@ export async function benchReaders({ sizes, folder }: BenchOptions, findings: Fi
 async function course(feeds: Feeds, program: Served, readers: readonly Reader[], isIll: boolean) {
   const cpu: number[] = [], lastMs: number[] = [];
   for (let at = 0; at < reports; at++) {
-    const startMs = clock.steadyMs(), startCpu = await program.cpuMs();
+    const startMs = clock.monotonicMs(), startCpu = await program.cpuMs();
     const told = readers.map((reader) => reader.nextChange());
     await feeds.report("relay", isIll);
     if (isIll) {
@@ -53,10 +53,10 @@ async function course(feeds: Feeds, program: Served, readers: readonly Reader[],
       );
       await Promise.race([Promise.all(told), late]).finally(() => enough.abort());
       late.catch(() => {}); // they all have it
-      lastMs.push(clock.steadyMs() - startMs);
+      lastMs.push(clock.monotonicMs() - startMs);
     }
     // The next is well, and all have been told of that.
-    await sleep(2 * everyMs + startMs - clock.steadyMs());
+    await sleep(2 * everyMs + startMs - clock.monotonicMs());
     cpu.push(await program.cpuMs() - startCpu);
   }
   return { cpu, lastMs };

@@ -3,7 +3,7 @@
  * out of that? Time that passes, since most of it may be the disk's.
  */
 import { turnsMax } from "../src/history.ts";
-import { type Change, runsMax } from "../src/persisted.ts";
+import { runsMax, type StoreChange } from "../src/persisted.ts";
 import { openSqliteStore } from "../src/sqlite_file.ts";
 import type { Store } from "../src/store.ts";
 import { atMost, event, experiment, noonMs, saying, turn } from "../test/fixtures/store_samples.ts";
@@ -36,7 +36,7 @@ export async function benchStore({ full, folder }: BenchOptions): Promise<Figure
 }
 
 /** Each event comes with its experiment as it is now, as the monitor records them. */
-function changesOf(count: number, from: number): Change[] {
+function changesOf(count: number, from: number): StoreChange[] {
   return Array.from({ length: count }, (_, at) => nameOf((from + at) % experiments)).flatMap((name) => [
     saying.turn(name, turn(noonMs + from, "unhealthy", false)),
     saying.event(event(name, noonMs + from)),
@@ -63,8 +63,8 @@ async function fill(path: string): Promise<void> {
   await store.close();
 }
 
-function dayOf(startMs: number): Change[] {
-  const all: Change[] = [saying.run(startMs, startMs + dayMs - 1)];
+function dayOf(startMs: number): StoreChange[] {
+  const all: StoreChange[] = [saying.run(startMs, startMs + dayMs - 1)];
   for (let at = 0; at < experiments * turnsADay; at++) {
     const name = nameOf(at % experiments), isWell = at >= experiments, atMs = startMs + at * 1_000;
     all.push(saying.event(event(name, atMs, isWell ? { healthy: true, issues: [], jumpOk: true } : {})));
@@ -77,7 +77,7 @@ async function reading(path: string, findings: Findings): Promise<void> {
   let opened: Store | null = null;
   const { tookMs } = await timesOf(async () => {
     ({ store: opened } = await openSqliteStore(path, { nowMs: noonMs }));
-    await opened.load({ ...atMost(100), turns: turnsMax, runs: runsMax });
+    await opened.load({ ...atMost(100), stateChanges: turnsMax, runs: runsMax });
   });
   findings.add({ what: `opening and reading it, with ${days} days`, size: experiments, unit: "ms" }, tookMs);
   const store = opened as Store | null;

@@ -63,9 +63,9 @@ export function cpuMsOf(times: number, act: (at: number) => void): number {
 
 /** Milliseconds that pass while `act` is done, and the CPU time that this process takes meanwhile. */
 export async function timesOf(act: () => Promise<unknown>): Promise<{ tookMs: number; cpu: number }> {
-  const [startMs, startCpu] = [systemClock.steadyMs(), cpuMs()];
+  const [startMs, startCpu] = [systemClock.monotonicMs(), cpuMs()];
   await act();
-  return { tookMs: systemClock.steadyMs() - startMs, cpu: cpuMs() - startCpu };
+  return { tookMs: systemClock.monotonicMs() - startMs, cpu: cpuMs() - startCpu };
 }
 
 /** A line of what is being done, on stderr: the results alone are on stdout. */

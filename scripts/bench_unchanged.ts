@@ -3,7 +3,7 @@
  * `bench_report`: in the program no thread reads the reports of both generations of relay, and V8 is slower where it has
  * seen more kinds of objects. No other module may import more than types from here.
  */
-import type { Columns } from "../src/report.ts";
+import type { ReportDelta } from "../src/report.ts";
 import type { Figure, Measured, Unit } from "./bench_figures.ts";
 import { type Dialect, entriesIn } from "./bench_frames.ts";
 import { Core, FrameReading, framesOf, intervalMs } from "./bench_lab.ts";
@@ -85,12 +85,12 @@ class Subject {
     return { handOver: mean, longest: Math.max(...loop) };
   }
 
-  #unmoved(columns: Columns): void {
+  #unmoved(columns: ReportDelta): void {
     const events = this.#judge(columns);
     if (events > 0) throw new Error(`Nothing changed, and ${events} events were raised`);
   }
 
-  #judge(columns: Columns): number {
+  #judge(columns: ReportDelta): number {
     this.#core.nowMs += intervalMs;
     return this.#core.report(this.#reading.report(columns, this.#core.nowMs));
   }

@@ -1,7 +1,7 @@
 /** Frames of any kind: reading them never throws, and whatever is read can be judged, kept, shown, mailed and measured. */
 import assert from "node:assert/strict";
-import { judge } from "../src/health.ts";
-import { observe } from "../src/health.ts";
+import { evaluate } from "../src/health.ts";
+import { applyReport } from "../src/health.ts";
 import {} from "../src/lab.ts";
 import type { Connection, Decoded, FeedName } from "../src/report.ts";
 import { Bench, resource } from "../test/fixtures/bench.ts";
@@ -101,9 +101,9 @@ function report(bench: Bench, feed: FeedName, text: string, decoded: Decoded): v
     hope(typeof each.canRead === "boolean" && typeof each.canWrite === "boolean", "yes is yes");
   }
   const heard = { feed, atMs: bench.nowMs, ...decoded, intervalMs: 1_000 };
-  bench.lab = observe(bench.lab, heard, bench.rules);
+  bench.lab = applyReport(bench.lab, heard, bench.rules);
   bench.judge();
-  const again = judge(bench.lab, bench.rules, bench.nowMs);
+  const again = evaluate(bench.lab, bench.rules, bench.nowMs);
   hope(again.lab === bench.lab && again.events.length === 0, "judging twice changes nothing");
 }
 

@@ -89,20 +89,20 @@ async function say(conn: Deno.Conn, text: string): Promise<void> {
 /** A stream falls silent, book hears of it, and of its return. */
 async function turn(station: Station): Promise<number> {
   const { world } = station;
-  const startMs = clock.steadyMs();
+  const startMs = clock.monotonicMs();
   world.stream("pend00-st-data").stall();
   await station.until(() => world.book.availability("r-pend00")?.available === false, "book to hear of it");
   world.stream("pend00-st-data").resume();
   await station.until(() => world.book.availability("r-pend00")?.available === true, "book to hear of its return");
-  return Math.round(clock.steadyMs() - startMs);
+  return Math.round(clock.monotonicMs() - startMs);
 }
 
 async function healthMs({ port }: Station): Promise<number> {
-  const startMs = clock.steadyMs();
+  const startMs = clock.monotonicMs();
   const answer = await fetch(`http://127.0.0.1:${port}/healthz`);
   await answer.body?.cancel();
   if (answer.status !== 200) throw new Error(`Cannot go on: /healthz answered ${answer.status}`);
-  return Math.round(clock.steadyMs() - startMs);
+  return Math.round(clock.monotonicMs() - startMs);
 }
 
 async function figuresOf({ pid }: Station): Promise<{ memory: number; descriptors: number }> {

@@ -111,11 +111,11 @@ async function soakIt(soak: Soak, options: SoakOptions, { world, program, told }
 
 /** What is still there when nothing happens any more, as soon as that is nothing, or when its time is up. */
 async function quietness(before: Sample, program: SoakProgram, quietMsMax: number) {
-  const startMs = clock.steadyMs();
+  const startMs = clock.monotonicMs();
   for (;;) {
     const after = await program.sample();
     const left = leftOvers(before, after);
-    const quietAfterMs = clock.steadyMs() - startMs;
+    const quietAfterMs = clock.monotonicMs() - startMs;
     if (left.length === 0 || quietAfterMs > quietMsMax) return { after, leftOvers: left, quietAfterMs };
     await clock.wait(1_000, new AbortController().signal);
   }

@@ -172,8 +172,8 @@ const anyFreePort = () => freePort(portsToTry()[0] ?? 0);
 
 /** Null where it does not answer. */
 async function timed(ask: () => Promise<unknown>): Promise<number | null> {
-  const startMs = clock.steadyMs();
-  return await ask().then(() => clock.steadyMs() - startMs, none);
+  const startMs = clock.monotonicMs();
+  return await ask().then(() => clock.monotonicMs() - startMs, none);
 }
 
 /** What is counted, by its name in /metrics; of several series of one name the sum. */
@@ -199,8 +199,8 @@ async function sizeOf(path: string): Promise<number> {
 }
 
 async function until<T>(condition: () => T | Promise<T>, of: Watched, what: string): Promise<NonNullable<T>> {
-  const deadlineMs = clock.steadyMs() + startMsMax;
-  while (clock.steadyMs() < deadlineMs && !of.hasEnded) {
+  const deadlineMs = clock.monotonicMs() + startMsMax;
+  while (clock.monotonicMs() < deadlineMs && !of.hasEnded) {
     const value = await Promise.resolve().then(condition).catch(none); // not there yet
     if (value) return value;
     await clock.wait(pollMs, new AbortController().signal);

@@ -3,8 +3,8 @@
  * asked (protocol, "Access, then websocket", 1). Dialling the address, and trying again, are for others.
  */
 import { SignJWT } from "jose";
-import { abortedWith, type Clock } from "./clock.ts";
-import { answerWords, networkWords, redirectWords, skewWords, type Trouble } from "./failure.ts";
+import { type Clock, linkedAbort } from "./clock.ts";
+import { errorTextOf, networkErrorText, redirectText, type ServiceFailure, skewWords } from "./failure.ts";
 import type { FeedName } from "./report.ts";
 import type { Secret } from "./setting_types.ts";
 
@@ -39,17 +39,17 @@ export async function askAccess(
   request: AccessRequest,
   ports: AccessPorts,
   signal: AbortSignal,
-): Promise<Grant | { readonly kind: "trouble"; readonly trouble: Trouble }> {
+): Promise<Grant | { readonly kind: "trouble"; readonly trouble: ServiceFailure }> {
   const { name, tokenLifeMs } = request, { clock } = ports;
-  const signedMs = clock.nowMs(), askedMs = clock.steadyMs();
-  const trouble = (kind: Trouble["kind"], what: string) => {
+  const signedMs = clock.nowMs(), askedMs = clock.monotonicMs();
+  const trouble = (kind: ServiceFailure["kind"], what: string) => {
     const message = `Cannot get access to ${name} at ${placeOf(request.accessUrl)}: ${what}`;
     return { kind: "trouble", trouble: { kind, message } } as const;
   };
   try {
     const signed = await signToken(request.claims, request.secret, { nowMs: signedMs, lifeMs: tokenLifeMs });
     const { status, body, redirect, date } = await post(request.accessUrl, signed, ports, signal);
-    const words = withoutQueries(answerWords(body));
+    const words = withoutQueries(errorTextOf(body));
     const answered = `${name} answered ${status}${redirect ? ` ${redirect}` : words && ` "${words}"`}`;
     if (status < 200 || status > 299) {
       const token = { backdatedMs, lifeMs: tokenLifeMs };
@@ -61,7 +61,7 @@ export async function askAccess(
     return { kind: "granted", socketUrl, askedMs, expiresMs: signedMs + tokenLifeMs };
   } catch (error) {
     signal.throwIfAborted();
-    return trouble("unreachable", networkWords(error));
+    return trouble("unreachable", networkErrorText(error));
   }
 }
 
@@ -80,7 +80,7 @@ interface Answer {
 }
 
 async function post(url: URL, token: string, ports: AccessPorts, signal: AbortSignal): Promise<Answer> {
-  const limit = abortedWith(signal);
+  const limit = linkedAbort(signal);
   // Called off means that the answer is there, or that nobody wants it.
   ports.clock.wait(answerMsMax, limit.signal).then(
     () => limit.abort(new Error(`no answer within ${answerMsMax / 1000} s`)),
@@ -90,7 +90,7 @@ async function post(url: URL, token: string, ports: AccessPorts, signal: AbortSi
     // A redirected POST would arrive as a GET without its token: better to say what was answered.
     const init: RequestInit = { method: "POST", headers: { Authorization: token }, redirect: "manual" };
     const response = await ports.fetch(url, { ...init, signal: limit.signal });
-    const redirect = redirectWords(response, url), date = response.headers.get("date");
+    const redirect = redirectText(response, url), date = response.headers.get("date");
     return { status: response.status, body: await bodyOf(response), redirect, date };
   } finally {
     limit.abort();

@@ -98,7 +98,7 @@ export function alertText(alert: SystemAlert): string {
 }
 
 /** Whether it never ends, so that nothing has to be known of it once it has been told. */
-export function isSaidOnce(code: AlertCode): boolean {
+export function isOneShot(code: AlertCode): boolean {
   return clearedText[code] === "";
 }
 
@@ -109,7 +109,7 @@ export function isSaidOnce(code: AlertCode): boolean {
 export function turnOf(code: AlertCode, was: { known: boolean; active: boolean }): SystemAlert["turn"] | null {
   if (was.active === was.known) return null;
   if (was.active) return "raised";
-  return isSaidOnce(code) ? null : "cleared";
+  return isOneShot(code) ? null : "cleared";
 }
 
 /** By what people and their programs are told. Each has letters of its own, since one may be down while the other is not. */
@@ -118,7 +118,7 @@ export type Channel = (typeof channels)[number];
 export const channels = ["mail", "webhook"] as const;
 
 /** One message that is owed: what it has to tell of. Its text is made when it is sent. Joined by later news while it waits. */
-export interface Letter {
+export interface Notification {
   /** A UUID: a mail's Message-ID is made from it, so it stays the same whatever the retries. */
   readonly id: string;
   readonly channel: Channel;

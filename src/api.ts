@@ -5,11 +5,11 @@
 import * as z from "zod";
 import { alertText, type HealthEvent, issueText } from "./alerts.ts";
 import type { EventJson, ExperimentJson, HistoryJson, StatusJson } from "./api_schema.ts";
-import { sharesOf, spansOf, toldOf, type Window } from "./history.ts";
-import { type Run, runsMax, type Turn } from "./persisted.ts";
-import type { Peer, Traffic } from "./report.ts";
-import type { ExperimentView, OutboxView, SeenView, Snapshot, StreamView } from "./snapshot.ts";
-import type { FeedView, PartView } from "./system_alerts.ts";
+import { recordedOf, sharesOf, spansOf, type Window } from "./history.ts";
+import { type MonitorRun, runsMax, type StateChange } from "./persisted.ts";
+import type { ConnectionInfo, Traffic } from "./report.ts";
+import type { ExperimentView, OutboxView, Snapshot, StreamView, TopicView } from "./snapshot.ts";
+import type { ComponentStatus, FeedView } from "./system_alerts.ts";
 
 export interface ApiOptions {
   /** Whether clients' network addresses are shown (API_ADDRESSES). */
@@ -70,7 +70,7 @@ function outboxJson(view: OutboxView) {
   };
 }
 
-function partJson<State extends string>(part: PartView<State>) {
+function partJson<State extends string>(part: ComponentStatus<State>) {
   return {
     state: part.state,
     since: time(part.sinceMs),
@@ -119,7 +119,7 @@ export function experimentText(view: ExperimentView, options: ApiOptions): strin
 }
 
 /** Null where there is no report of it. */
-function reportText(seen: SeenView, { addresses }: ApiOptions): string | null {
+function reportText(seen: TopicView, { addresses }: ApiOptions): string | null {
   const { peer } = seen;
   if (peer === null) return null;
   const kept = addresses ? addressed : unaddressed;
@@ -131,11 +131,11 @@ function reportText(seen: SeenView, { addresses }: ApiOptions): string | null {
 }
 
 // A connection's text is let go of with the connection.
-const addressed = new WeakMap<Peer, string>();
-const unaddressed = new WeakMap<Peer, string>();
+const addressed = new WeakMap<ConnectionInfo, string>();
+const unaddressed = new WeakMap<ConnectionInfo, string>();
 
 /** Without the bracket at its end: what it has sent comes last. */
-function peerText(peer: Peer, addresses: boolean): string {
+function peerText(peer: ConnectionInfo, addresses: boolean): string {
   const fields: Omit<ReportJson, "stats"> = {
     topic: peer.topic,
     scopes: peer.scopes,
@@ -162,7 +162,7 @@ function serviceTime(text: string): string | null {
   return Number.isNaN(ms) || ms <= 0 || ms > serviceMsMax ? null : time(ms);
 }
 
-function newestMs(streams: readonly SeenView[]): number | null {
+function newestMs(streams: readonly TopicView[]): number | null {
   let newest: number | null = null;
   for (const { seenMs } of streams) if (seenMs !== null && (newest === null || seenMs > newest)) newest = seenMs;
   return newest;
@@ -231,18 +231,18 @@ export function historyWindow(
 /** What is known of one experiment's past. */
 export interface HistoryKept {
   /** What the store has since the window's beginning and the one before, `historyTurnsMax` at most. */
-  readonly stored: readonly Turn[];
+  readonly stored: readonly StateChange[];
   /** The newest, as the Snapshot has them: the store may be behind. */
-  readonly recent: readonly Turn[];
+  readonly recent: readonly StateChange[];
   /** The Snapshot's. */
-  readonly runs: readonly Run[];
+  readonly runs: readonly MonitorRun[];
 }
 
 /** `from` is later than asked for where there are more turns or runs than are read: what is told of is told right. */
 export function historyJson(name: string, { stored, recent, runs }: HistoryKept, window: Window): HistoryJson {
   const recentFromMs = recent[0]?.atMs ?? Infinity;
   const turns = [...stored.filter(({ atMs }) => atMs < recentFromMs), ...recent];
-  const { fromMs, toMs } = toldOf({ turns: stored, runs }, { turns: historyTurnsMax, runs: runsMax }, window);
+  const { fromMs, toMs } = recordedOf({ turns: stored, runs }, { turns: historyTurnsMax, runs: runsMax }, window);
   const spans = spansOf({ turns, runs }, { fromMs, toMs });
   return {
     topic_name: name,

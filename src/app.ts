@@ -5,18 +5,18 @@
 import { createHash } from "node:crypto";
 import { type AccessRequest, jumpClaims, relayClaims, streamClaims } from "./access.ts";
 import type { SystemAlert } from "./alerts.ts";
-import { pause } from "./async.ts";
+import { yieldToEventLoop } from "./async.ts";
 import type { AvailabilityRules } from "./availability.ts";
-import type { BookSource } from "./book_client.ts";
+import type { BookConfig } from "./book_client.ts";
 import type { Clock } from "./clock.ts";
 import { turnsMax } from "./history.ts";
 import { type Log, logger, startLog } from "./log.ts";
 import { composeMail } from "./mail_html.tsx";
 import { composeWords, type MailStyle } from "./mail_text.ts";
-import { measuredMail, measuredWebhook, type Measures } from "./metrics.ts";
+import { type Instrumentation, measuredMail, measuredWebhook } from "./metrics.ts";
 import type { Monitor, MonitorOptions } from "./monitor.ts";
-import { createOutbox, type Outbox, type OutboxListener, type Post } from "./outbox.ts";
-import { type Change, runsMax, type Saved } from "./persisted.ts";
+import { createOutbox, type Outbox, type OutboxListener, type Transport } from "./outbox.ts";
+import { type Persisted, runsMax, type StoreChange } from "./persisted.ts";
 import { probeStream } from "./probe_socket.ts";
 import type { FeedName } from "./report.ts";
 import { serviceUrls, type Settings } from "./settings.ts";
@@ -29,7 +29,7 @@ import { createMemoryStore } from "./store_memory.ts";
 import { createProber, noProber, type Prober, type ProberPorts, rememberedTargets } from "./stream_probe.ts";
 import { createWebhook, keyOf, webhookMessage, type WebhookOptions } from "./webhook.ts";
 
-export function bookSource(settings: Settings): BookSource {
+export function bookSource(settings: Settings): BookConfig {
   const { base } = serviceUrls(settings).book;
   return { base, audience: base, secret: settings.SECRET_BOOK, timeoutMs: settings.TIMEOUT_BOOK };
 }
@@ -118,7 +118,7 @@ export function availabilityRules(settings: Settings): AvailabilityRules {
 export interface Opened {
   readonly log: Log;
   readonly store: Store;
-  readonly saved: Saved;
+  readonly saved: Persisted;
   /** What is to be told of the store itself. */
   readonly alerts: readonly SystemAlert[];
   readonly warnings: readonly string[];
@@ -129,7 +129,7 @@ export async function open(settings: Settings, clock: Clock): Promise<Opened> {
   const log = await openLog(settings, clock);
   try {
     const { store, alerts, warnings } = await openStore(settings, clock.nowMs());
-    const saved = await store.load({ events: settings.HEALTH_EVENTS, turns: turnsMax, runs: runsMax });
+    const saved = await store.load({ events: settings.HEALTH_EVENTS, stateChanges: turnsMax, runs: runsMax });
     return { log, store, saved, alerts, warnings: [...log.warnings, ...warnings] };
   } catch (error) {
     await log.close();
@@ -177,10 +177,10 @@ export interface OutboxesPorts {
   fetch(url: URL, init: RequestInit): Promise<Response>;
   snapshot(): Snapshot;
   /** Resolves when it is recorded, or as far as that can be. Never rejects. */
-  record(changes: readonly Change[]): Promise<void>;
+  record(changes: readonly StoreChange[]): Promise<void>;
   /** The view of either is another. */
   changed(): void;
-  readonly measures: Measures;
+  readonly measures: Instrumentation;
   /** The program's. */
   readonly version: string;
 }
@@ -191,12 +191,12 @@ const log = logger("status");
 export function createOutboxes(
   settings: Settings,
   ports: OutboxesPorts,
-  saved: Saved,
+  saved: Persisted,
 ): { readonly outbox: Outbox; readonly webhook: Outbox } {
   return { outbox: mailOutbox(settings, ports, saved), webhook: webhookOutbox(settings, ports, saved) };
 }
 
-function mailOutbox(settings: Settings, ports: OutboxesPorts, saved: Saved): Outbox {
+function mailOutbox(settings: Settings, ports: OutboxesPorts, saved: Persisted): Outbox {
   const { clock, snapshot } = ports;
   const listener: OutboxListener = {
     sent({ id }, { answer, rejected }) {
@@ -228,7 +228,7 @@ function mailOutbox(settings: Settings, ports: OutboxesPorts, saved: Saved): Out
   );
 }
 
-function mailPost(settings: Settings, snapshot: () => Snapshot): Post | null {
+function mailPost(settings: Settings, snapshot: () => Snapshot): Transport | null {
   const smtp = smtpOptions(settings);
   if (smtp === null) return null;
   const office = createPostOffice(smtp);
@@ -241,7 +241,7 @@ function mailPost(settings: Settings, snapshot: () => Snapshot): Post | null {
   };
 }
 
-function webhookOutbox(settings: Settings, ports: OutboxesPorts, saved: Saved): Outbox {
+function webhookOutbox(settings: Settings, ports: OutboxesPorts, saved: Persisted): Outbox {
   const listener: OutboxListener = {
     sent: ({ frozen }, { answer }) =>
       log.info("the webhook took a message", { message: frozen && keyOf(frozen), answer }),
@@ -261,7 +261,7 @@ function webhookOutbox(settings: Settings, ports: OutboxesPorts, saved: Saved): 
   );
 }
 
-function webhookPost(settings: Settings, { clock, fetch, snapshot, version }: OutboxesPorts): Post | null {
+function webhookPost(settings: Settings, { clock, fetch, snapshot, version }: OutboxesPorts): Transport | null {
   const options = webhookOptions(settings, version);
   if (options === null) return null;
   const webhook = createWebhook(options, { clock, fetch });
@@ -269,9 +269,9 @@ function webhookPost(settings: Settings, { clock, fetch, snapshot, version }: Ou
   return {
     async write(letter, nowMs) {
       const seen = snapshot();
-      await pause(); // the mail may be made in this very moment
+      await yieldToEventLoop(); // the mail may be made in this very moment
       const heading = { ...system, id: crypto.randomUUID() };
-      return await webhookMessage(letter, { snapshot: seen, heading, nowMs }, pause);
+      return await webhookMessage(letter, { snapshot: seen, heading, nowMs }, yieldToEventLoop);
     },
     deliver: ({ frozen }, signal) => webhook.deliver(frozen, signal),
   };

@@ -7,18 +7,18 @@
  * Leaf: knows nothing of laboratories.
  */
 
-export type Pause = () => Promise<void>;
+export type YieldToEventLoop = () => Promise<void>;
 
 /** Resolves when all that is due has had its turn, however many others pause. */
-export function pause(): Promise<void> {
+export function yieldToEventLoop(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 let lastReader = Promise.resolve();
 
 /** For what is made for readers: of several who pause one goes on at a time, and all else has its turn in between. */
-export function pauseForReaders(): Promise<void> {
-  return lastReader = lastReader.then(pause);
+export function yieldForReaders(): Promise<void> {
+  return lastReader = lastReader.then(yieldToEventLoop);
 }
 
 // What may hold up all else, and how many things at least are done between two looks at that. Log, store, mail, webhook and
@@ -30,11 +30,11 @@ const pieceMin = 20;
  * Does `act` with each of `items`, in their order, and pauses whenever that has taken some milliseconds: few things are done
  * at once. Rejects with what `act` throws, and does no more then. For what monitors.
  */
-export async function inPieces<Item>(items: Iterable<Item>, act: (item: Item) => void): Promise<void> {
+export async function forEachYielding<Item>(items: Iterable<Item>, act: (item: Item) => void): Promise<void> {
   let done = 0, begunMs = performance.now();
   for (const item of items) {
     if (done > 0 && done % pieceMin === 0 && performance.now() - begunMs >= pieceMs) {
-      await pause();
+      await yieldToEventLoop();
       begunMs = performance.now();
     }
     act(item);
@@ -47,10 +47,10 @@ export async function inPieces<Item>(items: Iterable<Item>, act: (item: Item) =>
  * the later asked for is the one that holds; of large pages that are made side by side all would be held at once.
  */
 
-export type InTurn = <T>(work: () => T | Promise<T>) => Promise<T>;
+export type Mutex = <T>(work: () => T | Promise<T>) => Promise<T>;
 
 /** A queue: each work begins when those asked for before it have ended, whether they failed or not. */
-export function createTurns(): InTurn {
+export function createMutex(): Mutex {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {
     const done = last.then(work);

@@ -4,8 +4,8 @@
  * What the rule wants of a resource is judged by `health`; `bookkeeper` does what is decided here.
  */
 import { type Issue, issueText } from "./alerts.ts";
-import { type DecidedWish, type Wish, wishFor } from "./health.ts";
-import type { Lab } from "./lab.ts";
+import { type DecidedAvailability, type DesiredAvailability, desiredAvailability } from "./health.ts";
+import type { LabState } from "./lab.ts";
 import type { Resource } from "./report.ts";
 
 /** What book last said of one resource. `absent`: it did not know the name. */
@@ -31,7 +31,7 @@ export type Decision =
   | { readonly kind: "trial"; readonly available: boolean };
 
 /** Only a difference between what book says and what the rule wants is written. */
-export function decide(state: ResourceState, wish: Wish, rules: AvailabilityRules): Decision {
+export function decide(state: ResourceState, wish: DesiredAvailability, rules: AvailabilityRules): Decision {
   if (state.kind === "unread") return { kind: "read" };
   if (state.kind === "absent") return { kind: "nothing" }; // the next manifest may name it again
   const reason = heldReason(state, rules);
@@ -55,7 +55,7 @@ const booksWords = "unavailable because ";
 const ourWords = "status server:";
 
 /** The reason to write, at most 600 characters: `status server: 2026-11-22T20:31:14Z missing required pend00-st-data`. */
-export function reasonText(wish: DecidedWish, nowMs: number): string {
+export function reasonText(wish: DecidedAvailability, nowMs: number): string {
   const time = new Date(nowMs).toISOString().replace(/\.\d+Z$/, "Z");
   return `${ourWords} ${time} ${wish.kind === "available" ? "all required streams ok" : issuesText(wish.issues)}`;
 }
@@ -77,15 +77,15 @@ function issuesText(issues: readonly Issue[]): string {
  */
 
 /** The reason that would be written, by the name of the resource; empty while writes are on. */
-export function trialsOf(
+export function dryRunsOf(
   resources: readonly Resource[],
-  known: { lab: Lab; states: ReadonlyMap<string, ResourceState>; rules: AvailabilityRules },
+  known: { lab: LabState; states: ReadonlyMap<string, ResourceState>; rules: AvailabilityRules },
   nowMs: number,
 ): ReadonlyMap<string, { readonly available: boolean; readonly reason: string }> {
   const { lab, states, rules } = known;
   if (rules.writes) return new Map();
   return new Map(resources.flatMap((resource) => {
-    const wish = wishFor(resource, lab);
+    const wish = desiredAvailability(resource, lab);
     const decision = decide(states.get(resource.name) ?? { kind: "unread" }, wish, rules);
     if (decision.kind !== "trial" || wish.kind === "undecided") return [];
     return [[resource.name, { available: decision.available, reason: reasonText(wish, nowMs) }] as const];

@@ -6,7 +6,7 @@
 import * as z from "zod";
 import { backdatedMs, bookClaims, signToken } from "./access.ts";
 import type { Clock } from "./clock.ts";
-import { answerWords, excerpt, networkWords, redirectWords, skewWords, type Trouble } from "./failure.ts";
+import { errorTextOf, networkErrorText, redirectText, sanitize, type ServiceFailure, skewWords } from "./failure.ts";
 import type { Resource } from "./report.ts";
 import { tooIntricate } from "./report_decoder.ts";
 import { topicCharsMax } from "./report_entry.ts";
@@ -31,7 +31,7 @@ export interface Book {
   setAvailability(name: string, wanted: Availability, signal: AbortSignal): Promise<void>;
 }
 
-export interface BookSource {
+export interface BookConfig {
   /** `SCHEME://HOST/BASEPATH`, without a slash at its end. */
   readonly base: string;
   /** As book itself is configured, to the character. */
@@ -45,7 +45,7 @@ export interface BookPorts {
   readonly fetch: (url: URL, init: RequestInit) => Promise<Response>;
 }
 
-export function createBook(source: BookSource, ports: BookPorts): Book {
+export function createBook(source: BookConfig, ports: BookPorts): Book {
   const listUrl = new URL(`${source.base}/api/v1/admin/resources`);
   return {
     async resources(signal) {
@@ -77,7 +77,7 @@ const tokenLifeMs = 120_000;
 // In characters. A manifest of 20,000 resources has about 5 million.
 const answerLengthMax = 64 * 1024 * 1024;
 
-async function ask(source: BookSource, { clock, fetch }: BookPorts, call: Call, signal: AbortSignal): Promise<Answer> {
+async function ask(source: BookConfig, { clock, fetch }: BookPorts, call: Call, signal: AbortSignal): Promise<Answer> {
   const limit = timeLimit(source.timeoutMs, clock, signal);
   let hasAnswered = false;
   try {
@@ -93,7 +93,7 @@ async function ask(source: BookSource, { clock, fetch }: BookPorts, call: Call, 
     signal.throwIfAborted();
     if (isBookError(error)) throw error;
     const late = `no ${hasAnswered ? "whole " : ""}answer within ${source.timeoutMs / 1000} s`;
-    throw new BookUnreachable(call, limit.signal.aborted ? late : networkWords(error), { cause: error });
+    throw new BookUnreachable(call, limit.signal.aborted ? late : networkErrorText(error), { cause: error });
   } finally {
     limit.lift();
   }
@@ -116,7 +116,7 @@ function timeLimit(ms: number, clock: Clock, signal: AbortSignal): { readonly si
 
 async function refusal(response: Response, call: Call, nowMs: number): Promise<BookRefused | BookUnknownResource> {
   const { status } = response;
-  const redirect = redirectWords(response, call.url);
+  const redirect = redirectText(response, call.url);
   const words = await firstWords(response);
   if (redirect !== null) return new BookRefused(call, status, redirect);
   if (status === 404 && call.resource !== undefined) {
@@ -141,7 +141,7 @@ async function firstWords(response: Response): Promise<string> {
   } catch {
     // The status is known, and what came of the body has to do.
   }
-  return answerWords(text);
+  return errorTextOf(text);
 }
 
 async function readWhole(response: Response, call: Call): Promise<string> {
@@ -251,7 +251,7 @@ function parseJson(answer: Answer): unknown {
 }
 
 function garbled({ call, status, text }: Answer): BookGarbled {
-  const words = answerWords(text.slice(0, errorLengthMax));
+  const words = errorTextOf(text.slice(0, errorLengthMax));
   return new BookGarbled(call, status, words === "" ? "without a word" : `"${words}"`);
 }
 
@@ -319,7 +319,9 @@ export class BookDidNotKeep extends Error {
 
   constructor(resource: string, said: { readonly available: boolean; readonly reason: string }) {
     const [wanted, still] = said.available ? ["unavailable", "available"] : ["available", "unavailable"];
-    super(`Cannot set ${excerpt(resource)} ${wanted}: book took it, and still says ${still} "${excerpt(said.reason)}"`);
+    super(
+      `Cannot set ${sanitize(resource)} ${wanted}: book took it, and still says ${still} "${sanitize(said.reason)}"`,
+    );
   }
 }
 
@@ -330,7 +332,7 @@ export function isBookError(error: unknown): error is BookError {
     error instanceof BookGarbled || error instanceof BookDidNotKeep;
 }
 
-export function bookTrouble(error: BookError): Trouble {
+export function bookTrouble(error: BookError): ServiceFailure {
   const { message } = error;
   switch (error.code) {
     case "BOOK_UNREACHABLE":
@@ -345,5 +347,5 @@ export function bookTrouble(error: BookError): Trouble {
 }
 
 function cannot({ tried, url }: Attempt): string {
-  return `Cannot ${excerpt(tried)} at ${url.host}${url.pathname}`;
+  return `Cannot ${sanitize(tried)} at ${url.host}${url.pathname}`;
 }

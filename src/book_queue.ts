@@ -5,10 +5,10 @@
 import { backoffMs, type Clock, serviceBackoff } from "./clock.ts";
 
 // The contract's (design, "book's own state"): book is one small server that students book with.
-const turnsMax = 4;
+const requestsMax = 4;
 
 /** Something is being asked for `job`. Has to be ended once, by `succeeded`, `failed` or `dropped`. */
-export interface Turn<Job> {
+export interface QueuedRequest<Job> {
   readonly job: Job;
   /** Turns of one round that fail are one failure: they were begun before anything was known of it. */
   readonly round: number;
@@ -22,7 +22,7 @@ interface Failing {
   readonly untilMs: number | "all";
 }
 
-export class Turns<Job> {
+export class RequestQueue<Job> {
   readonly #random: () => number;
   readonly #failing = new Map<Job, Failing>();
   #taken = 0;
@@ -46,8 +46,8 @@ export class Turns<Job> {
   }
 
   /** Gives the turn to the first of `jobs` that may be asked for now; null where none may. */
-  take(jobs: Iterable<Job>, nowMs: number): Turn<Job> | null {
-    if (nowMs < this.#pausedUntilMs || this.#taken >= (this.#failuresInARow > 0 ? 1 : turnsMax)) return null;
+  take(jobs: Iterable<Job>, nowMs: number): QueuedRequest<Job> | null {
+    if (nowMs < this.#pausedUntilMs || this.#taken >= (this.#failuresInARow > 0 ? 1 : requestsMax)) return null;
     const job = this.#choose(jobs, nowMs);
     if (job === null) return null;
     this.#taken++;
@@ -77,7 +77,7 @@ export class Turns<Job> {
     return nextMs;
   }
 
-  succeeded({ job }: Turn<Job>): void {
+  succeeded({ job }: QueuedRequest<Job>): void {
     this.#taken--;
     this.#failing.delete(job);
     if (this.#failuresInARow === 0) return;
@@ -90,7 +90,7 @@ export class Turns<Job> {
   }
 
   /** False for one of several that failed together: that is one failure. */
-  failed({ job, round }: Turn<Job>, nowMs: number): boolean {
+  failed({ job, round }: QueuedRequest<Job>, nowMs: number): boolean {
     this.#taken--;
     const alone = this.#failing.get(job)?.alone ?? 0;
     if (alone > 0 && this.#failuresInARow === 0) {
@@ -111,7 +111,7 @@ export class Turns<Job> {
   }
 
   /** Ends a turn that says nothing of how book is. */
-  dropped(_turn: Turn<Job>): void {
+  dropped(_turn: QueuedRequest<Job>): void {
     this.#taken--;
   }
 
@@ -129,7 +129,7 @@ export interface Work {
   nextMs(nowMs: number): number;
 }
 
-export class Loop {
+export class ReconcileLoop {
   readonly #clock: Clock;
   readonly #inHand = new Set<Promise<void>>();
   #fault: { readonly error: unknown } | null = null;
@@ -156,7 +156,7 @@ export class Loop {
     signal.addEventListener("abort", () => this.wake(), { once: true });
     while (!signal.aborted && this.#fault === null) {
       const { change } = this;
-      const nowMs = this.#clock.steadyMs();
+      const nowMs = this.#clock.monotonicMs();
       for (const begun of work.begin(nowMs)) this.#track(begun);
       const timer = new AbortController();
       const due = this.#clock.wait(work.nextMs(nowMs) - nowMs, timer.signal).catch(() => {}); // something happened before

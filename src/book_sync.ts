@@ -5,16 +5,16 @@
  */
 import { type AvailabilityRules, decide, reasonText, type ResourceState } from "./availability.ts";
 import { type Availability, type Book, BookDidNotKeep, bookTrouble, isBookError } from "./book_client.ts";
-import { Loop, type Turn, Turns } from "./book_queue.ts";
+import { type QueuedRequest, ReconcileLoop, RequestQueue } from "./book_queue.ts";
 import type { Clock } from "./clock.ts";
-import type { Trouble } from "./failure.ts";
-import type { Wish } from "./health.ts";
+import type { ServiceFailure } from "./failure.ts";
+import type { DesiredAvailability } from "./health.ts";
 import type { Resource } from "./report.ts";
-import type { BookSource } from "./system_alerts.ts";
+import type { BookStatus } from "./system_alerts.ts";
 
-export interface Bookkeeper {
+export interface BookSync {
   /** What is wanted of each resource from now on: the whole set, replacing the last. */
-  wish(wishes: ReadonlyMap<string, Wish>): void;
+  setDesired(wishes: ReadonlyMap<string, DesiredAvailability>): void;
   /**
    * Resolves when each wish that differs from what book says has been answered: done, held, refused for good, or unknown to
    * book. Rejects with the signal's reason when that is aborted first, or with the bookkeeper's when that is stopped.
@@ -33,7 +33,7 @@ export interface BookListener {
   /** A change was made, and book was seen to hold it. */
   written(resource: string, what: Availability & { readonly atMs: number }): void;
   /** `failuresInARow`: of everything, those together as one; 1 for what fails by itself. 0: book refused this for good. */
-  trouble(trouble: Trouble, failuresInARow: number): void;
+  trouble(trouble: ServiceFailure, failuresInARow: number): void;
   /** Something succeeded after everything had failed (one resource may go on failing), or nothing is failing. */
   answers(): void;
 }
@@ -51,13 +51,13 @@ export interface BookkeeperPorts {
 }
 
 /** Runs until `signal` is aborted; `done` resolves when nothing is in hand any more, at most 2 s later. */
-export function runBookkeeper(
+export function startBookSync(
   options: BookkeeperOptions,
   ports: BookkeeperPorts,
   listener: BookListener,
   signal: AbortSignal,
-): Bookkeeper & { readonly done: Promise<void> } {
-  return new Keeper(options, ports, listener, signal);
+): BookSync & { readonly done: Promise<void> } {
+  return new Reconciler(options, ports, listener, signal);
 }
 
 // Book has lost its manifest (it restarted) or is suspected to: an operator will load one any moment.
@@ -71,15 +71,15 @@ const partingMs = 2_000;
 
 type Job = Entry | "manifest";
 
-class Keeper implements Bookkeeper {
+class Reconciler implements BookSync {
   readonly done: Promise<void>;
   readonly #options: BookkeeperOptions;
   readonly #ports: BookkeeperPorts;
   readonly #listener: BookListener;
   readonly #signal: AbortSignal;
-  readonly #turns: Turns<Job>;
-  readonly #ledger: Ledger;
-  readonly #loop: Loop;
+  readonly #turns: RequestQueue<Job>;
+  readonly #ledger: ResourceTable;
+  readonly #loop: ReconcileLoop;
   /** Ends changes that are on their way, some time after everything else. */
   readonly #parted = new AbortController();
   #isListing = false;
@@ -91,9 +91,9 @@ class Keeper implements Bookkeeper {
     this.#ports = ports;
     this.#listener = listener;
     this.#signal = signal;
-    this.#turns = new Turns(ports.random);
-    this.#ledger = new Ledger(options.rules, (entry) => this.#turns.forget(entry));
-    this.#loop = new Loop(ports.clock);
+    this.#turns = new RequestQueue(ports.random);
+    this.#ledger = new ResourceTable(options.rules, (entry) => this.#turns.forget(entry));
+    this.#loop = new ReconcileLoop(ports.clock);
     this.done = this.#run();
   }
 
@@ -101,7 +101,7 @@ class Keeper implements Bookkeeper {
     return this.#ledger.waiting;
   }
 
-  wish(wishes: ReadonlyMap<string, Wish>): void {
+  setDesired(wishes: ReadonlyMap<string, DesiredAvailability>): void {
     this.#ledger.wish(wishes);
     this.#loop.wake();
   }
@@ -149,7 +149,7 @@ class Keeper implements Bookkeeper {
     return Math.min(this.#turns.nextMs(nowMs), isListDueLater ? this.#nextListMs : Infinity);
   }
 
-  async #do(turn: Turn<Job>): Promise<void> {
+  async #do(turn: QueuedRequest<Job>): Promise<void> {
     const { job } = turn;
     let isCertain = true;
     try {
@@ -164,7 +164,7 @@ class Keeper implements Bookkeeper {
 
   async #list(): Promise<void> {
     const { resources, skipped } = await this.#ports.book.resources(this.#signal);
-    this.#listedMs = this.#ports.clock.steadyMs();
+    this.#listedMs = this.#ports.clock.monotonicMs();
     this.#nextListMs = this.#listedMs +
       Math.min(this.#options.queryEveryMs, resources.length === 0 ? rereadMs : Infinity);
     this.#ledger.adopt(resources);
@@ -202,7 +202,7 @@ class Keeper implements Bookkeeper {
     this.#tellWritten(entry, wanted);
   }
 
-  #answered(turn: Turn<Job>): void {
+  #answered(turn: QueuedRequest<Job>): void {
     const { failuresInARow } = this.#turns;
     this.#turns.succeeded(turn);
     if (failuresInARow >= outageFailures && turn.job !== "manifest") this.#listSoon();
@@ -210,7 +210,7 @@ class Keeper implements Bookkeeper {
   }
 
   /** Whether book's answer is known all the same. Throws what is no failure of book. */
-  #failed(turn: Turn<Job>, error: unknown): boolean {
+  #failed(turn: QueuedRequest<Job>, error: unknown): boolean {
     const { job } = turn;
     if (this.#signal.aborted) return this.#turns.dropped(turn), false;
     if (!isBookError(error)) throw error;
@@ -226,7 +226,7 @@ class Keeper implements Bookkeeper {
       this.#listener.trouble(bookTrouble(error), 0);
       return true;
     }
-    if (!this.#turns.failed(turn, this.#ports.clock.steadyMs())) return false;
+    if (!this.#turns.failed(turn, this.#ports.clock.monotonicMs())) return false;
     const { failuresInARow } = this.#turns;
     // One resource, or all of book? If the manifest can be read before book counts as lost, it is not all of it.
     if (failuresInARow === outageFailures - 1) this.#listSoon(0);
@@ -237,7 +237,10 @@ class Keeper implements Bookkeeper {
 
   /** The manifest may be another than the last that was read, or tell how book is. `distanceMs`: from the last. */
   #listSoon(distanceMs = rereadMs): void {
-    this.#nextListMs = Math.min(this.#nextListMs, Math.max(this.#ports.clock.steadyMs(), this.#listedMs + distanceMs));
+    this.#nextListMs = Math.min(
+      this.#nextListMs,
+      Math.max(this.#ports.clock.monotonicMs(), this.#listedMs + distanceMs),
+    );
   }
 
   #learn(entry: Entry, state: ResourceState): void {
@@ -267,9 +270,9 @@ export interface Entry {
   unconfirmed: Availability | null;
 }
 
-const undecided: Wish = { kind: "undecided" };
+const undecided: DesiredAvailability = { kind: "undecided" };
 
-export class Ledger {
+export class ResourceTable {
   readonly #rules: AvailabilityRules;
   readonly #nothingToDo: (entry: Entry) => void;
   readonly #entries = new Map<string, Entry>();
@@ -280,7 +283,7 @@ export class Ledger {
   /** That book is being asked about. */
   readonly #reading = new Set<Entry>();
   #writing = 0;
-  #wishes: ReadonlyMap<string, Wish> = new Map();
+  #wishes: ReadonlyMap<string, DesiredAvailability> = new Map();
   #list: readonly Resource[] | null = null;
 
   /** `nothingToDo` is told of each entry that is put right, or no longer listed. */
@@ -304,7 +307,7 @@ export class Ledger {
     return true;
   }
 
-  wish(wishes: ReadonlyMap<string, Wish>): void {
+  wish(wishes: ReadonlyMap<string, DesiredAvailability>): void {
     const before = this.#wishes;
     this.#wishes = wishes;
     if (wishes === before) return;
@@ -315,7 +318,7 @@ export class Ledger {
     }
   }
 
-  wishOf(entry: Entry): Wish {
+  wishOf(entry: Entry): DesiredAvailability {
     return this.#wishes.get(entry.name) ?? undecided;
   }
 
@@ -396,7 +399,7 @@ function newEntry(name: string): Entry {
   return { name, state: { kind: "unread" }, isStale: false, isRefused: false, doing: "nothing", unconfirmed: null };
 }
 
-function sameDesire(a: Wish, b: Wish): boolean {
+function sameDesire(a: DesiredAvailability, b: DesiredAvailability): boolean {
   if (a.kind !== "unavailable" || b.kind !== "unavailable") return a.kind === b.kind;
   return a.issues === b.issues || JSON.stringify(a.issues) === JSON.stringify(b.issues);
 }
@@ -406,7 +409,7 @@ function sameDesire(a: Wish, b: Wish): boolean {
  * What it means is for `availability`.
  */
 
-export class BookSaid {
+export class ReportedStates {
   readonly #news = new Map<string, ResourceState>();
   /** Of which it has said something, until that is enough. */
   readonly #named = new Set<string>();
@@ -430,7 +433,7 @@ export class BookSaid {
   }
 
   /** The source with all that was noted since; the same one where that says nothing new. */
-  takenInto(source: BookSource): BookSource {
+  takenInto(source: BookStatus): BookStatus {
     if (this.#news.size === 0) return source;
     const { states } = source;
     const news = [...this.#news].filter(([resource, state]) => !sameState(states.get(resource), state));

@@ -3,33 +3,33 @@
  * first, so that a laboratory in which nothing happens costs them nothing. What has changed is for them to find.
  */
 import { type Issue, issueText } from "./alerts.ts";
-import type { Experiment, Feed, Lab } from "./lab.ts";
-import { type ConnectionTable, noConnections, type Peer } from "./report.ts";
-import type { ExperimentView, Known, SeenView, StreamView } from "./snapshot.ts";
+import type { Experiment, FeedState, LabState } from "./lab.ts";
+import { type ConnectionInfo, type ConnectionTable, noConnections } from "./report.ts";
+import type { ExperimentView, SnapshotInputs, StreamView, TopicView } from "./snapshot.ts";
 
 /** Who is connected. The table itself would keep what they sent. */
 type Peers = Pick<ConnectionTable, "rows" | "peers">;
 
 const noPeers: Peers = noConnections;
 
-export class Revision {
+export class ChangeDetector {
   #number = 0;
-  #experiments: Lab["experiments"] = new Map();
-  #findings: Feed["findings"] = new Map();
+  #experiments: LabState["experiments"] = new Map();
+  #probeResults: FeedState["probeResults"] = new Map();
   #peers: Readonly<Record<"jump" | "relay", Peers>> = { jump: noPeers, relay: noPeers };
   #substance: readonly unknown[] = [];
 
   /** That of `known`: one more than the last if anything has changed since. */
-  of(known: Omit<Known, "revision">): number {
-    const { experiments, jump, relay, relay: { findings } } = known.lab;
+  of(known: Omit<SnapshotInputs, "revision">): number {
+    const { experiments, jump, relay, relay: { probeResults } } = known.lab;
     const peers = { jump: peersOf(jump), relay: peersOf(relay) };
     const substance = substanceOf(known);
-    const isSame = sameExperiments(this.#experiments, experiments) && sameFindings(this.#findings, findings) &&
+    const isSame = sameExperiments(this.#experiments, experiments) && sameFindings(this.#probeResults, probeResults) &&
       samePeers(this.#peers.jump, peers.jump) && samePeers(this.#peers.relay, peers.relay) &&
       substance.length === this.#substance.length && substance.every((each, at) => each === this.#substance[at]);
     if (!isSame) this.#number++;
     this.#experiments = experiments;
-    this.#findings = findings;
+    this.#probeResults = probeResults;
     this.#peers = peers;
     this.#substance = substance;
     return this.#number;
@@ -39,7 +39,7 @@ export class Revision {
 /** Values, and objects that are made anew only when something in them changes. */
 function substanceOf(
   { lab, conditions, sources, timeline, alerts, waitingForBook, mail, webhook, probes, heartbeat, store }: Omit<
-    Known,
+    SnapshotInputs,
     "revision"
   >,
 ) {
@@ -55,12 +55,12 @@ function substanceOf(
 }
 
 /** Listening again to what is as it was gives it another time, and nothing more. */
-function sameFindings(was: Feed["findings"], now: Feed["findings"]): boolean {
+function sameFindings(was: FeedState["probeResults"], now: FeedState["probeResults"]): boolean {
   return was === now ||
     (was.size === now.size && [...now].every(([topic, { heard }]) => was.get(topic)?.heard === heard));
 }
 
-function peersOf({ newest }: Feed): Peers {
+function peersOf({ newest }: FeedState): Peers {
   return newest.kind === "none" ? noPeers : { rows: newest.connections.rows, peers: newest.connections.peers };
 }
 
@@ -74,7 +74,7 @@ function samePeers(was: Peers, now: Peers): boolean {
 }
 
 /** Another manifest, or a report that names what none has named, makes all of them anew (`roster`), most as they were. */
-function sameExperiments(was: Lab["experiments"], now: Lab["experiments"]): boolean {
+function sameExperiments(was: LabState["experiments"], now: LabState["experiments"]): boolean {
   if (was === now) return true;
   return was.size === now.size && [...now.values()].every((each) => isSame(was.get(each.name), each));
 }
@@ -98,15 +98,15 @@ type Same<T> = (a: T, b: T) => boolean;
 type Table<T> = { readonly [Member in keyof T]-?: Same<T[Member]> };
 
 // The connection is the peer and the statistics; of these is told whether there are any.
-type SeenPart = Omit<SeenView, "connection" | "stats"> & { readonly stats: object | null };
+type SeenPart = Omit<TopicView, "connection" | "stats"> & { readonly stats: object | null };
 
 /** What somebody has been told. A view itself would keep all of the report that it is read from. */
-export interface Told extends Omit<ExperimentView, "host" | "streams"> {
+export interface Shown extends Omit<ExperimentView, "host" | "streams"> {
   readonly host: SeenPart;
   readonly streams: readonly (SeenPart & Pick<StreamView, "topic" | "required" | "probe">)[];
 }
 
-export function toldOf(view: ExperimentView): Told {
+export function shownOf(view: ExperimentView): Shown {
   const streams = view.streams.map((stream) => {
     const { topic, required, probe } = stream;
     return { topic, required, probe, ...toldPart(stream) };
@@ -114,24 +114,24 @@ export function toldOf(view: ExperimentView): Told {
   return { ...view, host: toldPart(view.host), streams };
 }
 
-function toldPart({ verdict, seenMs, peer, stats }: SeenView): SeenPart {
+function toldPart({ verdict, seenMs, peer, stats }: TopicView): SeenPart {
   return { verdict, seenMs, peer, stats: stats && measured };
 }
 
 const measured = {};
 
 /** Whether there is nothing to tell somebody who has seen `a` when it is `b`. */
-export function isSameExperiment(a: Told, b: Told): boolean {
+export function isSameExperiment(a: Shown, b: Shown): boolean {
   return a === b || sameExperiment(a, b);
 }
 
 /** The same for one who is not told of its history. */
-export function isSameButTurns(a: Told, b: Told): boolean {
+export function isSameButTurns(a: Shown, b: Shown): boolean {
   return a === b || sameButTurns(a, b);
 }
 
 /** Another time at which it connected is a time alone. */
-export const isSamePeer = members<Peer>({
+export const isSamePeer = members<ConnectionInfo>({
   topic: is,
   scopes: (a, b) => a.length === b.length && a.every((each) => b.includes(each)), // jump gives them in any order
   canRead: is,
@@ -150,7 +150,7 @@ const seen: Table<SeenPart> = {
   stats: sameAbsence, // that the service gives none is no statistic
 };
 
-const experiment: Table<Told> = {
+const experiment: Table<Shown> = {
   name: is,
   resources: list(is),
   state: is,
@@ -167,7 +167,7 @@ const experiment: Table<Told> = {
   firstSeenMs: ignored,
   foundInManifestMs: sameAbsence,
   host: members(seen),
-  streams: list(members<Told["streams"][number]>({
+  streams: list(members<Shown["streams"][number]>({
     ...seen,
     topic: is,
     required: is,
@@ -176,7 +176,7 @@ const experiment: Table<Told> = {
 };
 
 const sameExperiment = members(experiment);
-const sameButTurns = members<Told>({ ...experiment, turns: ignored });
+const sameButTurns = members<Shown>({ ...experiment, turns: ignored });
 
 function members<T extends object>(table: Table<T>): Same<T> {
   const names = Object.keys(table) as (keyof T)[];

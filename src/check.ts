@@ -6,7 +6,7 @@ import { dirname, join, resolve } from "node:path";
 import { bookSource, feedRequest, smtpOptions, webhookOptions, webhookSystem } from "./app.ts";
 import { type BookList, createBook } from "./book_client.ts";
 import { type Clock, systemClock as clock } from "./clock.ts";
-import { thrownWords, type Trouble } from "./failure.ts";
+import { type ServiceFailure, thrownText } from "./failure.ts";
 import { type Tried, tryFeed } from "./feed.ts";
 import { askDirectly, healthUrl } from "./healthcheck.ts";
 import { type Asked, askHeartbeat, heartbeatHost } from "./heartbeat.ts";
@@ -23,7 +23,7 @@ import { StoreLocked } from "./store.ts";
 import { createWebhook, webhookTest } from "./webhook.ts";
 
 /** What was found of a part. Only `failed` fails the check; `warn` is for what a person should look at. */
-export interface Finding {
+export interface CheckResult {
   readonly kind: "ok" | "warn" | "failed";
   readonly words: string;
 }
@@ -34,7 +34,7 @@ export interface CheckParts {
   feed(name: FeedName, signal: AbortSignal): Promise<Tried>;
   /** Null where no mail is sent. */
   readonly mail: {
-    verify(signal: AbortSignal): Promise<{ readonly kind: "ok"; readonly encrypted: boolean } | Trouble>;
+    verify(signal: AbortSignal): Promise<{ readonly kind: "ok"; readonly encrypted: boolean } | ServiceFailure>;
     /** Sends a test mail. */
     send(signal: AbortSignal): Promise<Delivery>;
   } | null;
@@ -43,17 +43,17 @@ export interface CheckParts {
     /** All of its address that may be shown. */
     readonly host: string;
     /** Connects, and says nothing. Never rejects. */
-    reach(signal: AbortSignal): Promise<{ readonly kind: "ok"; readonly encrypted: boolean } | Trouble>;
+    reach(signal: AbortSignal): Promise<{ readonly kind: "ok"; readonly encrypted: boolean } | ServiceFailure>;
     /** Posts a test message. */
     send(signal: AbortSignal): Promise<Delivery>;
   } | null;
   /** The dead man's switch; null where none is set. `host`: all of its address that may be shown. */
   readonly heartbeat: { readonly host: string; ask(signal: AbortSignal): Promise<Asked> } | null;
-  log(): Promise<Finding>;
-  store(): Promise<Finding>;
-  port(signal: AbortSignal): Promise<Finding>;
+  log(): Promise<CheckResult>;
+  store(): Promise<CheckResult>;
+  port(signal: AbortSignal): Promise<CheckResult>;
   /** The port for profiles; null where there are none. */
-  readonly profilePort: ((signal: AbortSignal) => Promise<Finding>) | null;
+  readonly profilePort: ((signal: AbortSignal) => Promise<CheckResult>) | null;
   readonly clock: Clock;
 }
 
@@ -102,16 +102,16 @@ export async function runCheck(
 
 const marks = { ok: "ok", warn: "warn", failed: "FAIL" } as const;
 
-async function line(part: string, find: () => Promise<Finding>): Promise<Finding & { readonly part: string }> {
+async function line(part: string, find: () => Promise<CheckResult>): Promise<CheckResult & { readonly part: string }> {
   const { kind, words } = await find().catch(failure);
   return { part, kind, words: words.replace(/[\s\p{Cc}]+/gu, " ") };
 }
 
-function failure(error: unknown): Finding {
+function failure(error: unknown): CheckResult {
   return { kind: "failed", words: error instanceof Error ? error.message : String(error) };
 }
 
-function bookFinding({ resources, skipped }: BookList, base: string): Finding {
+function bookFinding({ resources, skipped }: BookList, base: string): CheckResult {
   if (resources.length === 0 && skipped === 0) {
     return { kind: "warn", words: `no resources at ${base}: load its manifest` };
   }
@@ -119,7 +119,7 @@ function bookFinding({ resources, skipped }: BookList, base: string): Finding {
   return skipped === 0 ? { kind: "ok", words } : { kind: "warn", words: `${words}, and ${skipped} that can't be read` };
 }
 
-function relayFinding(tried: Tried, { PROBE_STREAMS }: Settings): Finding {
+function relayFinding(tried: Tried, { PROBE_STREAMS }: Settings): CheckResult {
   const finding = feedFinding(tried, "a stream of an experiment", "streams of experiments");
   if (finding.kind !== "ok" || tried.kind === "trouble") return finding;
   const generation = tried.generation === "measured"
@@ -130,7 +130,7 @@ function relayFinding(tried: Tried, { PROBE_STREAMS }: Settings): Finding {
   return { ...finding, words: `${finding.words}, ${generation}` };
 }
 
-function feedFinding(tried: Tried, one: string, several: string): Finding {
+function feedFinding(tried: Tried, one: string, several: string): CheckResult {
   if (tried.kind === "trouble") {
     return { kind: "failed", words: `${tried.accepted ? "token accepted, but " : ""}${tried.trouble.message}` };
   }
@@ -148,7 +148,7 @@ async function mailFinding(
   mail: CheckParts["mail"],
   isSending: boolean,
   signal: AbortSignal,
-): Promise<Finding> {
+): Promise<CheckResult> {
   if (mail === null) {
     const words = "off: STATUS_EMAIL_HOST is not set, so alerts are only logged";
     return { kind: isSending ? "failed" : "ok", words };
@@ -174,7 +174,7 @@ async function webhookFinding(
   webhook: NonNullable<CheckParts["webhook"]>,
   isSending: boolean,
   signal: AbortSignal,
-): Promise<Finding> {
+): Promise<CheckResult> {
   if (isSending) {
     const delivery = await webhook.send(signal);
     if (delivery.kind !== "taken") return { kind: "failed", words: delivery.why };
@@ -190,7 +190,7 @@ async function heartbeatFinding(
   { host, ask }: NonNullable<CheckParts["heartbeat"]>,
   isSending: boolean,
   signal: AbortSignal,
-): Promise<Finding> {
+): Promise<CheckResult> {
   if (!isSending) return { kind: "ok", words: `${host}; --send asks for it` };
   const asked = await ask(signal);
   return asked.kind === "ok" ? { kind: "ok", words: `${host} answers` } : { kind: "failed", words: asked.why };
@@ -291,12 +291,12 @@ export interface Wanted {
   readonly asked: boolean;
 }
 
-export function checkLogFile(path: string, { asked }: Wanted): Finding {
+export function checkLogFile(path: string, { asked }: Wanted): CheckResult {
   if (path === "stdout" || path === "stderr") return { kind: "ok", words: path };
   try {
     return { kind: "ok", words: exists(path) ? `${path} can be written` : `${path} can be made` };
   } catch (error) {
-    const words = `Cannot write ${path}: ${thrownWords(error)}`;
+    const words = `Cannot write ${path}: ${thrownText(error)}`;
     return asked ? { kind: "failed", words } : { kind: "warn", words: `${words}, so the log goes to stderr` };
   }
 
@@ -310,7 +310,7 @@ export function checkLogFile(path: string, { asked }: Wanted): Finding {
 }
 
 /** `nowMs` goes into the lock that is held for a moment. */
-export async function checkStore(path: string, { asked }: Wanted, nowMs: number): Promise<Finding> {
+export async function checkStore(path: string, { asked }: Wanted, nowMs: number): Promise<CheckResult> {
   if (path === "memory") return { kind: "ok", words: "memory: nothing is kept beyond a run" };
   try {
     probe(nearestFolder(dirname(resolve(path))));
@@ -320,7 +320,7 @@ export async function checkStore(path: string, { asked }: Wanted, nowMs: number)
     if (!await isDamaged(file, nowMs)) return { kind: "ok", words: `${path} can be written` };
     return { kind: "warn", words: `${path} is damaged: it will be set aside, and a new one begun` };
   } catch (error) {
-    const why = thrownWords(error).replace(/^Cannot open the store [^:]*: /, ""); // it may be the copy that was opened
+    const why = thrownText(error).replace(/^Cannot open the store [^:]*: /, ""); // it may be the copy that was opened
     if (error instanceof StoreLocked) return { kind: "ok", words: `${path} is in use by a running status: ${why}` };
     const words = `Cannot use the store ${path}: ${why}`;
     return asked ? { kind: "failed", words } : { kind: "warn", words: `${words}, so nothing is kept beyond a run` };
@@ -331,7 +331,7 @@ export async function checkStore(path: string, { asked }: Wanted, nowMs: number)
 export function checkPort(
   { host, port }: { readonly host: string; readonly port: number },
   signal: AbortSignal,
-): Promise<Finding> {
+): Promise<CheckResult> {
   const place = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   return tryPort({ hostname: host === "localhost" ? "127.0.0.1" : host, port, place }, async () => {
     const url = new URL("/api/v1/status", healthUrl({ HOST_SERVE: host, PORT_SERVE: port }));
@@ -341,7 +341,7 @@ export function checkPort(
 }
 
 /** The port of STATUS_PROFILE. */
-export function checkProfilePort(port: number, signal: AbortSignal): Promise<Finding> {
+export function checkProfilePort(port: number, signal: AbortSignal): Promise<CheckResult> {
   const place = `127.0.0.1:${port} (for profiles)`;
   return tryPort({ hostname: "127.0.0.1", port, place }, async () => {
     const { uptime_seconds } = await jsonAt(new URL(`http://127.0.0.1:${port}/memory`), signal);
@@ -353,13 +353,13 @@ export function checkProfilePort(port: number, signal: AbortSignal): Promise<Fin
 async function tryPort(
   { hostname, port, place }: { readonly hostname: string; readonly port: number; readonly place: string },
   running: () => Promise<string | null>,
-): Promise<Finding> {
+): Promise<CheckResult> {
   try {
     Deno.listen({ hostname, port }).close();
     return { kind: "ok", words: port === 0 ? `any free one at ${place.replace(/:0$/, "")}` : `${place} is free` };
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse)) {
-      return { kind: "failed", words: `Cannot listen on ${place}: ${thrownWords(error)}` };
+      return { kind: "failed", words: `Cannot listen on ${place}: ${thrownText(error)}` };
     }
     const words = await running();
     return words === null ? { kind: "failed", words: `${place} is used by another program` } : { kind: "ok", words };

@@ -15,9 +15,9 @@ export interface Clock {
    * For how long something takes, and when it is due: it only goes forwards, whatever is done to the time of day, and stands
    * still while nothing of the program runs. It counts from some moment of this run and means nothing outside of it.
    */
-  steadyMs(): number;
+  monotonicMs(): number;
   /** How much of this run the steady time has left out, as nothing of the program ran. */
-  missedMs(): number;
+  suspendedMs(): number;
   /** Resolves after `ms` steady ones (at once when 0 or less); rejects with the signal's reason when that is aborted first. */
   wait(ms: number, signal: AbortSignal): Promise<void>;
 }
@@ -30,7 +30,7 @@ export interface Clockwork {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-export interface AttendedClock extends Clock {
+export interface SupervisedClock extends Clock {
   /** Until `signal` is aborted, time in which nothing of the program ran (stopped, asleep, hung) is seen, and left out. */
   attend(signal: AbortSignal): Promise<void>;
 }
@@ -70,7 +70,7 @@ export function aborted(signal: AbortSignal): Promise<void> {
  * One that is aborted with `signal`, too. Whoever has it aborts it in the end: then nothing of it is left in `signal`, which
  * may live for months. (Of `AbortSignal.any` something stays there, in Deno 2.6.)
  */
-export function abortedWith(signal: AbortSignal): AbortController {
+export function linkedAbort(signal: AbortSignal): AbortController {
   const own = new AbortController();
   const follow = () => own.abort(signal.reason);
   signal.addEventListener("abort", follow, { once: true });
@@ -80,12 +80,12 @@ export function abortedWith(signal: AbortSignal): AbortController {
 }
 
 /** Resolves after `ms` steady ones, or as soon as `woken` or `signal` says. Never rejects. */
-export async function waitUnless(
+export async function sleepUntil(
   woken: Promise<void>,
   { clock, ms }: { clock: Clock; ms: number },
   signal: AbortSignal,
 ): Promise<void> {
-  const timer = abortedWith(signal);
+  const timer = linkedAbort(signal);
   const passed = clock.wait(ms, timer.signal).catch(() => {}); // as was said above
   await Promise.race([passed, woken]);
   timer.abort();
@@ -96,30 +96,30 @@ const tickMs = 500;
 const stillMsMin = 1_500;
 
 /** A clock of `works`; it measures all that passes until it is attended. */
-export function createClock(works: Clockwork): AttendedClock {
+export function createClock(works: Clockwork): SupervisedClock {
   let touchedMs = works.risingMs();
-  let missedMs = 0;
+  let suspendedMs = 0;
   let isAttended = false;
 
-  function steadyMs(): number {
+  function monotonicMs(): number {
     const risenMs = works.risingMs();
     const sinceMs = risenMs - touchedMs;
-    if (isAttended && sinceMs >= stillMsMin) missedMs += sinceMs - tickMs;
+    if (isAttended && sinceMs >= stillMsMin) suspendedMs += sinceMs - tickMs;
     touchedMs = Math.max(touchedMs, risenMs);
-    return touchedMs - missedMs;
+    return touchedMs - suspendedMs;
   }
 
   return {
     nowMs: works.wallMs,
-    steadyMs,
-    missedMs() {
-      steadyMs();
-      return missedMs;
+    monotonicMs,
+    suspendedMs() {
+      monotonicMs();
+      return suspendedMs;
     },
     async wait(ms, signal) {
-      const endMs = steadyMs() + ms;
+      const endMs = monotonicMs() + ms;
       // A timer that was due while the program was stopped fires as soon as it goes on: then there is some left.
-      for (let leftMs = ms; leftMs > 0; leftMs = endMs - steadyMs()) {
+      for (let leftMs = ms; leftMs > 0; leftMs = endMs - monotonicMs()) {
         await works.sleep(Math.min(Math.ceil(leftMs), timerMsMax), signal);
       }
       signal.throwIfAborted();
@@ -129,14 +129,14 @@ export function createClock(works: Clockwork): AttendedClock {
       isAttended = true;
       while (!signal.aborted) {
         await works.sleep(tickMs, signal).catch(() => {}); // the stop ends the loop
-        steadyMs();
+        monotonicMs();
       }
       isAttended = false;
     },
   };
 }
 
-export const systemClock: AttendedClock = createClock({
+export const systemClock: SupervisedClock = createClock({
   wallMs: () => Date.now(),
   risingMs: () => performance.now(),
   sleep,
@@ -163,11 +163,11 @@ function sleep(ms: number, signal: AbortSignal): Promise<void> {
  */
 
 /** What has been done to the time since the last look. */
-export interface Move {
+export interface ClockChange {
   /** By how much the time of day was put forward, or back where it is negative; 0 for what is no more than a clock's own drift. */
   readonly steppedMs: number;
   /** For how long nothing of the program ran. */
-  readonly missedMs: number;
+  readonly suspendedMs: number;
 }
 
 // A clock that is set by a time server is set by more than this, or drawn slowly to where it should be.
@@ -185,11 +185,14 @@ export class ClockWatch {
   }
 
   /** Null where nothing has been done, as nearly always. */
-  look(): Move | null {
+  look(): ClockChange | null {
     const was = this.#was, now = this.#was = read(this.#clock);
     const aheadMs = now.aheadMs - was.aheadMs;
-    const move = { steppedMs: Math.abs(aheadMs) < stepMsMin ? 0 : aheadMs, missedMs: now.missedMs - was.missedMs };
-    return move.steppedMs === 0 && move.missedMs === 0 ? null : move;
+    const move = {
+      steppedMs: Math.abs(aheadMs) < stepMsMin ? 0 : aheadMs,
+      suspendedMs: now.suspendedMs - was.suspendedMs,
+    };
+    return move.steppedMs === 0 && move.suspendedMs === 0 ? null : move;
   }
 }
 
@@ -222,22 +225,26 @@ export class ToldTimes {
 interface Reading {
   /** How far the time of day is from that which has passed, seen by the program or not. */
   readonly aheadMs: number;
-  readonly missedMs: number;
+  readonly suspendedMs: number;
 }
 
 function read(clock: Clock): Reading {
   for (;;) {
     const nowMs = clock.nowMs();
-    const steadyMs = clock.steadyMs();
-    const missedMs = clock.missedMs();
-    if (Math.abs(clock.nowMs() - nowMs) <= readMsMax) return { aheadMs: nowMs - steadyMs - missedMs, missedMs };
+    const monotonicMs = clock.monotonicMs();
+    const suspendedMs = clock.suspendedMs();
+    if (Math.abs(clock.nowMs() - nowMs) <= readMsMax) {
+      return { aheadMs: nowMs - monotonicMs - suspendedMs, suspendedMs };
+    }
   }
 }
 
 /** A move in words, for the log. */
-export function moveText({ steppedMs, missedMs }: Move): string {
+export function clockChangeText({ steppedMs, suspendedMs }: ClockChange): string {
   const words = [
-    ...(missedMs > 0 ? [`nothing of this program ran for ${durationWords(missedMs)}: it was stopped, or hung`] : []),
+    ...(suspendedMs > 0
+      ? [`nothing of this program ran for ${durationWords(suspendedMs)}: it was stopped, or hung`]
+      : []),
     ...(steppedMs > 0 ? [`the clock was put forward by ${durationWords(steppedMs)}, or the machine slept`] : []),
     ...(steppedMs < 0 ? [`the clock was put back by ${durationWords(-steppedMs)}`] : []),
   ];

@@ -5,7 +5,7 @@ import { durationWords } from "./duration.ts";
  * The sentence: what was tried, a colon, what is; the service's own words quoted; no query string, no secret.
  */
 
-export type Trouble = {
+export type ServiceFailure = {
   /**
    * `refused`: it answered, and said no. `unreachable`: no answer (not there, too slow, closed midway).
    * `silent`: connected, and nothing comes. `garbage`: what came can't be read.
@@ -15,19 +15,19 @@ export type Trouble = {
 };
 
 /** What to do about a service that is connected and silent (protocol: jump 0.4 and relay up to 0.7). */
-export const silenceCure = "as old services are for good once one client stops reading: they need a restart";
+export const silenceHint = "as old services are for good once one client stops reading: they need a restart";
 
 // Room for a sentence of our own around an excerpt of somebody else's words.
 const sentenceCharsMax = 600;
 
 /** Somebody else's words made safe to repeat: one line, no control characters, 200 characters at most. */
-export function excerpt(words: string): string {
+export function sanitize(words: string): string {
   return cut(words, 200);
 }
 
 /** What was thrown, so cut. */
-export function thrownWords(error: unknown): string {
-  return excerpt(error instanceof Error ? error.message : String(error));
+export function thrownText(error: unknown): string {
+  return sanitize(error instanceof Error ? error.message : String(error));
 }
 
 /** The same for a whole cause, a sentence of our own with such words in it: 600 characters at most. */
@@ -46,16 +46,16 @@ function cut(words: string, charsMax: number): string {
  * What a service meant by the body of an error: the `message` of `{code, message}`, a bare JSON string, or the text
  * itself (a proxy's HTML without its tags).
  */
-export function answerWords(body: string): string {
+export function errorTextOf(body: string): string {
   try {
     const json: unknown = JSON.parse(body);
-    if (typeof json === "string") return excerpt(json);
+    if (typeof json === "string") return sanitize(json);
     if (typeof json === "object" && json !== null && "message" in json && typeof json.message === "string") {
-      return excerpt(json.message);
+      return sanitize(json.message);
     }
-    return excerpt(body);
+    return sanitize(body);
   } catch {
-    return excerpt(htmlWords(body)); // not JSON: a reverse proxy may have answered instead of the service
+    return sanitize(htmlWords(body)); // not JSON: a reverse proxy may have answered instead of the service
   }
 }
 
@@ -79,19 +79,19 @@ const entities: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"'
  */
 
 /** Of an error that `fetch`, or reading its body, rejected with: `tcp connect error: Connection refused (os error 111)`. */
-export function networkWords(error: unknown): string {
+export function networkErrorText(error: unknown): string {
   const words = innermostMessage(error)
     // An address holds no space, so what is before the last of these is the runtime's own wrapping of it.
     .replace(/^.* client error \(\w+\): /s, "")
     .replace(/\w+:\/\/\S+/g, "(address)");
-  return words.includes("UnknownIssuer") ? `${excerpt(words)}${trustHint}` : excerpt(words);
+  return words.includes("UnknownIssuer") ? `${sanitize(words)}${trustHint}` : sanitize(words);
 }
 
 /** That an answer is a redirect, and to whose address; null where it is none, or names no place. No token of ours follows one. */
-export function redirectWords({ status, headers }: Response, asked: URL): string | null {
+export function redirectText({ status, headers }: Response, asked: URL): string | null {
   const location = headers.get("location") ?? ""; // read against `asked`, an empty one would be `asked` itself
   if (status < 300 || status > 399 || location === "" || !URL.canParse(location, asked)) return null;
-  return `and points to ${excerpt(new URL(location, asked).host)}, which is not followed`;
+  return `and points to ${sanitize(new URL(location, asked).host)}, which is not followed`;
 }
 
 const trustHint = " (to trust its issuer set DENO_TLS_CA_STORE=mozilla,system or DENO_CERT to its PEM file)";

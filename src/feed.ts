@@ -5,12 +5,12 @@
  */
 import { type AccessPorts, type AccessRequest, askAccess, type Grant, placeOf } from "./access.ts";
 import { backoffMs, type Clock, serviceBackoff } from "./clock.ts";
-import { networkWords, silenceCure, type Trouble } from "./failure.ts";
+import { networkErrorText, type ServiceFailure, silenceHint } from "./failure.ts";
 import { lateAfterMs } from "./health.ts";
 import type { Decoded, FeedName, FeedNews, Report } from "./report.ts";
 import type { Socket, SocketListener, Sockets } from "./socket_pool.ts";
 
-export interface FeedSource extends AccessRequest {
+export interface FeedConfig extends AccessRequest {
   /** HEALTH_LAST_CHECKED. */
   readonly lastCheckedMs: number;
 }
@@ -28,7 +28,7 @@ export interface FeedListener {
 
 /** Keeps the feed connected until `signal` is aborted, then closes its sockets and resolves. Never rejects. */
 export async function watchFeed(
-  source: FeedSource,
+  source: FeedConfig,
   ports: FeedPorts,
   listener: FeedListener,
   signal: AbortSignal,
@@ -45,7 +45,7 @@ const renewAtShare = 0.7;
 
 /** A connection that was dialled; the current one has reported. Its moments are steady: nobody can put them forward or back. */
 interface Connected {
-  readonly link: Link;
+  readonly link: FeedConnection;
   readonly grant: Grant;
   readonly dialledMs: number;
   reportedMs: number;
@@ -53,7 +53,7 @@ interface Connected {
 }
 
 class FeedWatch {
-  readonly #source: FeedSource;
+  readonly #source: FeedConfig;
   readonly #ports: FeedPorts;
   readonly #listener: FeedListener;
   readonly #stopped = new AbortController();
@@ -62,16 +62,16 @@ class FeedWatch {
   #current: Connected | null = null;
   /** One that is open and has not reported in time: it is kept until another is overdue too, or one reports. */
   #overdue: Connected | null = null;
-  #pulse: Pulse = noPulse;
+  #pulse: ReportIntervals = noIntervals;
   /** How long the first report was waited for, if that was overdue: as good as an interval until one is known. */
   #waitedMs: number | null = null;
   #deliveredMs = -Infinity;
   /** How much of the run the program had missed at the last report, and until when what that held up may still come. */
-  #missedMs = 0;
+  #suspendedMs = 0;
   #unevenUntilMs = -Infinity;
   #failures = 0;
 
-  constructor(source: FeedSource, ports: FeedPorts, listener: FeedListener) {
+  constructor(source: FeedConfig, ports: FeedPorts, listener: FeedListener) {
     this.#source = source;
     this.#ports = ports;
     this.#listener = listener;
@@ -100,7 +100,7 @@ class FeedWatch {
     if (this.#current === null || this.#current.isRetired) return 0;
     const { reportedMs, grant } = this.#current;
     const renewMs = grant.askedMs + renewAtShare * this.#source.tokenLifeMs;
-    return Math.min(reportedMs + this.#lateAfterMs(), renewMs) - this.#ports.clock.steadyMs();
+    return Math.min(reportedMs + this.#lateAfterMs(), renewMs) - this.#ports.clock.monotonicMs();
   }
 
   async #replace(): Promise<void> {
@@ -113,7 +113,7 @@ class FeedWatch {
   }
 
   /** Null when another connection has become the current one, or is not wanted any more. */
-  async #connect(signal: AbortSignal): Promise<Trouble | null> {
+  async #connect(signal: AbortSignal): Promise<ServiceFailure | null> {
     try {
       const access = await askAccess(this.#source, this.#ports, signal);
       if (access.kind === "trouble") return access.trouble;
@@ -124,26 +124,26 @@ class FeedWatch {
       return first.kind === "trouble" ? first.trouble : null;
     } catch (error) {
       // Called off; or a fault of our own, which must not end the feed.
-      const message = `Cannot connect to ${this.#source.name}: ${networkWords(error)}`;
+      const message = `Cannot connect to ${this.#source.name}: ${networkErrorText(error)}`;
       return signal.aborted ? null : { kind: "unreachable", message };
     }
   }
 
   #dial(grant: Grant, signal: AbortSignal): Connected {
     const plan = { name: this.#source.name, socketUrl: grant.socketUrl, firstReportMsMax: this.#lateAfterMs() };
-    const link = openLink(plan, this.#ports, {
+    const link = openConnection(plan, this.#ports, {
       report: (decoded) => this.#heard(connected, decoded),
       badFrame: (why) => this.#listener.news({ kind: "bad-frame", why }),
       closed: (trouble) => this.#lost(trouble),
       retire: () => this.#retire(connected),
     }, signal);
-    const dialledMs = this.#ports.clock.steadyMs();
+    const dialledMs = this.#ports.clock.monotonicMs();
     const connected: Connected = { link, grant, dialledMs, reportedMs: -Infinity, isRetired: false };
     return connected;
   }
 
   #heard(connected: Connected, decoded: Decoded): void {
-    const atMs = this.#ports.clock.steadyMs();
+    const atMs = this.#ports.clock.monotonicMs();
     const isFirst = connected !== this.#current;
     if (isFirst) this.#takeOver(connected, atMs);
     else this.#beat(atMs, atMs - connected.reportedMs);
@@ -156,9 +156,9 @@ class FeedWatch {
 
   /** What came while the program was stopped is read at one go when it goes on: that says nothing of the feed's pace. */
   #beat(atMs: number, gapMs: number): void {
-    const missedMs = this.#ports.clock.missedMs();
-    if (missedMs > this.#missedMs) this.#unevenUntilMs = atMs + this.#lateAfterMs();
-    this.#missedMs = missedMs;
+    const suspendedMs = this.#ports.clock.suspendedMs();
+    if (suspendedMs > this.#suspendedMs) this.#unevenUntilMs = atMs + this.#lateAfterMs();
+    this.#suspendedMs = suspendedMs;
     if (atMs >= this.#unevenUntilMs) this.#pulse = withGap(this.#pulse, gapMs);
   }
 
@@ -188,7 +188,7 @@ class FeedWatch {
     this.#listener.report({ feed: name, atMs: this.#ports.clock.nowMs(), ...decoded, intervalMs });
   }
 
-  #lost(trouble: Trouble): void {
+  #lost(trouble: ServiceFailure): void {
     this.#current = null;
     this.#failures = Math.max(this.#failures, 1); // a service that ends what it has just begun is not asked without a pause
     this.#listener.news({ kind: "trouble", trouble });
@@ -226,35 +226,35 @@ class FeedWatch {
  * service that has stopped, is upgraded and then silent, so only a report makes a connection. When one is due is for `feed`.
  */
 
-export interface LinkPlan {
+export interface ConnectionPlan {
   readonly name: FeedName;
   readonly socketUrl: string;
   /** How long the first report may take once the socket is open. */
   readonly firstReportMsMax: number;
 }
 
-export interface LinkPorts {
+export interface ConnectionPorts {
   readonly clock: Clock;
   readonly sockets: Sockets;
 }
 
-export interface LinkListener {
+export interface ConnectionListener {
   /** The first one too. */
   report(decoded: Decoded): void;
   badFrame(why: string): void;
   /** It had reported, and has ended. */
-  closed(trouble: Trouble): void;
+  closed(trouble: ServiceFailure): void;
   retire(): void;
 }
 
 export type FirstReport =
   /** Not what it says, for this is held as long as the connection is. */
   | { readonly kind: "reported" }
-  | { readonly kind: "trouble"; readonly trouble: Trouble }
+  | { readonly kind: "trouble"; readonly trouble: ServiceFailure }
   /** Closed by us before there was one. */
   | { readonly kind: "called-off" };
 
-export interface Link {
+export interface FeedConnection {
   /** Settles when it is known, or when there is none in time. Never rejects. */
   readonly firstReport: Promise<FirstReport>;
   /** Whether a report may still come, though it is overdue: a slow service tells the old and the new at the same time. */
@@ -264,24 +264,29 @@ export interface Link {
 }
 
 /** Dials. The link ends by itself when `signal` is aborted before there is a report. */
-export function openLink(plan: LinkPlan, ports: LinkPorts, listener: LinkListener, signal: AbortSignal): Link {
+export function openConnection(
+  plan: ConnectionPlan,
+  ports: ConnectionPorts,
+  listener: ConnectionListener,
+  signal: AbortSignal,
+): FeedConnection {
   const link = new DialledLink(plan, ports, listener);
   signal.addEventListener("abort", () => link.giveUp(), { once: true });
   return link;
 }
 
-class DialledLink implements Link, SocketListener {
+class DialledLink implements FeedConnection, SocketListener {
   readonly firstReport: Promise<FirstReport>;
   readonly #settle: (first: FirstReport) => void;
-  readonly #plan: LinkPlan;
+  readonly #plan: ConnectionPlan;
   readonly #clock: Clock;
-  readonly #listener: LinkListener;
+  readonly #listener: ConnectionListener;
   readonly #patience = new AbortController();
   readonly #socket: Socket;
   #state: "dialling" | "waiting" | "reporting" | "ended" = "dialling";
   #badFrame: string | null = null;
 
-  constructor(plan: LinkPlan, ports: LinkPorts, listener: LinkListener) {
+  constructor(plan: ConnectionPlan, ports: ConnectionPorts, listener: ConnectionListener) {
     ({ promise: this.firstReport, resolve: this.#settle } = Promise.withResolvers<FirstReport>());
     this.#plan = plan;
     this.#clock = ports.clock;
@@ -341,7 +346,7 @@ class DialledLink implements Link, SocketListener {
     if (this.#state !== "ended") this.#listener.retire();
   }
 
-  #fail(trouble: Trouble): void {
+  #fail(trouble: ServiceFailure): void {
     this.#end({ kind: "trouble", trouble });
   }
 
@@ -353,26 +358,26 @@ class DialledLink implements Link, SocketListener {
   }
 }
 
-function notOpened(plan: LinkPlan, why: string): Trouble {
+function notOpened(plan: ConnectionPlan, why: string): ServiceFailure {
   const status = /^Invalid status code: (\d+)$/.exec(why)?.[1];
   const tried = `Cannot connect to ${partner(plan)}`;
   return status === undefined
-    ? { kind: "unreachable", message: `${tried}: ${networkWords(why)}` }
+    ? { kind: "unreachable", message: `${tried}: ${networkErrorText(why)}` }
     : { kind: "refused", message: `${tried}: ${plan.name} answered ${status}` };
 }
 
-function endedEarly(plan: LinkPlan, why: string): Trouble {
+function endedEarly(plan: ConnectionPlan, why: string): ServiceFailure {
   const message = `Cannot get a report from ${partner(plan)}: the connection ended before the first one: ${
-    networkWords(why)
+    networkErrorText(why)
   }`;
   return { kind: "unreachable", message };
 }
 
-function ended(plan: LinkPlan, why: string): Trouble {
-  return { kind: "unreachable", message: `The connection to ${partner(plan)} ended: ${networkWords(why)}` };
+function ended(plan: ConnectionPlan, why: string): ServiceFailure {
+  return { kind: "unreachable", message: `The connection to ${partner(plan)} ended: ${networkErrorText(why)}` };
 }
 
-function noReport(plan: LinkPlan, badFrame: string | null): Trouble {
+function noReport(plan: ConnectionPlan, badFrame: string | null): ServiceFailure {
   const tried = `Cannot get a report from ${partner(plan)}`,
     waited = `${Math.round(plan.firstReportMsMax / 100) / 10} s`;
   if (badFrame !== null) {
@@ -381,10 +386,10 @@ function noReport(plan: LinkPlan, badFrame: string | null): Trouble {
       message: `${tried}: only frames that cannot be read in ${waited}, the last one: ${badFrame}`,
     };
   }
-  return { kind: "silent", message: `${tried}: connected but silent for ${waited}, ${silenceCure}` };
+  return { kind: "silent", message: `${tried}: connected but silent for ${waited}, ${silenceHint}` };
 }
 
-function partner({ name, socketUrl }: LinkPlan): string {
+function partner({ name, socketUrl }: ConnectionPlan): string {
   return `${name} at ${placeOf(new URL(socketUrl))}`;
 }
 
@@ -394,20 +399,20 @@ function partner({ name, socketUrl }: LinkPlan): string {
  */
 
 /** The newest gaps between two reports on one connection, oldest first. Gaps across connections say nothing. */
-export type Pulse = readonly number[];
+export type ReportIntervals = readonly number[];
 
-export const noPulse: Pulse = [];
+export const noIntervals: ReportIntervals = [];
 
 // Enough for one odd gap, or two, to change nothing; few enough to follow a service whose interval was changed.
 const gapsMax = 5;
 
 /** The pulse after another gap. */
-export function withGap(pulse: Pulse, gapMs: number): Pulse {
+export function withGap(pulse: ReportIntervals, gapMs: number): ReportIntervals {
   return [...pulse, gapMs].slice(-gapsMax);
 }
 
 /** The interval at which the feed has been reporting: the median of its gaps; null where none is known yet. */
-export function intervalOf(pulse: Pulse): number | null {
+export function intervalOf(pulse: ReportIntervals): number | null {
   const sorted = [...pulse].sort((a, b) => a - b);
   const lower = sorted[Math.floor((sorted.length - 1) / 2)];
   const upper = sorted[Math.floor(sorted.length / 2)];
@@ -425,7 +430,7 @@ export type Tried =
     readonly connections: number;
   }
   /** `accepted`: the token was good and there is an address, but no report came from there. */
-  | { readonly kind: "trouble"; readonly trouble: Trouble; readonly accepted: boolean };
+  | { readonly kind: "trouble"; readonly trouble: ServiceFailure; readonly accepted: boolean };
 
 /** One access, one dial, and the first report within `waitMs` of the socket opening. Rejects when `signal` is aborted. */
 export async function tryFeed(
@@ -439,7 +444,7 @@ export async function tryFeed(
   signal.throwIfAborted();
   const plan = { name: source.name, socketUrl: access.socketUrl, firstReportMsMax: waitMs };
   const { promise: report, resolve } = Promise.withResolvers<Decoded>();
-  const link = openLink(plan, ports, { report: resolve, badFrame() {}, closed() {}, retire() {} }, signal);
+  const link = openConnection(plan, ports, { report: resolve, badFrame() {}, closed() {}, retire() {} }, signal);
   const first = await link.firstReport;
   link.close();
   switch (first.kind) {

@@ -4,7 +4,7 @@
  * this to everything and says where it makes an event; what follows is for `availability` (book) and `alert` (people).
  */
 import type { HealthEvent, Issue, Verdict } from "./alerts.ts";
-import { type Experiment, type Feed, type Finding, type Lab, withReport } from "./lab.ts";
+import { type Experiment, type FeedState, type LabState, type ProbeResult, withReport } from "./lab.ts";
 import type { ConnectionTable, Report, Resource } from "./report.ts";
 
 export interface HealthRules {
@@ -24,9 +24,9 @@ export type Condition = "connecting" | "live" | "late" | "lost";
  * A stream by its relay reports, or a host by jump's: the whole rule. All limits are inclusive. Null: not known yet.
  * A stream that the newest report has does not age, however slow the feed: the next report will tell.
  */
-export function judgeEntry(
+export function verdictOf(
   topic: string,
-  feed: Feed,
+  feed: FeedState,
   condition: Condition,
   rules: HealthRules,
   nowMs: number,
@@ -35,11 +35,11 @@ export function judgeEntry(
   if (condition === "lost") return feed.name === "relay" && rules.feedLoss === "unavailable" ? "missing" : was;
   if (feed.newest.kind === "none") return was;
 
-  const quietMs = feed.newest.connections.quietMs(topic);
-  if (quietMs !== undefined) {
-    const isGood = isSending(quietMs, feed.findings.get(topic), rules);
-    const isDoubted = contradicts(isGood, was) &&
-      (feed.doubts.get(topic) ?? 0) < (was === "ok" ? rules.failures : rules.successes);
+  const idleMs = feed.newest.connections.idleMs(topic);
+  if (idleMs !== undefined) {
+    const isGood = isSending(idleMs, feed.probeResults.get(topic), rules);
+    const isDoubted = disagrees(isGood, was) &&
+      (feed.streaks.get(topic) ?? 0) < (was === "ok" ? rules.failures : rules.successes);
     return isDoubted ? was : isGood ? "ok" : "unhealthy";
   }
   // While a feed is late nothing of it ages; after it was lost, every entry has its time to show up again.
@@ -48,48 +48,52 @@ export function judgeEntry(
 }
 
 /** Since when it has been missed: what was never seen, always; what an earlier run saw, since this one began. */
-export function missedFromMs(topic: string, { left, startedMs, backMs }: Feed): number {
-  const seenMs = left.get(topic)?.seenMs;
-  return Math.max(seenMs === undefined ? -Infinity : Math.max(seenMs, startedMs), backMs ?? -Infinity);
+export function missedFromMs(topic: string, { departed, startedMs, recoveredMs }: FeedState): number {
+  const seenMs = departed.get(topic)?.seenMs;
+  return Math.max(seenMs === undefined ? -Infinity : Math.max(seenMs, startedMs), recoveredMs ?? -Infinity);
 }
 
 /**
- * Whether a report that has a connection speaks well of it; `quietMs`: how long it has sent nothing, null if not measured.
+ * Whether a report that has a connection speaks well of it; `idleMs`: how long it has sent nothing, null if not measured.
  * Being connected is enough where nothing is measured: for a jump host, and with relay from v0.8 on. Not so where listening
  * to that very connection found it silent: from then on every report that has it says bad (and counts as one that does:
  * "thresholds"), until it is heard. Having been heard is no more than being connected: statistics that say bad still count.
  */
-export function isSending(quietMs: number | null, found: Finding | undefined, rules: HealthRules): boolean {
+export function isSending(idleMs: number | null, found: ProbeResult | undefined, rules: HealthRules): boolean {
   if (found?.heard === false) return false;
-  return quietMs === null || quietMs <= rules.lastActiveMs;
+  return idleMs === null || idleMs <= rules.lastActiveMs;
 }
 
 /** Whether what a report says speaks against the verdict that stood. */
-function contradicts(isGood: boolean, was: Verdict | null): boolean {
+function disagrees(isGood: boolean, was: Verdict | null): boolean {
   return was !== null && (was === "ok") !== isGood;
 }
 
 /** The laboratory after one more report of one feed: what it says for and against the standing verdicts is counted. */
-export function observe(lab: Lab, report: Report, rules: HealthRules): Lab {
+export function applyReport(lab: LabState, report: Report, rules: HealthRules): LabState {
   return withReport(lab, report, (was) => ({
     wasLost: feedCondition(was, rules, report.atMs) === "lost",
-    doubts: doubtsAfter(was, report.connections, rules),
+    streaks: streaksAfter(was, report.connections, rules),
   }));
 }
 
-function doubtsAfter(was: Feed, now: ConnectionTable, rules: HealthRules): Feed["doubts"] {
-  const doubts = new Map<string, number>();
+function streaksAfter(was: FeedState, now: ConnectionTable, rules: HealthRules): FeedState["streaks"] {
+  const streaks = new Map<string, number>();
   // A topic that has left neither confirms nor contradicts: its count stands still.
-  for (const [topic, count] of was.doubts) if (!now.has(topic)) doubts.set(topic, count);
+  for (const [topic, count] of was.streaks) if (!now.has(topic)) streaks.set(topic, count);
   for (const [topic, row] of now.rows) {
-    const isGood = isSending(now.quietMsAt(row), was.findings.get(topic), rules);
-    if (contradicts(isGood, was.verdicts.get(topic) ?? null)) doubts.set(topic, (was.doubts.get(topic) ?? 0) + 1);
+    const isGood = isSending(now.idleMsAt(row), was.probeResults.get(topic), rules);
+    if (disagrees(isGood, was.verdicts.get(topic) ?? null)) streaks.set(topic, (was.streaks.get(topic) ?? 0) + 1);
   }
-  return doubts.size + was.doubts.size === 0 ? was.doubts : doubts;
+  return streaks.size + was.streaks.size === 0 ? was.streaks : streaks;
 }
 
 /** How fresh a feed is. One that has not reported in this run is `connecting`, until it is lost. */
-export function feedCondition({ newest, intervalMs, startedMs }: Feed, rules: HealthRules, nowMs: number): Condition {
+export function feedCondition(
+  { newest, intervalMs, startedMs }: FeedState,
+  rules: HealthRules,
+  nowMs: number,
+): Condition {
   if (newest.kind === "none") {
     return nowMs - startedMs >= lostAfterMs(null, rules.lastCheckedMs) ? "lost" : "connecting";
   }
@@ -103,7 +107,7 @@ export interface Conditions {
   readonly relay: Condition;
 }
 
-export function conditionsOf(lab: Lab, rules: HealthRules, nowMs: number): Conditions {
+export function conditionsOf(lab: LabState, rules: HealthRules, nowMs: number): Conditions {
   return {
     jump: feedCondition(lab.jump, rules, nowMs),
     relay: feedCondition(lab.relay, rules, nowMs),
@@ -111,7 +115,7 @@ export function conditionsOf(lab: Lab, rules: HealthRules, nowMs: number): Condi
 }
 
 /** What is wrong with an experiment, in the order of the README; what is not known yet is no issue. */
-export function issuesOf(experiment: Experiment, lab: Lab): readonly Issue[] {
+export function issuesOf(experiment: Experiment, lab: LabState): readonly Issue[] {
   const of = (verdict: Verdict, isRequired?: boolean) =>
     experiment.streams.filter(({ topic, required }) =>
       lab.relay.verdicts.get(topic) === verdict && (isRequired === undefined || required === isRequired)
@@ -125,7 +129,7 @@ export function issuesOf(experiment: Experiment, lab: Lab): readonly Issue[] {
 }
 
 /** What the rule wants of a resource: available if all its required streams are ok. Jump does not matter. */
-export function wishFor(resource: Resource, lab: Lab): Wish {
+export function desiredAvailability(resource: Resource, lab: LabState): DesiredAvailability {
   if (lab.experiments.get(resource.stub)?.isStarting ?? true) return { kind: "undecided" };
   if (resource.required.every((topic) => lab.relay.verdicts.get(topic) === "ok")) return { kind: "available" };
   const verdicts = resource.required.map((topic) => ({ topic, verdict: lab.relay.verdicts.get(topic) }));
@@ -149,34 +153,34 @@ export function wishFor(resource: Resource, lab: Lab): Wish {
  * the next judgement is due though nothing is reported. The rules themselves are in `health`. Pure.
  */
 
-export interface Judgement {
-  readonly lab: Lab;
+export interface Evaluation {
+  readonly lab: LabState;
   readonly events: readonly HealthEvent[];
   readonly conditions: Conditions;
 }
 
 /** Judges everything at `nowMs`. Judging again without new input or time changes nothing and gives the same `lab`. */
-export function judge(lab: Lab, rules: HealthRules, nowMs: number): Judgement {
+export function evaluate(lab: LabState, rules: HealthRules, nowMs: number): Evaluation {
   const conditions = conditionsOf(lab, rules, nowMs);
-  const jump = judgeFeed(lab.jump, lab.experiments.keys(), conditions.jump, rules, nowMs);
-  const relay = judgeFeed(lab.relay, lab.watched, conditions.relay, rules, nowMs);
+  const jump = evaluateFeed(lab.jump, lab.experiments.keys(), conditions.jump, rules, nowMs);
+  const relay = evaluateFeed(lab.relay, lab.watched, conditions.relay, rules, nowMs);
   const judged = jump === lab.jump && relay === lab.relay ? lab : { ...lab, jump, relay };
   return isSettled(judged)
     ? { lab: judged, events: [], conditions }
-    : { ...judgeExperiments(judged, rules, nowMs), conditions };
+    : { ...evaluateExperiments(judged, rules, nowMs), conditions };
 }
 
 /** Whether all experiments were judged by these very verdicts, as after most reports, and none waits for its time. */
-function isSettled({ settled, experiments, jump, relay }: Lab): boolean {
+function isSettled({ evaluatedBy: settled, experiments, jump, relay }: LabState): boolean {
   return settled?.experiments === experiments && settled.jump === jump.verdicts && settled.relay === relay.verdicts;
 }
 
-function judgeExperiments(lab: Lab, rules: HealthRules, nowMs: number): Pick<Judgement, "lab" | "events"> {
+function evaluateExperiments(lab: LabState, rules: HealthRules, nowMs: number): Pick<Evaluation, "lab" | "events"> {
   const events: HealthEvent[] = [];
   const changed: Experiment[] = [];
   let isAnyStarting = false;
   for (const experiment of lab.experiments.values()) {
-    const next = judgeExperiment(experiment, lab, rules, nowMs);
+    const next = evaluateExperiment(experiment, lab, rules, nowMs);
     isAnyStarting ||= next.isStarting;
     if (next === experiment) continue;
     changed.push(next);
@@ -184,42 +188,42 @@ function judgeExperiments(lab: Lab, rules: HealthRules, nowMs: number): Pick<Jud
     if (event && next.events !== experiment.events) events.push(event);
   }
   const next = changed.length === 0 ? lab : { ...lab, experiments: withAll(lab.experiments, changed) };
-  if (isAnyStarting) return { lab: next.settled === null ? next : { ...next, settled: null }, events };
+  if (isAnyStarting) return { lab: next.evaluatedBy === null ? next : { ...next, evaluatedBy: null }, events };
   const settled = { experiments: next.experiments, jump: lab.jump.verdicts, relay: lab.relay.verdicts };
-  return { lab: { ...next, settled }, events };
+  return { lab: { ...next, evaluatedBy: settled }, events };
 }
 
-function withAll(experiments: Lab["experiments"], changed: readonly Experiment[]): Lab["experiments"] {
+function withAll(experiments: LabState["experiments"], changed: readonly Experiment[]): LabState["experiments"] {
   const all = new Map(experiments);
   for (const experiment of changed) all.set(experiment.name, experiment);
   return all;
 }
 
-function judgeFeed(
-  feed: Feed,
+function evaluateFeed(
+  feed: FeedState,
   topics: Iterable<string>,
   condition: Condition,
   rules: HealthRules,
   nowMs: number,
-): Feed {
+): FeedState {
   const turned: [topic: string, verdict: Verdict][] = [];
   for (const topic of topics) {
-    const verdict = judgeEntry(topic, feed, condition, rules, nowMs);
+    const verdict = verdictOf(topic, feed, condition, rules, nowMs);
     if (verdict !== null && verdict !== feed.verdicts.get(topic)) turned.push([topic, verdict]);
   }
   if (turned.length === 0) return feed;
-  const doubts = new Map(feed.doubts);
+  const streaks = new Map(feed.streaks);
   // What spoke against the old verdict has been heard: it does not count again towards turning it back.
-  for (const [topic] of turned) doubts.delete(topic);
+  for (const [topic] of turned) streaks.delete(topic);
   const verdicts = new Map(feed.verdicts);
   for (const [topic, verdict] of turned) verdicts.set(topic, verdict);
-  return { ...feed, verdicts, doubts };
+  return { ...feed, verdicts, streaks };
 }
 
-function judgeExperiment(experiment: Experiment, lab: Lab, rules: HealthRules, nowMs: number): Experiment {
+function evaluateExperiment(experiment: Experiment, lab: LabState, rules: HealthRules, nowMs: number): Experiment {
   const isTooSoon = nowMs < experiment.firstSeenMs + rules.startupMs || lab.relay.newest.kind === "none";
   if (experiment.isStarting) {
-    return isTooSoon ? experiment : judgeExperiment({ ...experiment, isStarting: false }, lab, rules, nowMs);
+    return isTooSoon ? experiment : evaluateExperiment({ ...experiment, isStarting: false }, lab, rules, nowMs);
   }
   const { judged } = experiment;
   const wasWell = judged.kind === "judged" && judged.issues.length === 0;
@@ -256,13 +260,13 @@ function until(events: Experiment["events"], nowMs: number): Experiment["events"
   return events.some(isLate) ? events.map((event) => isLate(event) ? { ...event, atMs: nowMs } : event) : events;
 }
 
-function isWell({ name, streams }: Experiment, lab: Lab): boolean {
+function isWell({ name, streams }: Experiment, lab: LabState): boolean {
   const isNoIssue = (verdict: Verdict | undefined) => verdict === undefined || verdict === "ok";
   return isNoIssue(lab.jump.verdicts.get(name)) &&
     streams.every(({ topic }) => isNoIssue(lab.relay.verdicts.get(topic)));
 }
 
-function isKnown({ name, streams }: Experiment, lab: Lab): boolean {
+function isKnown({ name, streams }: Experiment, lab: LabState): boolean {
   return lab.jump.verdicts.has(name) && streams.every(({ topic }) => lab.relay.verdicts.has(topic));
 }
 
@@ -275,7 +279,7 @@ function topicOf(issue: Issue | undefined): string {
 }
 
 /** The first moment after `nowMs` at which a limit passes if nothing is reported; null where there is none. */
-export function nextLimitMs(lab: Lab, rules: HealthRules, nowMs: number): number | null {
+export function nextLimitMs(lab: LabState, rules: HealthRules, nowMs: number): number | null {
   let nextMs = Infinity;
   const add = (atMs: number) => {
     if (atMs > nowMs && atMs < nextMs) nextMs = atMs;
@@ -288,8 +292,8 @@ export function nextLimitMs(lab: Lab, rules: HealthRules, nowMs: number): number
       add(feed.newest.atMs + lostAfterMs(feed.intervalMs, rules.lastCheckedMs));
     }
     if (conditions[feed.name] !== "live") continue;
-    if (feed.backMs !== null) add(feed.backMs + rules.lastCheckedMs + 1);
-    for (const topic of feed.left.keys()) add(missedFromMs(topic, feed) + rules.lastCheckedMs + 1);
+    if (feed.recoveredMs !== null) add(feed.recoveredMs + rules.lastCheckedMs + 1);
+    for (const topic of feed.departed.keys()) add(missedFromMs(topic, feed) + rules.lastCheckedMs + 1);
   }
   for (const { firstSeenMs, isStarting } of lab.experiments.values()) {
     if (isStarting) add(firstSeenMs + rules.startupMs);
@@ -298,13 +302,13 @@ export function nextLimitMs(lab: Lab, rules: HealthRules, nowMs: number): number
 }
 
 /** What the rule wants of one resource. `undecided`: not judged yet, or not known, so book is left as it is. */
-export type Wish =
+export type DesiredAvailability =
   | { readonly kind: "undecided" }
   | { readonly kind: "available" }
   /** `issues`: of the streams that this resource requires. */
   | { readonly kind: "unavailable"; readonly issues: readonly Issue[] };
 
-export type DecidedWish = Exclude<Wish, { kind: "undecided" }>;
+export type DecidedAvailability = Exclude<DesiredAvailability, { kind: "undecided" }>;
 
 /** A feed that has been quiet for this long is late. `lastCheckedMs` is HEALTH_LAST_CHECKED. */
 export function lateAfterMs(intervalMs: number | null, lastCheckedMs: number): number {

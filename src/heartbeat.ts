@@ -3,8 +3,8 @@
  * not any more, whatever the reason, and tells people. What has to be alive is said by the caller; that it is not, is no
  * failure of the switch.
  */
-import { abortedWith, backoffMs, type Clock, serviceBackoff, ToldTimes } from "./clock.ts";
-import { networkWords } from "./failure.ts";
+import { backoffMs, type Clock, linkedAbort, serviceBackoff, ToldTimes } from "./clock.ts";
+import { networkErrorText } from "./failure.ts";
 import type { Logger } from "./log.ts";
 import type { FeedName } from "./report.ts";
 import type { Secret } from "./setting_types.ts";
@@ -60,7 +60,7 @@ export function heartbeatHost(url: Secret): string {
 
 /** Asks once; redirects are followed, as such services move. Rejects with the signal's reason only. */
 export async function askHeartbeat(url: Secret, { clock, fetch }: AskPorts, signal: AbortSignal): Promise<Asked> {
-  const limit = abortedWith(signal);
+  const limit = linkedAbort(signal);
   clock.wait(answerMsMax, limit.signal).then(
     () => limit.abort(new Error(`no answer within ${answerMsMax / 1_000} s`)),
     () => {}, // it was answered
@@ -75,7 +75,7 @@ export async function askHeartbeat(url: Secret, { clock, fetch }: AskPorts, sign
     return answer.ok ? { kind: "ok" } : failed(`it answered ${answer.status}`);
   } catch (error) {
     signal.throwIfAborted();
-    return failed(networkWords(error));
+    return failed(networkErrorText(error));
   } finally {
     limit.abort();
   }
@@ -133,8 +133,8 @@ class Switch implements Heartbeat {
     const { clock, random, missing } = this.#ports;
     const lacks = missing();
     if (lacks !== null) return this.#withhold(lacks), Math.min(lookMs, options.everyMs);
-    const dueMs = clock.steadyMs() + options.everyMs;
-    const leftMs = () => Math.max(dueMs - clock.steadyMs(), 0);
+    const dueMs = clock.monotonicMs() + options.everyMs;
+    const leftMs = () => Math.max(dueMs - clock.monotonicMs(), 0);
     const first = await askHeartbeat(options.url, this.#ports, signal);
     if (first.kind === "ok") return this.#ok(), leftMs();
     this.#failed(first.why);

@@ -5,15 +5,15 @@
  */
 import type { ResourceState } from "./availability.ts";
 import { type Conditions, type HealthRules, lostAfterMs } from "./health.ts";
-import type { Experiment, Feed, Lab } from "./lab.ts";
+import type { Experiment, FeedState, LabState } from "./lab.ts";
 import {
-  type Change,
   type ExperimentState,
-  type Run,
+  type MonitorRun,
+  type Persisted,
   runsMax,
-  type Saved,
   type SpanState,
-  type Turn,
+  type StateChange,
+  type StoreChange,
 } from "./persisted.ts";
 import type { Shift } from "./shift.ts";
 
@@ -24,8 +24,8 @@ export interface Window {
 
 /** All that is known of an experiment's past, oldest first. */
 export interface Past {
-  readonly turns: readonly Turn[];
-  readonly runs: readonly Run[];
+  readonly turns: readonly StateChange[];
+  readonly runs: readonly MonitorRun[];
 }
 
 /** Never empty, never overlapping; `available` is null where nobody watched. */
@@ -47,7 +47,7 @@ export interface Shares {
  * What of the window can be told: all of it, unless the past holds as many turns or runs as were asked for. What there was
  * before the first of them is then not known, which is not the same as not watched.
  */
-export function toldOf({ turns, runs }: Past, max: { turns: number; runs: number }, window: Window): Window {
+export function recordedOf({ turns, runs }: Past, max: { turns: number; runs: number }, window: Window): Window {
   const turnsFromMs = turns.length < max.turns ? -Infinity : turns[0]?.atMs ?? -Infinity;
   const runsFromMs = runs.length < max.runs ? -Infinity : runs[0]?.startedMs ?? -Infinity;
   return { ...window, fromMs: Math.max(window.fromMs, Math.min(Math.max(turnsFromMs, runsFromMs), window.toMs)) };
@@ -122,35 +122,35 @@ const beatEveryMs = 60_000;
 // A longer time without a sign of life, of a machine that slept, was not watched.
 const gapMs = 3 * beatEveryMs;
 
-export class Timeline {
+export class HistoryRecorder {
   /** By experiment, oldest first; none is empty. */
-  readonly #turns: Map<string, readonly Turn[]>;
+  readonly #turns: Map<string, readonly StateChange[]>;
   /** Those of this run; all others are of earlier ones. */
-  readonly #own = new WeakSet<Turn>();
+  readonly #own = new WeakSet<StateChange>();
   /** What an earlier run told and is still to come by the clock of now, oldest first. */
-  readonly #toCome = new Map<string, readonly Turn[]>();
+  readonly #toCome = new Map<string, readonly StateChange[]>();
   /** Of earlier runs of the program, as they were saved, oldest first. */
-  readonly #earlier: readonly Run[];
+  readonly #earlier: readonly MonitorRun[];
   /** What this one ran before a gap, oldest first. */
-  #before: readonly Run[] = [];
-  #run: Run;
+  #before: readonly MonitorRun[] = [];
+  #run: MonitorRun;
   /** `#earlier` and `#before`, as they are shown. */
-  #past: readonly Run[];
+  #past: readonly MonitorRun[];
   /** Until when this run is recorded to have lasted. */
   #beatMs = -Infinity;
   /** What is to be recorded of how the last run ended. */
-  #owed: readonly Change[];
+  #owed: readonly StoreChange[];
   /** What the last standings were read from. */
-  #followed: Pick<Known, "states"> & { experiments: Lab["experiments"]; conditions: string } | null = null;
+  #followed: Pick<StatusInputs, "states"> & { experiments: LabState["experiments"]; conditions: string } | null = null;
   #isBegun = false;
   #revision = 0;
 
   /** `saved`: what earlier runs left. `lab`: as it is restored from that. */
   constructor(
-    saved: Pick<Saved, "turns" | "runs">,
-    { startedMs, experiments }: Pick<Lab, "startedMs" | "experiments">,
+    saved: Pick<Persisted, "stateChanges" | "runs">,
+    { startedMs, experiments }: Pick<LabState, "startedMs" | "experiments">,
   ) {
-    this.#turns = new Map(saved.turns);
+    this.#turns = new Map(saved.stateChanges);
     this.#hide(startedMs);
     const most = this.#mostOf();
     for (const [name, turns] of this.#turns) this.#turns.set(name, turns.slice(-most));
@@ -162,7 +162,7 @@ export class Timeline {
   }
 
   /** The clock was set, or nothing ran for a while: what is to be recorded of that, with what else has another date now. */
-  shift({ setMs, nowMs }: Shift, experiments: Lab["experiments"]): readonly Change[] {
+  shift({ setMs, nowMs }: Shift, experiments: LabState["experiments"]): readonly StoreChange[] {
     if (setMs === 0) return [];
     const moved = nowMs < this.#run.aliveMs ? this.#moveBack(nowMs) : [];
     this.#hide(nowMs);
@@ -176,7 +176,7 @@ export class Timeline {
   }
 
   /** How each experiment stands now, and that the monitor is alive: what is to be recorded of it, mostly nothing. */
-  follow(known: Known, nowMs: number): readonly Change[] {
+  follow(known: StatusInputs, nowMs: number): readonly StoreChange[] {
     const before = [...this.#owed, ...this.#live(nowMs)];
     this.#owed = [];
     const turned = this.#turnedSince(known);
@@ -185,8 +185,8 @@ export class Timeline {
   }
 
   /** They are no longer watched: what is to be recorded of it. */
-  forget(names: readonly string[], nowMs: number): readonly Change[] {
-    const turn: Turn = { atMs: Math.max(nowMs, this.#run.aliveMs), state: "not_watched", available: false };
+  forget(names: readonly string[], nowMs: number): readonly StoreChange[] {
+    const turn: StateChange = { atMs: Math.max(nowMs, this.#run.aliveMs), state: "not_watched", available: false };
     return names.filter((name) => this.#toCome.delete(name) || this.#turns.has(name)).map((experiment) => {
       this.#turns.delete(experiment);
       this.#revision++;
@@ -195,7 +195,7 @@ export class Timeline {
   }
 
   /** That this run has lasted until now: to be recorded when it ends. */
-  alive(nowMs: number): readonly Change[] {
+  alive(nowMs: number): readonly StoreChange[] {
     return [...this.#live(nowMs), this.#beat()];
   }
 
@@ -215,18 +215,18 @@ export class Timeline {
   }
 
   /** The newest turns of one experiment since it was last forgotten, oldest first, `turnsMax` at most. */
-  turnsOf(name: string): readonly Turn[] {
+  turnsOf(name: string): readonly StateChange[] {
     return this.#turns.get(name) ?? [];
   }
 
   /** When the monitor ran, oldest first, this run included: until `nowMs`, unless it is only just waking up. */
-  runs(nowMs: number): readonly Run[] {
+  runs(nowMs: number): readonly MonitorRun[] {
     const { startedMs, aliveMs } = this.#run;
     return [...this.#past, { startedMs, aliveMs: nowMs - aliveMs > gapMs ? aliveMs : Math.max(aliveMs, nowMs) }];
   }
 
   /** The run goes on, or another begins: what is to be recorded of one that ended. */
-  #live(nowMs: number): readonly Change[] {
+  #live(nowMs: number): readonly StoreChange[] {
     const was = this.#run;
     if (nowMs - was.aliveMs <= gapMs) {
       this.#run = { ...was, aliveMs: Math.max(was.aliveMs, nowMs) };
@@ -239,12 +239,12 @@ export class Timeline {
     return [{ kind: "run", run: was }];
   }
 
-  #beat(): Change {
+  #beat(): StoreChange {
     this.#beatMs = this.#run.aliveMs;
     return { kind: "run", run: this.#run };
   }
 
-  #turnedSince(known: Known): readonly Change[] {
+  #turnedSince(known: StatusInputs): readonly StoreChange[] {
     const { lab: { experiments }, states } = known;
     const conditions = `${known.conditions.jump} ${known.conditions.relay}`;
     const was = this.#followed;
@@ -261,10 +261,10 @@ export class Timeline {
     return Math.min(Math.max(Math.floor(turnsTotalMax / Math.max(this.#turns.size, 1)), turnsMin), turnsMax);
   }
 
-  #turned(experiment: Experiment, known: Known, atMs: number): readonly Change[] {
+  #turned(experiment: Experiment, known: StatusInputs, atMs: number): readonly StoreChange[] {
     const turns = this.turnsOf(experiment.name);
     const last = turns.at(-1);
-    const { state, available } = standingOf(experiment, known, this.wasAvailable(experiment.name));
+    const { state, available } = statusOf(experiment, known, this.wasAvailable(experiment.name));
     if (last?.state === state && last.available === available) return [];
     const turn = { atMs, state, available };
     this.#own.add(turn);
@@ -274,7 +274,7 @@ export class Timeline {
   }
 
   /** What this run has told of after `toMs` happened no later than that, by the clock of now. */
-  #moveBack(toMs: number): readonly Change[] {
+  #moveBack(toMs: number): readonly StoreChange[] {
     for (const [name, turns] of this.#turns) {
       const late = turns.filter((turn) => turn.atMs > toMs && this.#own.has(turn));
       const newest = late.at(-1); // of turns at one moment the last counts
@@ -283,7 +283,7 @@ export class Timeline {
       this.#own.add(moved);
       this.#turns.set(name, [...turns.filter((turn) => !late.includes(turn)), moved].sort(byTime));
     }
-    const until = (run: Run) => ({
+    const until = (run: MonitorRun) => ({
       startedMs: Math.min(run.startedMs, toMs),
       aliveMs: Math.min(run.aliveMs, toMs),
     });
@@ -314,17 +314,17 @@ export class Timeline {
     }
   }
 
-  #set(name: string, turns: readonly Turn[]): void {
+  #set(name: string, turns: readonly StateChange[]): void {
     if (turns.length > 0) this.#turns.set(name, turns.slice(-this.#mostOf()));
     else this.#turns.delete(name);
   }
 
-  #forgetOthers(experiments: Lab["experiments"], nowMs: number): readonly Change[] {
+  #forgetOthers(experiments: LabState["experiments"], nowMs: number): readonly StoreChange[] {
     return this.forget([...this.#turns.keys()].filter((name) => !experiments.has(name)), nowMs);
   }
 
   /** Earlier runs that had begun when this one did, and have ended by then; and what this one ran before. */
-  #pastRuns(): readonly Run[] {
+  #pastRuns(): readonly MonitorRun[] {
     const { startedMs } = this.#run;
     const earlier = this.#earlier.filter((run) => run.startedMs <= startedMs)
       .map((run) => ({ ...run, aliveMs: Math.min(run.aliveMs, startedMs) }));
@@ -332,7 +332,7 @@ export class Timeline {
   }
 }
 
-function byTime(a: Turn, b: Turn): number {
+function byTime(a: StateChange, b: StateChange): number {
   return a.atMs - b.atMs;
 }
 
@@ -344,8 +344,8 @@ export interface Standing {
 }
 
 /** What a standing is read from. */
-export interface Known {
-  readonly lab: Lab;
+export interface StatusInputs {
+  readonly lab: LabState;
   readonly conditions: Conditions;
   readonly health: HealthRules;
   /** What book said in this run, by resource. */
@@ -353,14 +353,14 @@ export interface Known {
 }
 
 /** `wasAvailable`: what book last said before this run, for as long as it has not said anything in this one. */
-export function standingOf(experiment: Experiment, known: Known, wasAvailable: boolean): Standing {
+export function statusOf(experiment: Experiment, known: StatusInputs, wasAvailable: boolean): Standing {
   return { ...stateOf(experiment, known), available: isAvailable(experiment, known.states, wasAvailable) };
 }
 
 /** `unknown` while a feed that could tell is lost, whatever the other tells; `starting` until this run has judged it. */
 function stateOf(
   { judged, isStarting, firstSeenMs }: Experiment,
-  { lab, conditions, health }: Known,
+  { lab, conditions, health }: StatusInputs,
 ): Pick<Standing, "state" | "sinceMs"> {
   const lost = ([lab.jump, lab.relay] as const).filter((feed) =>
     conditions[feed.name] === "lost" && (feed.name === "jump" || health.feedLoss === "hold")
@@ -372,13 +372,13 @@ function stateOf(
   return { state: judged.issues.length === 0 ? "healthy" : "unhealthy", sinceMs: judged.sinceMs };
 }
 
-function lostSinceMs({ newest, intervalMs, startedMs }: Feed, { lastCheckedMs }: HealthRules): number {
+function lostSinceMs({ newest, intervalMs, startedMs }: FeedState, { lastCheckedMs }: HealthRules): number {
   return newest.kind === "none"
     ? startedMs + lostAfterMs(null, lastCheckedMs)
     : newest.atMs + lostAfterMs(intervalMs, lastCheckedMs);
 }
 
-function isAvailable({ resources }: Experiment, states: Known["states"], wasAvailable: boolean): boolean {
+function isAvailable({ resources }: Experiment, states: StatusInputs["states"], wasAvailable: boolean): boolean {
   return resources.length > 0 && resources.every(({ name }) => {
     const state = states.get(name) ?? { kind: "unread" };
     return state.kind === "unread" ? wasAvailable : state.kind === "said" && state.available;

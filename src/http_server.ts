@@ -17,16 +17,24 @@ import {
   statusJson,
 } from "./api.ts";
 import { openapiDocument, type Path } from "./api_routes.ts";
-import { pauseForReaders } from "./async.ts";
+import { yieldForReaders } from "./async.ts";
 import { aborted, backoffMs, serviceBackoff, systemClock as clock } from "./clock.ts";
 import { parseDuration } from "./duration.ts";
-import { excerpt, thrownWords } from "./failure.ts";
+import { sanitize, thrownText } from "./failure.ts";
 import { logger } from "./log.ts";
 import { isKnown, pageChangeJs, pageCss, pageJs, pageTexts, pageTimeJs } from "./page.tsx";
 import { iconSvg } from "./page_history.tsx";
 import { linkTo, readQuery } from "./page_model.ts";
-import type { Turn } from "./persisted.ts";
-import { Body, Copies, ExperimentBodies, madeOnce, Outgoing, outgoingBytesMax, type Piece } from "./response_cache.ts";
+import type { StateChange } from "./persisted.ts";
+import {
+  EncodedBody,
+  ListCache,
+  madeOnce,
+  OutgoingBudget,
+  outgoingBytesMax,
+  PageCache,
+  type Piece,
+} from "./response_cache.ts";
 import { type ExperimentView, historyEndMs, type Snapshot } from "./snapshot.ts";
 import type { Live } from "./sse.ts";
 import { StoreFailed } from "./store.ts";
@@ -34,12 +42,12 @@ import { StoreFailed } from "./store.ts";
 export interface ServerPorts {
   snapshot(): Snapshot;
   nowMs(): number;
-  steadyMs(): number;
+  monotonicMs(): number;
   /** How one experiment stood from `sinceMs` on, oldest first: its turns since, and the one before them. Throws StoreFailed. */
-  history(name: string, sinceMs: number): Promise<readonly Turn[]>;
+  history(name: string, sinceMs: number): Promise<readonly StateChange[]>;
   readonly live: Pick<Live, "answer">;
   /** In the text format of Prometheus. */
-  metrics(): Promise<Body>;
+  metrics(): Promise<EncodedBody>;
   /** What of the program hangs, in words; null while all is alive. */
   hanging(): string | null;
   /** What went wrong inside while answering. */
@@ -62,12 +70,12 @@ export function createApp(ports: ServerPorts, options: ServerOptions): Hono {
   const app = new Hono();
   const page = pages(ports);
   const outgoing = onTheWay(ports);
-  app.use(guard, async (c, next) => {
+  app.use(securityHeaders, async (c, next) => {
     c.set("outgoing", outgoing);
-    if (!hasHost(c)) return problem(c, 400, "the host that is asked for is none");
+    if (!hasHost(c)) return errorResponse(c, 400, "the host that is asked for is none");
     if (c.req.method === "GET" || c.req.method === "HEAD") return await next();
     c.header("Allow", "GET, HEAD");
-    return problem(c, 405, `${c.req.method} is not allowed: nothing can be changed here`);
+    return errorResponse(c, 405, `${c.req.method} is not allowed: nothing can be changed here`);
   });
   for (const path of tagged) app.use(path, etag());
   for (const [path, answer] of Object.entries(answers(ports, options, page))) {
@@ -77,18 +85,18 @@ export function createApp(ports: ServerPorts, options: ServerOptions): Hono {
   // Relative, as it must be behind a proxy's path.
   app.get("/api", (c) => c.redirect(`api/${new URL(c.req.url).search}`));
   for (const [path, asset] of Object.entries(assets)) app.get(path, asset);
-  app.notFound((c) => problem(c, 404, `there is nothing at ${excerpt(c.req.path)}`));
+  app.notFound((c) => errorResponse(c, 404, `there is nothing at ${sanitize(c.req.path)}`));
   app.onError((error, c) => {
     ports.failed(c.req.method, c.req.path, error);
-    return problem(c, 500, "something went wrong here: the log has more");
+    return errorResponse(c, 500, "something went wrong here: the log has more");
   });
   return app;
 }
 
-function onTheWay({ steadyMs }: ServerPorts): Outgoing {
+function onTheWay({ monotonicMs }: ServerPorts): OutgoingBudget {
   const limit = `${outgoingBytesMax / 1024 / 1024} MB`;
-  return new Outgoing({
-    steadyMs,
+  return new OutgoingBudget({
+    monotonicMs,
     cut: (readers) => log.warn(`${readers} who did not read were cut off: others wait, and ${limit} may be on its way`),
     full: () => log.warn(`there is no room for more readers of large answers: ${limit} may be on its way`),
   });
@@ -101,8 +109,8 @@ function hasHost(c: Context): boolean {
 
 /** An answer to everything that is promised: a path without one does not compile. */
 function answers(ports: ServerPorts, options: ServerOptions, page: PageAnswer): Record<Path, Answer> {
-  const bodies = new ExperimentBodies({ snapshot: ports.snapshot, pause: pauseForReaders }, options);
-  const document = madeOnce(async () => Body.of(await openapiDocument(ports.snapshot().version)));
+  const bodies = new ListCache({ snapshot: ports.snapshot, pause: yieldForReaders }, options);
+  const document = madeOnce(async () => EncodedBody.of(await openapiDocument(ports.snapshot().version)));
   return {
     "/api/v1/experiments": async (c) => unchanged(c, bodies.tag) ?? send(c, await bodies.now(), { type: json }),
     "/api/v1/experiments/events/{name}": (c) =>
@@ -115,13 +123,13 @@ function answers(ports: ServerPorts, options: ServerOptions, page: PageAnswer): 
     "/api/": (c) => page(c, ""),
     "/healthz": (c) => {
       const hanging = ports.hanging();
-      return hanging === null ? sendJson(c, { status: "alive" }) : problem(c, 503, hanging);
+      return hanging === null ? sendJson(c, { status: "alive" }) : errorResponse(c, 503, hanging);
     },
     "/readyz": (c) => {
       const missing = missingParts(ports.snapshot());
       return missing.length === 0
         ? sendJson(c, { status: "ready" })
-        : problem(c, 503, `not ready: ${missing.join(", ")}`);
+        : errorResponse(c, 503, `not ready: ${missing.join(", ")}`);
     },
     "/metrics": async (c) => send(c, await ports.metrics(), { type: "text/plain; version=0.0.4; charset=utf-8" }),
   };
@@ -146,13 +154,13 @@ function ofExperiment(
 ): Response | Promise<Response> {
   const name = c.req.param("name") ?? "";
   const view = ports.snapshot().experiments.find((each) => each.name === name);
-  return view ? answer(view) : problem(c, 404, `there is no experiment ${excerpt(name)}`);
+  return view ? answer(view) : errorResponse(c, 404, `there is no experiment ${sanitize(name)}`);
 }
 
 async function history(c: Context, ports: ServerPorts, view: ExperimentView, keepMs: number): Promise<Response> {
   const { data, error } = historyQuery.safeParse(single(c.req.queries()));
   const windowMs = data ? parseDuration(data.window) : null;
-  if (windowMs === null) return problem(c, 400, error?.issues[0]?.message ?? "there is no such window");
+  if (windowMs === null) return errorResponse(c, 400, error?.issues[0]?.message ?? "there is no such window");
   // Up to the Snapshot's own time: what comes after it nobody has watched yet.
   const snapshot = ports.snapshot();
   const { runs } = snapshot;
@@ -162,7 +170,7 @@ async function history(c: Context, ports: ServerPorts, view: ExperimentView, kee
     return sendJson(c, historyJson(view.name, { stored, recent: view.turns, runs }, window));
   } catch (error) {
     if (!(error instanceof StoreFailed)) throw error;
-    return problem(c, 503, `the history can't be read: ${error.message}`);
+    return errorResponse(c, 503, `the history can't be read: ${error.message}`);
   }
 }
 
@@ -179,19 +187,19 @@ function live(c: Context, ports: ServerPorts): Response | Promise<Response> {
     return c.body(null, 200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
   }
   const answer = ports.live.answer(new URL(c.req.url).searchParams);
-  return answer ?? comeAgain(c, "there are too many readers already");
+  return answer ?? retryLater(c, "there are too many readers already");
 }
 
 function pages(ports: ServerPorts): PageAnswer {
-  const { snapshot, nowMs, steadyMs } = ports;
-  const copies = new Copies({ snapshot, nowMs, steadyMs, pause: pauseForReaders });
+  const { snapshot, nowMs, monotonicMs } = ports;
+  const copies = new PageCache({ snapshot, nowMs, monotonicMs, pause: yieldForReaders });
   return async (c, prefix) => {
     const query = readQuery(new URL(c.req.url).searchParams);
     // By what was understood: of however many addresses of one page there is one copy.
     const page = copies.of(prefix + linkTo(query), (of, pause) => {
-      return Body.made(pageTexts(of, query, { nowMs: nowMs(), prefix }), pause);
+      return EncodedBody.made(pageTexts(of, query, { nowMs: nowMs(), prefix }), pause);
     });
-    if (page === null) return comeAgain(c, "too many ask for other pages");
+    if (page === null) return retryLater(c, "too many ask for other pages");
     return send(c, await page, { type: html, status: isKnown(snapshot(), query) ? 200 : 404 });
   };
 }
@@ -259,14 +267,14 @@ class Port implements Listening {
     try {
       return { server: Deno.serve(options, this.#app.fetch), end };
     } catch (cause) {
-      throw new ListenFailed(`Cannot listen on ${this.#hostname}:${port}: ${thrownWords(cause)}`, { cause });
+      throw new ListenFailed(`Cannot listen on ${this.#hostname}:${port}: ${thrownText(cause)}`, { cause });
     }
   }
 
   async #keep(first: Held): Promise<void> {
     for (let held: Held | null = first; held !== null; held = await this.#beginAgain()) {
       this.#held = held;
-      const why = await held.server.finished.then(() => "it has ended", thrownWords);
+      const why = await held.server.finished.then(() => "it has ended", thrownText);
       if (this.#stop.signal.aborted) return;
       listenLog.error(`no request can be answered for now: ${why}`);
       this.#held = null;
@@ -284,7 +292,7 @@ class Port implements Listening {
         listenLog.warn("requests are answered again");
         return held;
       } catch (error) {
-        listenLog.error(thrownWords(error));
+        listenLog.error(thrownText(error));
       }
     }
     return null;
@@ -310,7 +318,7 @@ export interface Sent {
 declare module "hono" {
   interface ContextVariableMap {
     /** On what larger bodies go; a server that has none to send needs none. */
-    outgoing: Outgoing;
+    outgoing: OutgoingBudget;
   }
 }
 
@@ -320,14 +328,14 @@ const retryAfterSeconds = 15;
 /** With its length, which HEAD tells too; as gzip to those who take it. 503 where too much is on its way to others. */
 export async function send(
   c: Context,
-  content: string | Body,
+  content: string | EncodedBody,
   { type, status = 200, cache = "no-store" }: Sent,
 ): Promise<Response> {
-  const plain = typeof content === "string" ? Body.of(content) : content;
+  const plain = typeof content === "string" ? EncodedBody.of(content) : content;
   const isPacked = plain.length >= packedBytesMin && takesGzip(c);
-  const body = isPacked ? await plain.packed(pauseForReaders) : plain;
+  const body = isPacked ? await plain.packed(yieldForReaders) : plain;
   const bytes = bytesOf(c, body);
-  if (bytes === null) return comeAgain(c, "too much is on its way to others already");
+  if (bytes === null) return retryLater(c, "too much is on its way to others already");
   return c.newResponse(bytes, status, {
     "Content-Type": type,
     "Content-Length": String(body.length),
@@ -347,18 +355,18 @@ export async function sendTaggedJson(c: Context, value: unknown): Promise<Respon
   const text = JSON.stringify(value);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
   const tag = `W/"${digest.slice(0, 16).toBase64({ alphabet: "base64url", omitPadding: true })}"`;
-  return unchanged(c, tag) ?? send(c, Body.of(text, tag), { type: "application/json" });
+  return unchanged(c, tag) ?? send(c, EncodedBody.of(text, tag), { type: "application/json" });
 }
 
 /** Every error: the code a string, as the Go program has it. */
-export function problem(c: Context, status: ContentfulStatusCode, message: string): Promise<Response> {
+export function errorResponse(c: Context, status: ContentfulStatusCode, message: string): Promise<Response> {
   return sendJson(c, { code: String(status), message }, status);
 }
 
 /** There is no place for one more. */
-export function comeAgain(c: Context, message: string): Promise<Response> {
+export function retryLater(c: Context, message: string): Promise<Response> {
   c.header("Retry-After", String(retryAfterSeconds));
-  return problem(c, 503, message);
+  return errorResponse(c, 503, message);
 }
 
 /** 304 for whoever names `tag` as what it has already; null for all others, who are to be sent it. */
@@ -384,7 +392,7 @@ function takesGzip(c: Context): boolean {
  * Small bodies are copied by the runtime, which is faster than to ask for each piece. HEAD takes nothing, and asks for none.
  * Null if there is no room.
  */
-function bytesOf(c: Context, body: Body): Piece | ReadableStream<Piece> | null {
+function bytesOf(c: Context, body: EncodedBody): Piece | ReadableStream<Piece> | null {
   const [only = nothing, ...more] = body.pieces;
   if (more.length === 0) return only;
   return c.req.method === "HEAD" ? nothing : c.get("outgoing").stream(body);
@@ -396,7 +404,7 @@ const nothing: Piece = new Uint8Array();
  * What browsers are told with every answer. Not here: Strict-Transport-Security, which would bind the whole host and is for
  * whoever has its certificate; and Cross-Origin-Resource-Policy, which would keep a laboratory's own pages from showing ours.
  */
-export const guard: MiddlewareHandler = async (c, next) => {
+export const securityHeaders: MiddlewareHandler = async (c, next) => {
   await next();
   const { headers } = c.res;
   headers.set("X-Content-Type-Options", "nosniff");

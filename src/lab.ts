@@ -4,7 +4,7 @@
  * all that stayed the same. What it means is for `health`.
  */
 import type { HealthEvent, Issue, Verdict } from "./alerts.ts";
-import type { Saved, SavedExperiment, SavedVerdict } from "./persisted.ts";
+import type { Persisted, PersistedExperiment, PersistedVerdict } from "./persisted.ts";
 import {
   type Connection,
   type ConnectionTable,
@@ -15,24 +15,24 @@ import {
   splitTopic,
 } from "./report.ts";
 
-export interface Lab {
+export interface LabState {
   /** When this run of the program began. */
   readonly startedMs: number;
-  readonly jump: Feed;
-  readonly relay: Feed;
+  readonly jump: FeedState;
+  readonly relay: FeedState;
   /** The manifest in use, sorted by name. */
   readonly resources: readonly Resource[];
   /** When that was last read. */
   readonly listedMs: number | null;
   readonly experiments: ReadonlyMap<string, Experiment>;
   /** By which verdicts all of these experiments were judged; null while some wait for their time. */
-  readonly settled: Record<FeedName, Feed["verdicts"]> & Pick<Lab, "experiments"> | null;
+  readonly evaluatedBy: Record<FeedName, FeedState["verdicts"]> & Pick<LabState, "experiments"> | null;
   /** All streams that are watched, by topic. */
   readonly watched: ReadonlySet<string>;
   /** Experiments and streams beyond the limit, which are not watched. */
-  readonly refused: ReadonlySet<string>;
+  readonly overLimit: ReadonlySet<string>;
   /** When there last were any; null for never in this run. */
-  readonly refusedMs: number | null;
+  readonly overLimitMs: number | null;
 }
 
 export interface Experiment {
@@ -57,60 +57,60 @@ export type Judged =
   /** `sinceMs`: since when it has been healthy, or has not. */
   | { readonly kind: "judged"; readonly issues: readonly Issue[]; readonly sinceMs: number };
 
-export function emptyLab(startedMs: number): Lab {
+export function initialLab(startedMs: number): LabState {
   return {
     startedMs,
-    jump: emptyFeed("jump", startedMs),
-    relay: emptyFeed("relay", startedMs),
+    jump: initialFeed("jump", startedMs),
+    relay: initialFeed("relay", startedMs),
     resources: [],
     listedMs: null,
     experiments: new Map(),
-    settled: null,
+    evaluatedBy: null,
     watched: new Set(),
-    refused: new Set(),
-    refusedMs: null,
+    overLimit: new Set(),
+    overLimitMs: null,
   };
 }
 
 /** What the rules make of a report that has just come (see `receive` in health). */
-export interface Received {
+export interface Reception {
   /** Whether its feed was lost until then. */
   readonly wasLost: boolean;
-  readonly doubts: Feed["doubts"];
+  readonly streaks: FeedState["streaks"];
 }
 
-/** The laboratory after one more report of one feed. `rules` is asked once, with the findings that hold for the report. */
-export function withReport(lab: Lab, report: Report, rules: (was: Feed) => Received): Lab {
+/** The laboratory after one more report of one feed. `rules` is asked once, with the probeResults that hold for the report. */
+export function withReport(lab: LabState, report: Report, rules: (was: FeedState) => Reception): LabState {
   const was = lab[report.feed];
-  const findings = findingsOn(report.connections, was.findings);
-  const { wasLost, doubts } = rules({ ...was, findings });
-  const feed: Feed = {
+  const probeResults = probeResultsOn(report.connections, was.probeResults);
+  const { wasLost, streaks } = rules({ ...was, probeResults });
+  const feed: FeedState = {
     ...was,
     newest: { kind: "report", atMs: report.atMs, connections: report.connections },
     intervalMs: report.intervalMs,
-    backMs: wasLost ? report.atMs : was.backMs,
-    left: leftAfter(was, report.connections, lab),
-    doubts,
-    findings,
+    recoveredMs: wasLost ? report.atMs : was.recoveredMs,
+    departed: departedAfter(was, report.connections, lab),
+    streaks,
+    probeResults,
   };
   const next = { ...lab, [feed.name]: feed };
-  return namesAnythingNew(lab, report) ? indexed(next, report.atMs) : next;
+  return namesAnythingNew(lab, report) ? reindex(next, report.atMs) : next;
 }
 
 /** The laboratory with another manifest in use, as book listed it at `atMs`. */
-export function withManifest(lab: Lab, resources: readonly Resource[], atMs: number): Lab {
+export function withManifest(lab: LabState, resources: readonly Resource[], atMs: number): LabState {
   const sorted = resources.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   if (isSameManifest(lab.resources, sorted)) return { ...lab, listedMs: atMs };
   const before = lab.resources.flatMap(({ required }) => required);
   // What is required no longer was named by book until now.
-  const left = new Map(lab.relay.left);
+  const departed = new Map(lab.relay.departed);
   for (const topic of before) {
-    const was = left.get(topic);
-    if (was) left.set(topic, { ...was, namedMs: atMs });
+    const was = departed.get(topic);
+    if (was) departed.set(topic, { ...was, namedMs: atMs });
   }
   const required = new Set(sorted.flatMap((resource) => resource.required));
-  const relay = withoutFindings({ ...lab.relay, left }, (topic) => required.has(topic));
-  return { ...indexed({ ...lab, relay, resources: sorted }, atMs), listedMs: atMs };
+  const relay = withoutProbeResults({ ...lab.relay, departed }, (topic) => required.has(topic));
+  return { ...reindex({ ...lab, relay, resources: sorted }, atMs), listedMs: atMs };
 }
 
 function isSameManifest(was: readonly Resource[], now: readonly Resource[]): boolean {
@@ -118,31 +118,35 @@ function isSameManifest(was: readonly Resource[], now: readonly Resource[]): boo
 }
 
 /** Without the streams and experiments that nothing has named for `forgetMs`. `forgotten`: experiments, by name. */
-export function forget(lab: Lab, forgetMs: number, nowMs: number): { lab: Lab; forgotten: readonly string[] } {
+export function forget(
+  lab: LabState,
+  forgetMs: number,
+  nowMs: number,
+): { lab: LabState; forgotten: readonly string[] } {
   const limitMs = nowMs - forgetMs;
   const required = new Set(lab.resources.flatMap((resource) => resource.required));
   const isStreamKept = (topic: string) => {
-    const left = lab.relay.left.get(topic);
-    return left === undefined || left.namedMs >= limitMs || required.has(topic);
+    const departed = lab.relay.departed.get(topic);
+    return departed === undefined || departed.namedMs >= limitMs || required.has(topic);
   };
-  const relay = keeping(lab.relay, isStreamKept);
-  const slim = relay === lab.relay ? lab : indexed({ ...lab, relay }, nowMs);
+  const relay = keepOnly(lab.relay, isStreamKept);
+  const slim = relay === lab.relay ? lab : reindex({ ...lab, relay }, nowMs);
   const forgotten = [...slim.experiments.values()]
     .filter((each) => isForgettable(slim, each) && namedMs(slim, each, nowMs) < limitMs)
     .map(({ name }) => name);
-  if (forgotten.length === 0 && slim.refused.size === 0) return { lab: slim, forgotten };
+  if (forgotten.length === 0 && slim.overLimit.size === 0) return { lab: slim, forgotten };
   const names = new Set(forgotten);
   const experiments = new Map([...slim.experiments].filter(([name]) => !names.has(name)));
-  return { lab: indexed({ ...slim, experiments }, nowMs), forgotten };
+  return { lab: reindex({ ...slim, experiments }, nowMs), forgotten };
 }
 
 /** When `experiment` was last named: now while the manifest or a newest report has it. */
-export function namedMs(lab: Lab, experiment: Experiment, nowMs: number): number {
+export function namedMs(lab: LabState, experiment: Experiment, nowMs: number): number {
   const topics = experiment.streams.map(({ topic }) => topic);
   const isNow = experiment.resources.length > 0 || isNamed(lab.jump, experiment.name) ||
     topics.some((topic) => isNamed(lab.relay, topic));
   if (isNow) return nowMs;
-  const seen = [lab.jump.left.get(experiment.name), ...topics.map((topic) => lab.relay.left.get(topic))];
+  const seen = [lab.jump.departed.get(experiment.name), ...topics.map((topic) => lab.relay.departed.get(topic))];
   return Math.max(
     experiment.namedBeforeMs,
     foundInManifestMs(lab, experiment) ?? 0,
@@ -150,31 +154,31 @@ export function namedMs(lab: Lab, experiment: Experiment, nowMs: number): number
   );
 }
 
-function leftAfter(was: Feed, now: ConnectionTable, lab: Lab): Feed["left"] {
-  if (now.hasTopicsOf(namedIn(was))) return was.left; // nobody came or went, as mostly
+function departedAfter(was: FeedState, now: ConnectionTable, lab: LabState): FeedState["departed"] {
+  if (now.hasTopicsOf(namedIn(was))) return was.departed; // nobody came or went, as mostly
   const gone = [...namedIn(was).keys()].filter((topic) => !now.has(topic) && isWatched(lab, was.name, topic));
-  const back = [...was.left.keys()].filter((topic) => now.has(topic));
-  if (gone.length + back.length === 0) return was.left;
-  const left = new Map(was.left);
-  for (const topic of back) left.delete(topic);
-  for (const topic of gone) left.set(topic, lastSeen(was, topic) as Left);
-  return left;
+  const back = [...was.departed.keys()].filter((topic) => now.has(topic));
+  if (gone.length + back.length === 0) return was.departed;
+  const departed = new Map(was.departed);
+  for (const topic of back) departed.delete(topic);
+  for (const topic of gone) departed.set(topic, lastSeen(was, topic) as Departed);
+  return departed;
 }
 
-function namesAnythingNew(lab: Lab, report: Report): boolean {
+function namesAnythingNew(lab: LabState, report: Report): boolean {
   if (report.connections.hasTopicsOf(namedIn(lab[report.feed]))) return false;
   for (const topic of report.connections.keys()) {
-    if (isWatched(lab, report.feed, topic) || lab.refused.has(topic)) continue;
+    if (isWatched(lab, report.feed, topic) || lab.overLimit.has(topic)) continue;
     if (report.feed === "jump" || splitTopic(topic)) return true;
   }
   return false;
 }
 
-function isWatched(lab: Lab, feed: FeedName, topic: string): boolean {
+function isWatched(lab: LabState, feed: FeedName, topic: string): boolean {
   return feed === "jump" ? lab.experiments.has(topic) : lab.watched.has(topic);
 }
 
-function isForgettable(lab: Lab, { name, resources, streams }: Experiment): boolean {
+function isForgettable(lab: LabState, { name, resources, streams }: Experiment): boolean {
   return resources.length === 0 && !isNamed(lab.jump, name) && streams.length === 0;
 }
 
@@ -187,7 +191,7 @@ function isForgettable(lab: Lab, { name, resources, streams }: Experiment): bool
 export const extrasMax = 20_000;
 
 /** The laboratory with its roster made anew at `nowMs`. */
-export function indexed(lab: Lab, nowMs: number): Lab {
+export function reindex(lab: LabState, nowMs: number): LabState {
   const resources = Map.groupBy(lab.resources, ({ stub }) => stub);
   const { names, watched, extras, refused } = admitted(lab, resources);
   const experiments = new Map([...names].map((name) => {
@@ -197,19 +201,19 @@ export function indexed(lab: Lab, nowMs: number): Lab {
     const listedBeforeMs = was ? foundInManifestMs(lab, was) : null;
     return [name, { ...(was ?? newExperiment(name, nowMs)), listedBeforeMs, ...shape }];
   }));
-  const jump = keeping(lab.jump, (name) => names.has(name));
-  const relay = keeping(lab.relay, (topic) => watched.has(topic));
-  const refusedMs = refused.size > 0 ? nowMs : lab.refusedMs;
-  return { ...lab, jump, relay, experiments, watched, refused, refusedMs };
+  const jump = keepOnly(lab.jump, (name) => names.has(name));
+  const relay = keepOnly(lab.relay, (topic) => watched.has(topic));
+  const refusedMs = refused.size > 0 ? nowMs : lab.overLimitMs;
+  return { ...lab, jump, relay, experiments, watched, overLimit: refused, overLimitMs: refusedMs };
 }
 
 /** When a manifest last listed it; null for one that book has not listed. */
-export function foundInManifestMs({ listedMs }: Lab, { resources, listedBeforeMs }: Experiment): number | null {
+export function foundInManifestMs({ listedMs }: LabState, { resources, listedBeforeMs }: Experiment): number | null {
   return resources.length > 0 ? listedMs : listedBeforeMs;
 }
 
 /** What is watched: first what book lists, then what was known (so that a flood cannot push it out), then what is new. */
-function admitted(lab: Lab, resources: ReadonlyMap<string, readonly Resource[]>) {
+function admitted(lab: LabState, resources: ReadonlyMap<string, readonly Resource[]>) {
   const names = new Set([...resources.keys(), ...lab.experiments.keys()]);
   const watched = new Set(lab.resources.flatMap(({ required }) => required));
   const extras = new Map<string, string[]>();
@@ -235,7 +239,7 @@ function admitted(lab: Lab, resources: ReadonlyMap<string, readonly Resource[]>)
     else extras.set(stub, [topic]);
   };
   for (const topic of lab.watched) if (isSeen(lab.relay, topic)) addStream(topic);
-  for (const topic of [...lab.relay.left.keys(), ...namedIn(lab.relay).keys()]) addStream(topic);
+  for (const topic of [...lab.relay.departed.keys(), ...namedIn(lab.relay).keys()]) addStream(topic);
   for (const name of namedIn(lab.jump).keys()) admit(name);
   return { names, watched, extras, refused };
 }
@@ -267,7 +271,7 @@ function streamsOf(resources: readonly Resource[], extras: readonly string[], wa
  */
 
 /** Keys are topics: at jump an experiment's name, at relay a stream's topic. */
-export interface Feed {
+export interface FeedState {
   readonly name: FeedName;
   /** When this run of the program began: what an earlier one saw has its time to show up again from then. */
   readonly startedMs: number;
@@ -278,18 +282,18 @@ export interface Feed {
   };
   readonly intervalMs: number | null;
   /** When it reported again after having been lost; null while it has not been lost in this run. */
-  readonly backMs: number | null;
+  readonly recoveredMs: number | null;
   /** What an earlier report had and the newest has not. */
-  readonly left: ReadonlyMap<string, Left>;
+  readonly departed: ReadonlyMap<string, Departed>;
   readonly verdicts: ReadonlyMap<string, Verdict>;
   /** How many of the newest reports in a row have contradicted the standing verdict. */
-  readonly doubts: ReadonlyMap<string, number>;
+  readonly streaks: ReadonlyMap<string, number>;
   /** What listening last found, of connections that the newest report has, of streams that are listened to. */
-  readonly findings: ReadonlyMap<string, Finding>;
+  readonly probeResults: ReadonlyMap<string, ProbeResult>;
 }
 
 /** What listening to one connection of a stream found. It holds for no other connection: a new one may be well. */
-export interface Finding {
+export interface ProbeResult {
   /** Which it is, by when it connected, as relay wrote it. */
   readonly connected: string;
   /** False: it was listened to for HEALTH_LAST_ACTIVE, and nothing came. */
@@ -300,7 +304,7 @@ export interface Finding {
   readonly sinceMs: number;
 }
 
-export interface Left {
+export interface Departed {
   /** When a report last had it. */
   readonly seenMs: number;
   /** When a report or the manifest last named it. */
@@ -309,67 +313,73 @@ export interface Left {
   readonly connection: Connection | null;
 }
 
-export function emptyFeed(name: FeedName, startedMs: number): Feed {
+export function initialFeed(name: FeedName, startedMs: number): FeedState {
   const none = new Map<string, never>();
-  const nothing = { left: none, verdicts: none, doubts: none, findings: none };
-  return { name, startedMs, newest: { kind: "none" }, intervalMs: null, backMs: null, ...nothing };
+  const nothing = { departed: none, verdicts: none, streaks: none, probeResults: none };
+  return { name, startedMs, newest: { kind: "none" }, intervalMs: null, recoveredMs: null, ...nothing };
 }
 
 /** When a report last had `topic`, and what it said of it; null for never. */
-export function lastSeen(feed: Feed, topic: string): Left | null {
-  if (feed.newest.kind === "none") return feed.left.get(topic) ?? null;
+export function lastSeen(feed: FeedState, topic: string): Departed | null {
+  if (feed.newest.kind === "none") return feed.departed.get(topic) ?? null;
   const { connections, atMs } = feed.newest, connection = connections.get(topic);
-  return connection ? { seenMs: atMs, namedMs: atMs, connection } : feed.left.get(topic) ?? null;
+  return connection ? { seenMs: atMs, namedMs: atMs, connection } : feed.departed.get(topic) ?? null;
 }
 
 /** When a report last had `topic`; null for never. */
-export function lastSeenMs(feed: Feed, topic: string): number | null {
+export function lastSeenMs(feed: FeedState, topic: string): number | null {
   if (feed.newest.kind === "report" && feed.newest.connections.has(topic)) return feed.newest.atMs;
-  return feed.left.get(topic)?.seenMs ?? null;
+  return feed.departed.get(topic)?.seenMs ?? null;
 }
 
 /** Whether the newest report has `topic`. */
-export function isNamed(feed: Feed, topic: string): boolean {
+export function isNamed(feed: FeedState, topic: string): boolean {
   return namedIn(feed).has(topic);
 }
 
 /** Whether any report that is remembered had `topic`. */
-export function isSeen(feed: Feed, topic: string): boolean {
-  return isNamed(feed, topic) || feed.left.has(topic);
+export function isSeen(feed: FeedState, topic: string): boolean {
+  return isNamed(feed, topic) || feed.departed.has(topic);
 }
 
 /** What the newest report has; nothing while there was none. */
-export function namedIn(feed: Feed): ConnectionTable {
+export function namedIn(feed: FeedState): ConnectionTable {
   return feed.newest.kind === "report" ? feed.newest.connections : noConnections;
 }
 
 /** The feed after listening to `topic`; as it was where its newest report has not that connection, or not any more. */
-export function withFinding(feed: Feed, topic: string, finding: Finding): Feed {
+export function withProbeResult(feed: FeedState, topic: string, finding: ProbeResult): FeedState {
   if (feed.newest.kind === "none" || feed.newest.connections.peer(topic)?.connected !== finding.connected) return feed;
-  const was = feed.findings.get(topic);
+  const was = feed.probeResults.get(topic);
   const sinceMs = was?.heard === finding.heard ? was.sinceMs : finding.sinceMs;
-  return { ...feed, findings: new Map(feed.findings).set(topic, { ...finding, sinceMs }) };
+  return { ...feed, probeResults: new Map(feed.probeResults).set(topic, { ...finding, sinceMs }) };
 }
 
 /** The feed with what was found of topics that `isListenedTo` holds for alone; of none where that is not said. */
-export function withoutFindings(feed: Feed, isListenedTo: (topic: string) => boolean = () => false): Feed {
-  return { ...feed, findings: filtered(feed.findings, isListenedTo) };
+export function withoutProbeResults(
+  feed: FeedState,
+  isListenedTo: (topic: string) => boolean = () => false,
+): FeedState {
+  return { ...feed, probeResults: filtered(feed.probeResults, isListenedTo) };
 }
 
-/** What of the findings holds for the connections of a report. */
-export function findingsOn(connections: ConnectionTable, findings: Feed["findings"]): Feed["findings"] {
-  return filtered(findings, (topic, { connected }) => connections.peer(topic)?.connected === connected);
+/** What of the probeResults holds for the connections of a report. */
+export function probeResultsOn(
+  connections: ConnectionTable,
+  probeResults: FeedState["probeResults"],
+): FeedState["probeResults"] {
+  return filtered(probeResults, (topic, { connected }) => connections.peer(topic)?.connected === connected);
 }
 
 /** The feed with nothing kept of topics that `isKept` does not hold for; the same object where there are none. */
-export function keeping(feed: Feed, isKept: (topic: string) => boolean): Feed {
-  const left = filtered(feed.left, isKept),
+export function keepOnly(feed: FeedState, isKept: (topic: string) => boolean): FeedState {
+  const departed = filtered(feed.departed, isKept),
     verdicts = filtered(feed.verdicts, isKept),
-    doubts = filtered(feed.doubts, isKept),
-    findings = filtered(feed.findings, isKept);
-  const isSame = left === feed.left && verdicts === feed.verdicts && doubts === feed.doubts &&
-    findings === feed.findings;
-  return isSame ? feed : { ...feed, left, verdicts, doubts, findings };
+    streaks = filtered(feed.streaks, isKept),
+    probeResults = filtered(feed.probeResults, isKept);
+  const isSame = departed === feed.departed && verdicts === feed.verdicts && streaks === feed.streaks &&
+    probeResults === feed.probeResults;
+  return isSame ? feed : { ...feed, departed, verdicts, streaks, probeResults };
 }
 
 function filtered<Value>(
@@ -387,11 +397,11 @@ function filtered<Value>(
  */
 
 /** The experiment as it was judged at `nowMs`, to be kept; null for one that never was. */
-export function savedExperiment(experiment: Experiment, lab: Lab, nowMs: number): SavedExperiment | null {
+export function persistedExperiment(experiment: Experiment, lab: LabState, nowMs: number): PersistedExperiment | null {
   const { name, judged, streams } = experiment;
   if (judged.kind === "never") return null;
   const saved = streams.flatMap(({ topic }) => {
-    const verdict = savedVerdict(lab.relay, topic);
+    const verdict = persistedVerdict(lab.relay, topic);
     return verdict ? [[topic, verdict] as const] : [];
   });
   return {
@@ -399,18 +409,18 @@ export function savedExperiment(experiment: Experiment, lab: Lab, nowMs: number)
     issues: judged.issues,
     sinceMs: judged.sinceMs,
     namedMs: namedMs(lab, experiment, nowMs),
-    host: savedVerdict(lab.jump, name),
+    host: persistedVerdict(lab.jump, name),
     streams: Object.fromEntries(saved),
   };
 }
 
 /** The laboratory as an earlier run left it. */
-export function restored(empty: Lab, saved: Saved): Lab {
+export function restoreLab(empty: LabState, saved: Persisted): LabState {
   const nowMs = empty.startedMs;
   const hosts = saved.experiments.map(({ name, host }) => [name, host] as const);
   const streams = saved.experiments.flatMap((each) => Object.entries(each.streams));
   const resources = saved.manifest?.resources ?? [];
-  // The earlier run may have been killed after it had kept a manifest and before it had kept what that made of its findings.
+  // The earlier run may have been killed after it had kept a manifest and before it had kept what that made of its probeResults.
   const required = new Set(resources.flatMap((resource) => resource.required));
   const experiments = saved.experiments.map((each): [string, Experiment] => [each.name, {
     name: each.name,
@@ -423,38 +433,44 @@ export function restored(empty: Lab, saved: Saved): Lab {
     judged: { kind: "judged", issues: each.issues, sinceMs: each.sinceMs },
     events: saved.events.get(each.name) ?? [],
   }]);
-  const lab: Lab = {
+  const lab: LabState = {
     ...empty,
-    jump: restoredFeed(empty.jump, hosts, nowMs),
-    relay: withoutFindings(restoredFeed(empty.relay, streams, nowMs), (topic) => required.has(topic)),
+    jump: restoreFeed(empty.jump, hosts, nowMs),
+    relay: withoutProbeResults(restoreFeed(empty.relay, streams, nowMs), (topic) => required.has(topic)),
     resources,
     listedMs: saved.manifest ? Math.min(saved.manifest.atMs, nowMs) : null,
     experiments: new Map(experiments),
   };
-  return indexed(lab, nowMs);
+  return reindex(lab, nowMs);
 }
 
-function savedVerdict(feed: Feed, topic: string): SavedVerdict | null {
-  const verdict = feed.verdicts.get(topic), found = feed.findings.get(topic);
+function persistedVerdict(feed: FeedState, topic: string): PersistedVerdict | null {
+  const verdict = feed.verdicts.get(topic), found = feed.probeResults.get(topic);
   if (verdict === undefined) return null;
   const seenMs = lastSeenMs(feed, topic);
   return found?.heard === false ? { verdict, seenMs, silent: found.connected } : { verdict, seenMs };
 }
 
-function restoredFeed(feed: Feed, entries: readonly (readonly [string, SavedVerdict | null])[], nowMs: number): Feed {
-  const left = new Map<string, Left>();
+function restoreFeed(
+  feed: FeedState,
+  entries: readonly (readonly [string, PersistedVerdict | null])[],
+  nowMs: number,
+): FeedState {
+  const departed = new Map<string, Departed>();
   const verdicts = new Map<string, Verdict>();
-  const findings = new Map<string, Finding>();
+  const probeResults = new Map<string, ProbeResult>();
   for (const [topic, saved] of entries) {
     if (saved === null) continue;
     verdicts.set(topic, saved.verdict);
     // Else each restart would put it back on book until it is listened to again.
     if (saved.silent !== undefined) {
-      findings.set(topic, { connected: saved.silent, heard: false, atMs: nowMs, sinceMs: nowMs });
+      probeResults.set(topic, { connected: saved.silent, heard: false, atMs: nowMs, sinceMs: nowMs });
     }
     // What was there when the last run was told of it may have been so until now. Its clock may have been ahead of this one.
     const verdict = saved.verdict, seenMs = saved.seenMs === null ? null : Math.min(saved.seenMs, nowMs);
-    if (seenMs !== null) left.set(topic, { seenMs, namedMs: verdict === "missing" ? seenMs : nowMs, connection: null });
+    if (seenMs !== null) {
+      departed.set(topic, { seenMs, namedMs: verdict === "missing" ? seenMs : nowMs, connection: null });
+    }
   }
-  return { ...feed, left, verdicts, findings };
+  return { ...feed, departed, verdicts, probeResults };
 }

@@ -3,13 +3,13 @@
  * is another, some hundred at a time. An experiment that is known no more is told with `forgotten`.
  */
 import { type ApiOptions, experimentText, statusJson } from "./api.ts";
-import { pauseForReaders } from "./async.ts";
-import { isSameButTurns, isSameExperiment, type Told, toldOf } from "./change_detector.ts";
+import { yieldForReaders } from "./async.ts";
+import { isSameButTurns, isSameExperiment, type Shown, shownOf } from "./change_detector.ts";
 import { renderExperiment } from "./page_experiment.tsx";
 import { renderTop } from "./page_header.tsx";
 import { renderRow } from "./page_list.tsx";
 import { type PageWindow, readQuery, rowId } from "./page_model.ts";
-import { Body, isDue, keptMs, type Piece } from "./response_cache.ts";
+import { EncodedBody, isDue, keptMs, type Piece } from "./response_cache.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
 import { type Channel, chunkOf, eventText, jsonEventText, type Live, type LivePorts, Streams, viewsOf } from "./sse.ts";
 
@@ -22,7 +22,7 @@ export const changedMax = 200;
 interface Picture {
   readonly revision: number;
   readonly atMs: number;
-  readonly body: Promise<Body>;
+  readonly body: Promise<EncodedBody>;
 }
 
 export function createJsonChannel(snapshot: Snapshot, nowMs: number, options: ApiOptions): Channel {
@@ -43,7 +43,7 @@ export function createJsonChannel(snapshot: Snapshot, nowMs: number, options: Ap
     first(now, atMs) {
       changes.look(now); // or who has this picture would miss what is then again as it was before
       if (picture?.revision !== now.revision || isDue(picture.atMs, { nowMs: atMs, everyMs: keptMs })) {
-        const body = Body.made(whole(now, atMs), pauseForReaders);
+        const body = EncodedBody.made(whole(now, atMs), yieldForReaders);
         const mine = picture = { revision: now.revision, atMs, body };
         body.catch(() => picture === mine && (picture = null)); // who waits for it is told why
       }
@@ -138,7 +138,7 @@ export function createExperimentChannel(
   const top = new Top(snapshot, nowMs);
   const sayingOf = (of: Snapshot, atMs: number): Saying => {
     const view = viewsOf(of).get(name);
-    return { revision: of.revision, snapshotMs: of.atMs, told: view ? toldOf(view) : null, atMs };
+    return { revision: of.revision, snapshotMs: of.atMs, told: view ? shownOf(view) : null, atMs };
   };
   let said = sayingOf(snapshot, nowMs);
   return {
@@ -168,11 +168,11 @@ export function createExperimentChannel(
 interface Saying {
   readonly revision: number;
   readonly snapshotMs: number;
-  readonly told: Told | null;
+  readonly told: Shown | null;
   readonly atMs: number;
 }
 
-function isNews(was: Told | null, now: ExperimentView | undefined): boolean {
+function isNews(was: Shown | null, now: ExperimentView | undefined): boolean {
   return was === null || now === undefined ? (was === null) !== (now === undefined) : !isSameExperiment(was, now);
 }
 
@@ -255,7 +255,7 @@ export const changedRowsMax = 100;
 export const oldestRowsMax = 25;
 
 interface Row {
-  readonly told: Told;
+  readonly told: Shown;
   readonly sources: string;
   readonly atMs: number;
 }
@@ -319,7 +319,7 @@ export class Rows {
   #tell(view: ExperimentView, now: Snapshot): void {
     this.#begun = now.revision;
     this.#told.delete(view.name); // so that it comes last
-    this.#told.set(view.name, { told: toldOf(view), sources: sourcesOf(now), atMs: now.atMs });
+    this.#told.set(view.name, { told: shownOf(view), sources: sourcesOf(now), atMs: now.atMs });
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import { configure, getLogger, type LogLevel as TapeLevel, type LogRecord, reset } from "@logtape/logtape";
 import { aborted, type Clock } from "./clock.ts";
-import { excerpt } from "./failure.ts";
+import { sanitize } from "./failure.ts";
 import { Secret } from "./setting_types.ts";
 
 export interface LogOptions {
@@ -128,7 +128,7 @@ function openWriter(file: string, fail: (words: string) => void): LineWriter {
   try {
     return openLogFile(file, (line) => onStderr.write(line));
   } catch (error) {
-    fail(`Cannot write the log ${file}: ${excerpt(error instanceof Error ? error.message : String(error))}`);
+    fail(`Cannot write the log ${file}: ${sanitize(error instanceof Error ? error.message : String(error))}`);
     return onStderr;
   }
 }

@@ -4,8 +4,8 @@
  * screen stays dark; every state is said in words. The JSX runtime escapes whatever stands between braces.
  */
 import { raw } from "hono/html";
-import type { Letter } from "./alerts.ts";
-import { inPieces, pause } from "./async.ts";
+import type { Notification } from "./alerts.ts";
+import { forEachYielding, yieldToEventLoop } from "./async.ts";
 import { durationWords } from "./duration.ts";
 import {
   contentOf,
@@ -23,8 +23,8 @@ import type { Snapshot } from "./snapshot.ts";
 /** A whole document, with pauses for all else: it may have as many lines as there are experiments. */
 export async function mailHtml(content: MailContent): Promise<string> {
   const rows: { events: string[]; problems: string[] } = { events: [], problems: [] };
-  await inPieces(content.events.items, (line) => rows.events.push(lineHtml(line)));
-  await inPieces(content.problems.items, (line) => rows.problems.push(lineHtml(line)));
+  await forEachYielding(content.events.items, (line) => rows.events.push(lineHtml(line)));
+  await forEachYielding(content.problems.items, (line) => rows.problems.push(lineHtml(line)));
   return `<!DOCTYPE html>${<Mail {...content} rows={rows} />}`;
 }
 
@@ -161,14 +161,14 @@ function codeOf(healthy: boolean, available: boolean): string {
  * pauses for all else: of a laboratory of which everything has changed it is long.
  */
 export async function composeMail(
-  letter: Letter,
+  letter: Notification,
   snapshot: Snapshot,
   style: MailStyle,
   nowMs: number,
 ): Promise<MailText> {
   const content = contentOf(letter, snapshot, style, nowMs);
-  await pause();
+  await yieldToEventLoop();
   const text = mailText(content);
-  await pause();
+  await yieldToEventLoop();
   return { subject: content.subject, text, html: await mailHtml(content) };
 }

@@ -2,14 +2,21 @@
  * What does a mail say: its subject, its text part to the letter of design section 4, and the same in HTML. Pure.
  * What is in it is for `mail_content`, when it goes and whether it arrived for `outbox`, headers for `smtp`.
  */
-import { alertHeadline, alertText, type HealthEvent, issueText, type Letter, type SystemAlert } from "./alerts.ts";
-import { excerpt, sentence } from "./failure.ts";
-import { newLetter } from "./notification.ts";
+import {
+  alertHeadline,
+  alertText,
+  type HealthEvent,
+  issueText,
+  type Notification,
+  type SystemAlert,
+} from "./alerts.ts";
+import { sanitize, sentence } from "./failure.ts";
+import { newNotification } from "./notification.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
 
 /** Without HTML, for where it is read by people of this machine. */
 export function composeWords(
-  letter: Letter,
+  letter: Notification,
   snapshot: Snapshot,
   style: MailStyle,
   nowMs: number,
@@ -20,7 +27,10 @@ export function composeWords(
 
 /** The system alerts and all current problems, in the words that a mail at `nowMs` would have for them. */
 export function problemsText(snapshot: Snapshot, nowMs: number): string {
-  const letter = newLetter({ id: "", channel: "mail", createdMs: nowMs }, { events: [], alerts: snapshot.alerts });
+  const letter = newNotification({ id: "", channel: "mail", createdMs: nowMs }, {
+    events: [],
+    alerts: snapshot.alerts,
+  });
   return mailText(contentOf(letter, snapshot, { subject: "", link: "" }, nowMs));
 }
 
@@ -95,7 +105,7 @@ export interface MailLine {
 export const linesMax = 5_000;
 
 /** What `letter` has to tell at `nowMs`, and all current problems of the judged experiments in `snapshot`. */
-export function contentOf(letter: Letter, snapshot: Snapshot, style: MailStyle, nowMs: number): MailContent {
+export function contentOf(letter: Notification, snapshot: Snapshot, style: MailStyle, nowMs: number): MailContent {
   const views = new Map(snapshot.experiments.map((view) => [view.name, view]));
   const newest = new Map(letter.events.map((event) => [event.experiment, event]));
   const events = [...newest.values()].map((event) => eventLine(event, views.get(event.experiment)));
@@ -126,16 +136,16 @@ export function timeText(atMs: number): string {
 }
 
 function subjectOf(
-  letter: Letter,
+  letter: Notification,
   { style, events, problems }: { style: MailStyle; events: number; problems: number },
 ) {
   // What looks like an encoded word would be decoded by whoever reads it, into whatever it holds.
-  const words = excerpt(style.subject).replaceAll("=?", "= ?");
+  const words = sanitize(style.subject).replaceAll("=?", "= ?");
   return (words === "" ? "" : `${words} `) + causeOf(letter, events, problems);
 }
 
 /** Plural whatever the count: people filter on it. */
-function causeOf(letter: Letter, events: number, problems: number): string {
+function causeOf(letter: Notification, events: number, problems: number): string {
   if (events > 0) return `${events} new health events`;
   const [first, ...others] = letter.alerts;
   const untold = letter.leftOut?.events ?? 0;
@@ -146,9 +156,9 @@ function causeOf(letter: Letter, events: number, problems: number): string {
 
 function eventLine(event: HealthEvent, view: ExperimentView | undefined): MailLine {
   return {
-    name: excerpt(event.experiment),
+    name: sanitize(event.experiment),
     healthy: event.healthy,
-    issues: event.issues.map((issue) => excerpt(issueText(issue))),
+    issues: event.issues.map((issue) => sanitize(issueText(issue))),
     available: view?.available ?? false,
     held: heldBy(view),
     sinceMs: event.atMs,
@@ -158,9 +168,9 @@ function eventLine(event: HealthEvent, view: ExperimentView | undefined): MailLi
 
 function problemLine(view: ExperimentView): MailLine {
   return {
-    name: excerpt(view.name),
+    name: sanitize(view.name),
     healthy: false,
-    issues: view.issues.map((issue) => excerpt(issueText(issue))),
+    issues: view.issues.map((issue) => sanitize(issueText(issue))),
     available: view.available,
     held: heldBy(view),
     // While its source is lost a view is `unknown` since then, but its issues are as old as the event that told of them.
@@ -170,7 +180,7 @@ function problemLine(view: ExperimentView): MailLine {
 }
 
 function heldBy(view: ExperimentView | undefined): string | null {
-  return view === undefined || view.held === null ? null : excerpt(view.held);
+  return view === undefined || view.held === null ? null : sanitize(view.held);
 }
 
 function safeAlertText(alert: SystemAlert): string {

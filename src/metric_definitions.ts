@@ -1,7 +1,7 @@
 import { alertCodes } from "./alerts.ts";
 import type { ExperimentState } from "./persisted.ts";
 import { type ExperimentView, type HeartbeatView, idleMsOf, type OutboxView, type Snapshot } from "./snapshot.ts";
-import type { BookView, FeedView, PartView, ProbesView, StoreView } from "./system_alerts.ts";
+import type { BookView, ComponentStatus, FeedView, ProbesView, StoreView } from "./system_alerts.ts";
 
 /**
  * Which metrics there are: name, kind, labels and what each means, in the order in which they are served. One entry makes the
@@ -411,7 +411,7 @@ function seconds(ms: number | null): number | null {
 }
 
 // A new member of a union does not compile until it is here, and so in the series.
-type StateOf<Part> = Part extends PartView<infer State> ? State : never;
+type StateOf<Part> = Part extends ComponentStatus<infer State> ? State : never;
 const experimentStates: readonly ExperimentState[] = keysOf(
   { healthy: 0, unhealthy: 0, starting: 0, unknown: 0 } satisfies Record<ExperimentState, 0>,
 );

@@ -23,7 +23,7 @@ import {
 } from "./metric_definitions.ts";
 import type { OutboxListener } from "./outbox.ts";
 import type { FeedName } from "./report.ts";
-import { Body } from "./response_cache.ts";
+import { EncodedBody } from "./response_cache.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Store } from "./store.ts";
 
@@ -37,9 +37,9 @@ export interface MetricsOptions {
 }
 
 export interface Metrics {
-  readonly measures: Measures;
+  readonly measures: Instrumentation;
   /** All metrics, in Prometheus' text format (version 0.0.4): made once for all who ask meanwhile. */
-  body(snapshot: Snapshot): Promise<Body>;
+  body(snapshot: Snapshot): Promise<EncodedBody>;
 }
 
 export function createMetrics(options: MetricsOptions): Metrics {
@@ -47,16 +47,16 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
   for (const metric of measured.metrics) registry.registerMetric(metric);
 
-  async function make(snapshot: Snapshot): Promise<Body> {
+  async function make(snapshot: Snapshot): Promise<EncodedBody> {
     const shown = new Shown();
     for (const part of samplesOf(snapshot, { ...options.process(), live: options.live() })) {
       shown.add(part);
       await options.pause();
     }
-    return Body.made([...shown.texts(), await registry.metrics()], options.pause);
+    return EncodedBody.made([...shown.texts(), await registry.metrics()], options.pause);
   }
 
-  let making: { readonly of: Snapshot; readonly body: Promise<Body> } | null = null;
+  let making: { readonly of: Snapshot; readonly body: Promise<EncodedBody> } | null = null;
   return {
     measures: measured,
     body(snapshot) {
@@ -102,7 +102,7 @@ class Shown {
   }
 }
 
-class Measured implements Measures {
+class Measured implements Instrumentation {
   readonly #judgements = histogramOf("status_judgement_duration_seconds");
   readonly #entries = histogramOf("status_judgement_entries");
   readonly #bookRequests = counterOf("status_book_requests_total");
@@ -134,17 +134,17 @@ class Measured implements Measures {
     }
   }
 
-  book({ operation, result, tookMs }: Parameters<Measures["book"]>[0]): void {
+  book({ operation, result, tookMs }: Parameters<Instrumentation["book"]>[0]): void {
     this.#bookRequests.inc({ operation, result });
     this.#bookTimes.observe({ operation }, tookMs / 1_000);
   }
 
-  store({ operation, result, tookMs }: Parameters<Measures["store"]>[0]): void {
+  store({ operation, result, tookMs }: Parameters<Instrumentation["store"]>[0]): void {
     this.#storeOperations.inc({ operation, result });
     this.#storeTimes.observe({ operation }, tookMs / 1_000);
   }
 
-  judged({ feed, entries, tookMs }: Parameters<Measures["judged"]>[0]): void {
+  judged({ feed, entries, tookMs }: Parameters<Instrumentation["judged"]>[0]): void {
     this.#judgements.observe({ feed }, tookMs / 1_000);
     this.#entries.observe({ feed }, entries);
   }
@@ -223,17 +223,17 @@ function valueText(value: number): string {
  * errors included, and tells `measures` how it went. What becomes of that is for `metrics`.
  */
 
-/** What a tap needs of the world. `steadyMs`: milliseconds that only go forwards. */
+/** What a tap needs of the world. `monotonicMs`: milliseconds that only go forwards. */
 export interface TapPorts {
-  readonly measures: Measures;
-  steadyMs(): number;
+  readonly measures: Instrumentation;
+  monotonicMs(): number;
 }
 
 /** A request that the program itself gave up, since it stops, is none. */
-export function measuredBook(book: Book, { measures, steadyMs }: TapPorts): Book {
+export function measuredBook(book: Book, { measures, monotonicMs }: TapPorts): Book {
   async function tapped<Answer>(operation: BookOperation, signal: AbortSignal, ask: () => Promise<Answer>) {
-    const startMs = steadyMs();
-    const tell = (result: BookResult) => measures.book({ operation, result, tookMs: steadyMs() - startMs });
+    const startMs = monotonicMs();
+    const tell = (result: BookResult) => measures.book({ operation, result, tookMs: monotonicMs() - startMs });
     try {
       const answer = await ask();
       tell("ok");
@@ -267,10 +267,10 @@ function bookResult(error: unknown): BookResult {
 }
 
 /** What is loaded at the start and closed at the end is not measured. */
-export function measuredStore(store: Store, { measures, steadyMs }: TapPorts): Store {
+export function measuredStore(store: Store, { measures, monotonicMs }: TapPorts): Store {
   async function tapped<Result>(operation: StoreOperation, act: () => Promise<Result>) {
-    const startMs = steadyMs();
-    const tell = (result: "ok" | "failed") => measures.store({ operation, result, tookMs: steadyMs() - startMs });
+    const startMs = monotonicMs();
+    const tell = (result: "ok" | "failed") => measures.store({ operation, result, tookMs: monotonicMs() - startMs });
     try {
       const done = await act();
       tell("ok");
@@ -290,18 +290,22 @@ export function measuredStore(store: Store, { measures, steadyMs }: TapPorts): S
   };
 }
 
-export function measuredFeed(feed: FeedName, listener: FeedListener, { measures, steadyMs }: TapPorts): FeedListener {
+export function measuredFeed(
+  feed: FeedName,
+  listener: FeedListener,
+  { measures, monotonicMs }: TapPorts,
+): FeedListener {
   return {
     report(report) {
-      const startMs = steadyMs();
+      const startMs = monotonicMs();
       listener.report(report);
-      measures.judged({ feed, entries: report.entries, tookMs: steadyMs() - startMs });
+      measures.judged({ feed, entries: report.entries, tookMs: monotonicMs() - startMs });
     },
     news: (news) => listener.news(news),
   };
 }
 
-export function measuredWebhook(listener: OutboxListener, measures: Measures): OutboxListener {
+export function measuredWebhook(listener: OutboxListener, measures: Instrumentation): OutboxListener {
   return {
     ...listener,
     failed(letter, failure, failuresInARow) {
@@ -314,7 +318,7 @@ export function measuredWebhook(listener: OutboxListener, measures: Measures): O
 /** `nowMs`: the wall clock that the events were dated by. If it was put back since, they waited for no time. */
 export function measuredMail(
   listener: OutboxListener,
-  { measures, nowMs }: { measures: Measures; nowMs(): number },
+  { measures, nowMs }: { measures: Instrumentation; nowMs(): number },
 ): OutboxListener {
   return {
     ...listener,
@@ -336,7 +340,7 @@ export function measuredMail(
  */
 
 /** Is told at once, costs next to nothing, and never throws. Durations by the steady clock unless said otherwise. */
-export interface Measures {
+export interface Instrumentation {
   /** A request to book was answered, or was not. */
   book(what: { readonly operation: BookOperation; readonly result: BookResult; readonly tookMs: number }): void;
   /** The store did what it was asked, or could not. */

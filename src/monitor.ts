@@ -3,46 +3,46 @@
  * book and people told, in the background. Nothing outside this file writes the state; readers get a Snapshot.
  * The rules are in `health` and `availability`; how things are done is for `bookkeeper` and `outbox`.
  */
-import { alertText, type HealthEvent, isSaidOnce, issueText, type SystemAlert } from "./alerts.ts";
-import { inPieces } from "./async.ts";
-import { type AvailabilityRules, type ResourceState, trialsOf } from "./availability.ts";
-import { type Bookkeeper, type BookListener, BookSaid } from "./book_sync.ts";
-import { Revision } from "./change_detector.ts";
-import { type Clock, ClockWatch, moveText, waitUnless } from "./clock.ts";
-import type { Trouble } from "./failure.ts";
+import { alertText, type HealthEvent, isOneShot, issueText, type SystemAlert } from "./alerts.ts";
+import { forEachYielding } from "./async.ts";
+import { type AvailabilityRules, dryRunsOf, type ResourceState } from "./availability.ts";
+import { type BookListener, type BookSync, ReportedStates } from "./book_sync.ts";
+import { ChangeDetector } from "./change_detector.ts";
+import { type Clock, clockChangeText, ClockWatch, sleepUntil } from "./clock.ts";
+import type { ServiceFailure } from "./failure.ts";
 import {
+  applyReport,
   type Conditions,
   conditionsOf,
+  type DesiredAvailability,
+  desiredAvailability,
+  evaluate,
   type HealthRules,
-  judge,
   nextLimitMs,
-  observe,
-  type Wish,
-  wishFor,
 } from "./health.ts";
-import { Timeline } from "./history.ts";
+import { HistoryRecorder } from "./history.ts";
 import {
-  emptyLab,
-  type Finding,
   forget,
-  type Lab,
-  restored,
-  savedExperiment,
-  withFinding,
+  initialLab,
+  type LabState,
+  persistedExperiment,
+  type ProbeResult,
+  restoreLab,
   withManifest,
-  withoutFindings,
+  withoutProbeResults,
+  withProbeResult,
 } from "./lab.ts";
 import type { Logger } from "./log.ts";
-import type { News } from "./notification.ts";
+import type { NotificationContent } from "./notification.ts";
 import type { Outbox } from "./outbox.ts";
-import type { Change, Saved } from "./persisted.ts";
+import type { Persisted, StoreChange } from "./persisted.ts";
 import type { FeedName, FeedNews, Report, Resource } from "./report.ts";
 import { shiftedLab, shiftOf } from "./shift.ts";
-import { type Known, type Snapshot, snapshotOf } from "./snapshot.ts";
-import type { Recorder } from "./store_writer.ts";
+import { type Snapshot, type SnapshotInputs, snapshotOf } from "./snapshot.ts";
+import type { StoreWriter } from "./store_writer.ts";
 import type { Telling } from "./stream_probe.ts";
 import * as sources from "./system_alerts.ts";
-import { Alarms, shiftedSources } from "./system_alerts.ts";
+import { shiftedSources, SystemAlertTracker } from "./system_alerts.ts";
 import { turnMsMax } from "./watchdog.ts";
 
 const forgetEveryMsMax = 60_000;
@@ -50,38 +50,38 @@ const forgetEveryMsMax = 60_000;
 export class Monitor implements BookListener {
   readonly #options: MonitorOptions;
   readonly #ports: MonitorPorts;
-  #lab: Lab;
+  #lab: LabState;
   #conditions: Conditions;
   #sources: sources.Sources;
-  readonly #said = new BookSaid();
-  readonly #alarms: Alarms;
-  readonly #consequences: Consequences;
-  readonly #timeline: Timeline;
-  readonly #revision = new Revision();
+  readonly #said = new ReportedStates();
+  readonly #alarms: SystemAlertTracker;
+  readonly #consequences: EffectRunner;
+  readonly #timeline: HistoryRecorder;
+  readonly #revision = new ChangeDetector();
   #snapshot: Snapshot | null = null;
-  readonly #trials: TrialLog;
+  readonly #trials: DryRunLog;
   #woken = Promise.withResolvers<void>();
   /** In steady time. */
   #forgotMs: number;
   readonly #clockWatch: ClockWatch;
 
   /** `start`: what the last run left, and what is to be told of how this one began. `hands` are made with the monitor. */
-  constructor(options: MonitorOptions, ports: MonitorPorts, start: Start, hands: (monitor: Monitor) => Hands) {
+  constructor(options: MonitorOptions, ports: MonitorPorts, start: Start, hands: (monitor: Monitor) => Effectors) {
     const nowMs = ports.clock.nowMs();
     this.#options = options;
     this.#ports = ports;
-    this.#forgotMs = ports.clock.steadyMs();
+    this.#forgotMs = ports.clock.monotonicMs();
     this.#clockWatch = new ClockWatch(ports.clock);
-    this.#lab = restored(emptyLab(nowMs), start.saved);
+    this.#lab = restoreLab(initialLab(nowMs), start.saved);
     this.#conditions = conditionsOf(this.#lab, options.health, nowMs);
     this.#sources = sources.newSources(nowMs);
-    this.#alarms = new Alarms(start.saved.alerts, start.alerts);
-    this.#timeline = new Timeline(start.saved, this.#lab);
-    this.#trials = new TrialLog(ports.log, options.availability);
-    this.#consequences = new Consequences(ports, hands(this));
+    this.#alarms = new SystemAlertTracker(start.saved.alerts, start.alerts);
+    this.#timeline = new HistoryRecorder(start.saved, this.#lab);
+    this.#trials = new DryRunLog(ports.log, options.availability);
+    this.#consequences = new EffectRunner(ports, hands(this));
   }
 
-  get hands(): Hands {
+  get hands(): Effectors {
     return this.#consequences.hands;
   }
 
@@ -92,7 +92,7 @@ export class Monitor implements BookListener {
 
   report(report: Report): void {
     this.#followClock(); // before what is dated by it
-    this.#lab = observe(this.#lab, report, this.#options.health);
+    this.#lab = applyReport(this.#lab, report, this.#options.health);
     this.#sources = { ...this.#sources, [report.feed]: sources.afterReport(this.#sources[report.feed], report) };
     this.judge();
   }
@@ -104,10 +104,10 @@ export class Monitor implements BookListener {
   }
 
   /** What listening to a stream found, or null where nobody listens: it counts from the next report on. */
-  probed(found: { readonly topic: string; readonly finding: Finding } | null): void {
+  probed(found: { readonly topic: string; readonly finding: ProbeResult } | null): void {
     this.#followClock();
     const relay = this.#lab.relay;
-    const next = found ? withFinding(relay, found.topic, found.finding) : withoutFindings(relay);
+    const next = found ? withProbeResult(relay, found.topic, found.finding) : withoutProbeResults(relay);
     this.#lab = { ...this.#lab, relay: next };
     this.readersChanged();
   }
@@ -132,7 +132,7 @@ export class Monitor implements BookListener {
     this.readersChanged();
   }
 
-  trouble(trouble: Trouble, failuresInARow: number): void {
+  trouble(trouble: ServiceFailure, failuresInARow: number): void {
     this.#setBook(sources.afterTrouble(this.#sources.book, trouble, failuresInARow, this.#now()));
     this.#ports.log.warn(`book: ${trouble.message}`, { kind: trouble.kind, failures: failuresInARow });
     this.judge();
@@ -152,10 +152,10 @@ export class Monitor implements BookListener {
     while (!signal.aborted) {
       this.#woken = Promise.withResolvers();
       this.#ports.turned();
-      const waitMs = this.#dueInMs(), dueMs = clock.steadyMs() + waitMs;
-      await waitUnless(this.#woken.promise, { clock, ms: Math.min(waitMs, turnMsMax) }, signal);
-      if (signal.aborted || (!this.#followClock() && clock.steadyMs() < dueMs)) continue;
-      if (clock.steadyMs() >= this.#forgetDueMs()) this.#forget();
+      const waitMs = this.#dueInMs(), dueMs = clock.monotonicMs() + waitMs;
+      await sleepUntil(this.#woken.promise, { clock, ms: Math.min(waitMs, turnMsMax) }, signal);
+      if (signal.aborted || (!this.#followClock() && clock.monotonicMs() < dueMs)) continue;
+      if (clock.monotonicMs() >= this.#forgetDueMs()) this.#forget();
       this.judge();
     }
     this.#consequences.record(this.#timeline.alive(this.#now()));
@@ -193,7 +193,7 @@ export class Monitor implements BookListener {
   judge(owed: Start["alerts"] = []): void {
     this.#setBook(this.#said.takenInto(this.#sources.book));
     const nowMs = this.#now();
-    const { lab, events, conditions } = judge(this.#lab, this.#options.health, nowMs);
+    const { lab, events, conditions } = evaluate(this.#lab, this.#options.health, nowMs);
     this.#lab = lab;
     this.#conditions = conditions;
     this.#sources = sources.inConditions(this.#sources, conditions, nowMs);
@@ -217,7 +217,7 @@ export class Monitor implements BookListener {
   #dueInMs(): number {
     const nowMs = this.#now();
     const limitMs = Math.min(nextLimitMs(this.#lab, this.#options.health, nowMs) ?? Infinity, this.#timeline.dueMs);
-    return Math.max(Math.min(limitMs - nowMs, this.#forgetDueMs() - this.#ports.clock.steadyMs()), 1);
+    return Math.max(Math.min(limitMs - nowMs, this.#forgetDueMs() - this.#ports.clock.monotonicMs()), 1);
   }
 
   #forgetDueMs(): number {
@@ -226,7 +226,7 @@ export class Monitor implements BookListener {
 
   #forget(): void {
     const nowMs = this.#now();
-    this.#forgotMs = this.#ports.clock.steadyMs();
+    this.#forgotMs = this.#ports.clock.monotonicMs();
     const { forgetMs } = this.#options, { goneMs } = this.#sources.book;
     if (goneMs !== null && nowMs - goneMs >= forgetMs && this.#lab.resources.length > 0) this.#useManifest([], nowMs);
     const { lab, forgotten } = forget(this.#lab, forgetMs, nowMs);
@@ -234,7 +234,7 @@ export class Monitor implements BookListener {
     this.#consequences.forget(forgotten, this.#timeline.forget(forgotten, nowMs));
   }
 
-  #setBook(book: sources.BookSource): void {
+  #setBook(book: sources.BookStatus): void {
     this.#sources = { ...this.#sources, book };
   }
 
@@ -251,7 +251,7 @@ export class Monitor implements BookListener {
     this.#lab = shiftedLab(was, shift);
     this.#sources = shiftedSources(this.#sources, shift);
     this.#alarms.shift(shift);
-    this.#ports.log.warn(moveText(move));
+    this.#ports.log.warn(clockChangeText(move));
     const turns = this.#timeline.shift(shift, this.#lab.experiments);
     this.#consequences.redated(was, this.#lab, { turns, nowMs: shift.nowMs });
     this.readersChanged();
@@ -276,7 +276,7 @@ export interface MonitorOptions {
 
 export interface MonitorPorts extends ConsequencePorts {
   /** How the parts are that the loop does not know of. */
-  readonly views: () => Pick<Known, "probes" | "heartbeat">;
+  readonly views: () => Pick<SnapshotInputs, "probes" | "heartbeat">;
   /** Readers would be shown something else now, if only a time: called often, so it must cost nothing. */
   changed(): void;
   /** The loop has turned, which it does every `turnMsMax` at least. */
@@ -284,7 +284,7 @@ export interface MonitorPorts extends ConsequencePorts {
 }
 
 export interface Start {
-  readonly saved: Saved;
+  readonly saved: Persisted;
   readonly alerts: readonly SystemAlert[];
 }
 
@@ -296,12 +296,12 @@ export interface Start {
 export interface ConsequencePorts {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly recorder: Recorder;
+  readonly recorder: StoreWriter;
 }
 
 /** The parts that act on a judgement. */
-export interface Hands {
-  readonly keeper: Bookkeeper;
+export interface Effectors {
+  readonly keeper: BookSync;
   /** The mail's. */
   readonly outbox: Outbox;
   readonly webhook: Outbox;
@@ -310,16 +310,16 @@ export interface Hands {
 /** How long a message waits for book to answer the changes it tells of. */
 const gateMsMax = 2_000;
 
-export class Consequences {
+export class EffectRunner {
   readonly #ports: ConsequencePorts;
-  readonly hands: Hands;
+  readonly hands: Effectors;
   #acted: Promise<void> = Promise.resolve();
   #said: Promise<void> = Promise.resolve();
   /** The laboratory that was last followed, and the one that book was last wished true to. */
-  #followed: Lab | null = null;
-  #wished: Lab | null = null;
+  #followed: LabState | null = null;
+  #wished: LabState | null = null;
 
-  constructor(ports: ConsequencePorts, hands: Hands) {
+  constructor(ports: ConsequencePorts, hands: Effectors) {
     this.#ports = ports;
     this.hands = hands;
   }
@@ -328,12 +328,17 @@ export class Consequences {
   begin(booked: Promise<void>): void {
     const { outbox, webhook } = this.hands;
     const gate = this.#within(booked);
-    for (const each of [outbox, webhook]) each.recorded(gate);
+    for (const each of [outbox, webhook]) each.release(gate);
   }
 
   /** `turns`: what is to be recorded for history. */
   follow(
-    judged: { lab: Lab; events: readonly HealthEvent[]; alerts: readonly SystemAlert[]; turns: readonly Change[] },
+    judged: {
+      lab: LabState;
+      events: readonly HealthEvent[];
+      alerts: readonly SystemAlert[];
+      turns: readonly StoreChange[];
+    },
     nowMs: number,
   ): void {
     const { lab, events, alerts, turns } = judged;
@@ -343,8 +348,8 @@ export class Consequences {
     const hasNews = events.length + alerts.length > 0;
     if (!hasNews && reshaped.length + turns.length === 0 && !isWishDue(lab, this.#wished)) return;
     const changed = new Set([...events.map(({ experiment }) => experiment), ...reshaped]);
-    const told: Change[] = [];
-    for (const alert of alerts) if (!isSaidOnce(alert.code)) told.push({ kind: "alert", alert });
+    const told: StoreChange[] = [];
+    for (const alert of alerts) if (!isOneShot(alert.code)) told.push({ kind: "alert", alert });
     const owing = hasNews ? this.#owe({ events, alerts }, told) : [];
     const changes = async () => {
       const happened = events.map((event) => ({ kind: "event", event } as const));
@@ -354,12 +359,12 @@ export class Consequences {
       this.#wish(lab);
       if (owing.length === 0) return;
       const gate = this.#gate();
-      for (const each of owing) each.recorded(gate);
+      for (const each of owing) each.release(gate);
     });
   }
 
   /** The clock was set: records what has another date now. `turns`: what that is to history. */
-  redated(was: Lab, lab: Lab, { turns, nowMs }: { turns: readonly Change[]; nowMs: number }): void {
+  redated(was: LabState, lab: LabState, { turns, nowMs }: { turns: readonly StoreChange[]; nowMs: number }): void {
     const others = [...lab.experiments.values()].filter(({ name, judged }) => {
       const before = was.experiments.get(name)?.judged;
       return judged.kind === "judged" && before?.kind === "judged" && judged.sinceMs !== before.sinceMs;
@@ -369,13 +374,13 @@ export class Consequences {
   }
 
   /** Nothing has named these experiments for so long that they are known no more. `turns`: what that is to history. */
-  forget(names: readonly string[], turns: readonly Change[]): void {
+  forget(names: readonly string[], turns: readonly StoreChange[]): void {
     for (const name of names) this.#ports.log.info(`${name}: forgotten, as nothing has named it for so long`);
     this.record([...names.map((name) => ({ kind: "forgotten", name } as const)), ...turns]);
   }
 
   /** Records `changes` after all that was recorded before. */
-  record(changes: readonly Change[]): void {
+  record(changes: readonly StoreChange[]): void {
     this.#record(() => Promise.resolve(changes));
   }
 
@@ -391,11 +396,11 @@ export class Consequences {
       ...events.map((event) => () => this.#logEvent(event)),
       ...alerts.map((alert) => () => this.#ports.log[alert.turn === "raised" ? "error" : "warn"](alertText(alert))),
     ];
-    this.#said = this.#said.then(() => inPieces(lines, (say) => say()));
+    this.#said = this.#said.then(() => forEachYielding(lines, (say) => say()));
   }
 
   /** `then`: what depends on it is done when it is recorded. */
-  #record(changes: () => Promise<readonly Change[]>, then: () => void = () => {}): void {
+  #record(changes: () => Promise<readonly StoreChange[]>, then: () => void = () => {}): void {
     this.#acted = this.#acted.then(async () => {
       const all = await changes();
       if (all.length > 0) await this.#ports.recorder.record(all);
@@ -404,20 +409,24 @@ export class Consequences {
   }
 
   /** Adds to `changes` what is owed for `news`: with them, so that no kill comes between. Those that owe it. */
-  #owe(news: News, changes: Change[]): readonly Outbox[] {
+  #owe(news: NotificationContent, changes: StoreChange[]): readonly Outbox[] {
     const { outbox, webhook } = this.hands;
     return [outbox, webhook].filter((each) => {
-      const owed = each.owe(news);
+      const owed = each.enqueue(news);
       changes.push(...owed);
       return owed.length > 0;
     });
   }
 
-  #wish(lab: Lab): void {
+  #wish(lab: LabState): void {
     if (!isWishDue(lab, this.#wished)) return;
     this.#wished = lab;
-    this.hands.keeper.wish(
-      new Map(lab.resources.map((resource): [string, Wish] => [resource.name, wishFor(resource, lab)])),
+    this.hands.keeper.setDesired(
+      new Map(
+        lab.resources.map((
+          resource,
+        ): [string, DesiredAvailability] => [resource.name, desiredAvailability(resource, lab)]),
+      ),
     );
   }
 
@@ -443,12 +452,12 @@ export class Consequences {
 }
 
 /** Wishes come from verdicts and from the manifest alone: most reports change neither. */
-function isWishDue(lab: Lab, wished: Lab | null): boolean {
+function isWishDue(lab: LabState, wished: LabState | null): boolean {
   return wished === null || wished.relay.verdicts !== lab.relay.verdicts || wished.experiments !== lab.experiments;
 }
 
 /** Experiments that were judged before and whose streams are others now: what vanishes in a restart must be missed. */
-function reshapedSince(before: Lab | null, lab: Lab): readonly string[] {
+function reshapedSince(before: LabState | null, lab: LabState): readonly string[] {
   if (before === null || before.experiments === lab.experiments) return [];
   return [...lab.experiments.values()]
     .filter(({ name, streams }) => before.experiments.has(name) && before.experiments.get(name)?.streams !== streams)
@@ -456,11 +465,15 @@ function reshapedSince(before: Lab | null, lab: Lab): readonly string[] {
 }
 
 /** Those of `names` that were judged, as they are in `lab`: in pieces, since it may be all. */
-async function experimentChanges(names: Iterable<string>, lab: Lab, nowMs: number): Promise<readonly Change[]> {
-  const changes: Change[] = [];
-  await inPieces(names, (name) => {
+async function experimentChanges(
+  names: Iterable<string>,
+  lab: LabState,
+  nowMs: number,
+): Promise<readonly StoreChange[]> {
+  const changes: StoreChange[] = [];
+  await forEachYielding(names, (name) => {
     const known = lab.experiments.get(name);
-    const experiment = known ? savedExperiment(known, lab, nowMs) : null;
+    const experiment = known ? persistedExperiment(known, lab, nowMs) : null;
     if (experiment) changes.push({ kind: "experiment", experiment });
   });
   return changes;
@@ -468,7 +481,7 @@ async function experimentChanges(names: Iterable<string>, lab: Lab, nowMs: numbe
 
 /*  With BOOK_WRITES=off: says once what would be written to a resource, and again when that is another. */
 
-export class TrialLog {
+export class DryRunLog {
   readonly #log: Logger;
   readonly #rules: AvailabilityRules;
   /** What was said last: resources, and whether as available. */
@@ -480,8 +493,8 @@ export class TrialLog {
   }
 
   /** `states`: what book said of the resources. */
-  follow(lab: Lab, states: ReadonlyMap<string, ResourceState>, nowMs: number): void {
-    const trials = trialsOf(lab.resources, { lab, states, rules: this.#rules }, nowMs);
+  follow(lab: LabState, states: ReadonlyMap<string, ResourceState>, nowMs: number): void {
+    const trials = dryRunsOf(lab.resources, { lab, states, rules: this.#rules }, nowMs);
     for (const [name, { available, reason }] of trials) {
       if (this.#said.get(name) === available) continue;
       this.#log.warn(`book: ${name} would be made ${available ? "available" : "unavailable"}`, { reason });

@@ -2,7 +2,7 @@
  * What is owed to people by one channel, as values: the messages that wait, which of them go together, and when the next try
  * is due. Sending them is for `outbox`.
  */
-import type { HealthEvent, Letter, SystemAlert } from "./alerts.ts";
+import type { HealthEvent, Notification, SystemAlert } from "./alerts.ts";
 import { backoffMs, mailBackoff } from "./clock.ts";
 
 /*
@@ -10,15 +10,15 @@ import { backoffMs, mailBackoff } from "./clock.ts";
  * asked for, by us or by the other side. All times are steady milliseconds. What is tried is for `outbox`.
  */
 
-export interface PaceOptions {
+export interface RetryOptions {
   /** The least time between two messages; 0 for none. */
   readonly everyMs: number;
   /** How often all problems are told while there are any; 0 for never. */
   readonly remindEveryMs: number;
 }
 
-export class Pace {
-  readonly #options: PaceOptions;
+export class RetrySchedule {
+  readonly #options: RetryOptions;
   readonly #startedMs: number;
   #takenMs: number | null;
   #failures = 0;
@@ -27,7 +27,7 @@ export class Pace {
   #heldOffMs = 0;
 
   /** `takenMs`: when a message was last taken, by an earlier run too; null for never. */
-  constructor(options: PaceOptions, times: { readonly startedMs: number; readonly takenMs: number | null }) {
+  constructor(options: RetryOptions, times: { readonly startedMs: number; readonly takenMs: number | null }) {
     this.#options = options;
     this.#startedMs = times.startedMs;
     this.#takenMs = times.takenMs;
@@ -83,7 +83,7 @@ export class Pace {
  * When a letter is sent is for `outbox`, what it then says for `mail` and `webhook_body`.
  */
 
-export interface News {
+export interface NotificationContent {
   readonly events: readonly HealthEvent[];
   readonly alerts: readonly SystemAlert[];
 }
@@ -91,24 +91,24 @@ export interface News {
 /** What one letter holds: more than anyone reads, and little enough to be written to the store at each change. */
 export const lettersBound = { eventsMax: 5_000, alertsMax: 500 };
 
-export type Beginning = Pick<Letter, "id" | "channel" | "createdMs">;
+export type Beginning = Pick<Notification, "id" | "channel" | "createdMs">;
 
-export function newLetter(beginning: Beginning, news: News): Letter {
-  return joined(emptyLetter(beginning), news);
+export function newNotification(beginning: Beginning, news: NotificationContent): Notification {
+  return joined(emptyNotification(beginning), news);
 }
 
 /** A letter of nothing but the problems of the moment. */
-export function newReminder(beginning: Beginning): Letter {
-  return { ...emptyLetter(beginning), reminder: true };
+export function newReminder(beginning: Beginning): Notification {
+  return { ...emptyNotification(beginning), reminder: true };
 }
 
 /** Whether nothing is owed for it: its news have gone over to another letter. That some were left out is to be told, too. */
-export function isEmpty({ events, alerts, reminder, leftOut }: Letter): boolean {
+export function isEmpty({ events, alerts, reminder, leftOut }: Notification): boolean {
   return events.length === 0 && alerts.length === 0 && !reminder && leftOut === undefined;
 }
 
 /** `letter` with `news` behind its own. A reminder that has news is none any more. */
-export function joined(letter: Letter, news: News): Letter {
+export function joined(letter: Notification, news: NotificationContent): Notification {
   const hasNews = news.events.length + news.alerts.length > 0;
   const events = bounded([...letter.events, ...news.events]);
   const alerts = [...letter.alerts, ...news.alerts];
@@ -127,22 +127,24 @@ export function joined(letter: Letter, news: News): Letter {
 }
 
 /** All of `letters`, oldest first, as the first of them, and the others with nothing in them. */
-export function merged([first, ...others]: readonly [Letter, ...Letter[]]): { letter: Letter; emptied: Letter[] } {
+export function merged(
+  [first, ...others]: readonly [Notification, ...Notification[]],
+): { letter: Notification; emptied: Notification[] } {
   const letter = others.reduce((all, other) => withLeftOutOf(joined(all, other), other), first);
-  return { letter, emptied: others.map(emptyLetter) };
+  return { letter, emptied: others.map(emptyNotification) };
 }
 
 /** `letter` with those of its events that are `events`; the others count as left out. */
-export function tellingOnly(events: readonly HealthEvent[], letter: Letter): Letter {
+export function tellingOnly(events: readonly HealthEvent[], letter: Notification): Notification {
   const leftOut = { events: letter.events.length - events.length, alerts: 0 };
   return withLeftOutOf({ ...letter, events }, { leftOut });
 }
 
-function emptyLetter({ id, channel, createdMs }: Beginning): Letter {
+function emptyNotification({ id, channel, createdMs }: Beginning): Notification {
   return { id, channel, createdMs, events: [], alerts: [], reminder: false, frozen: null };
 }
 
-function withLeftOutOf(letter: Letter, { leftOut }: Pick<Letter, "leftOut">): Letter {
+function withLeftOutOf(letter: Notification, { leftOut }: Pick<Notification, "leftOut">): Notification {
   if (leftOut === undefined) return letter;
   const { events, alerts } = letter.leftOut ?? { events: 0, alerts: 0 };
   return { ...letter, leftOut: { events: events + leftOut.events, alerts: alerts + leftOut.alerts } };
@@ -164,46 +166,46 @@ function bounded(events: readonly HealthEvent[]): { kept: readonly HealthEvent[]
  * store, where each is replaced by its id, tells of every news once, whenever the process is killed.
  */
 
-export type FrozenLetter = Letter & { readonly frozen: string };
+export type SealedNotification = Notification & { readonly frozen: string };
 
-export class LetterPile {
-  #letters: readonly Letter[];
+export class OutboxQueue {
+  #letters: readonly Notification[];
   /** Letters that are being made or sent: news do not join them. */
-  #inHand: readonly Letter[] = [];
+  #inHand: readonly Notification[] = [];
   /** Those that may have been taken without a word, by id: what was in flight when a process ended is of them. */
   readonly #inDoubt: Set<string>;
 
-  constructor(restored: readonly Letter[]) {
+  constructor(restored: readonly Notification[]) {
     this.#letters = restored;
     this.#inDoubt = new Set(restored.filter(({ frozen }) => frozen !== null).map(({ id }) => id));
   }
 
   /** Those for which something is owed. */
-  waiting(): readonly Letter[] {
+  waiting(): readonly Notification[] {
     return this.#letters.filter((each) => !isEmpty(each));
   }
 
   /** The one that has to be repeated as it is, before all others. */
-  frozen(): FrozenLetter | undefined {
-    return this.#letters.find((each): each is FrozenLetter => each.frozen !== null);
+  frozen(): SealedNotification | undefined {
+    return this.#letters.find((each): each is SealedNotification => each.frozen !== null);
   }
 
   /** Those that wait and can still be joined. */
-  open(): readonly Letter[] {
+  open(): readonly Notification[] {
     return this.waiting().filter((each) => each.frozen === null);
   }
 
   /** Puts `news` into the last letter if that can be joined, else into a new one: behind all that came before them. */
-  add(news: News, begin: () => Beginning): Letter {
+  add(news: NotificationContent, begin: () => Beginning): Notification {
     const last = this.#letters.at(-1);
     const canJoin = last?.frozen === null && !this.#inHand.includes(last);
-    const letter = canJoin ? joined(last, news) : newLetter(begunAfter(last, begin()), news);
+    const letter = canJoin ? joined(last, news) : newNotification(begunAfter(last, begin()), news);
     this.put(letter);
     return letter;
   }
 
   /** Each in the place of the one of its id, or behind all. */
-  put(...letters: readonly Letter[]): void {
+  put(...letters: readonly Notification[]): void {
     const kept = this.#letters.map((each) => letters.find(({ id }) => id === each.id) ?? each);
     this.#letters = [...kept, ...letters.filter(({ id }) => !this.#letters.some((each) => each.id === id))];
   }
@@ -224,7 +226,7 @@ export class LetterPile {
    * should it have it all the same, other words under the same id could be taken for a repeat and thrown away: so it gets a
    * new one. Who refuses us before it comes to that, for a wrong password or being a proxy, says nothing of it.
    */
-  thaw(letter: Letter, failure: Failure, newId: () => string): Letter | null {
+  thaw(letter: Notification, failure: Failure, newId: () => string): Notification | null {
     if (failure.kind === "in-doubt") this.#inDoubt.add(letter.id);
     const wasInDoubt = this.#inDoubt.has(letter.id);
     const isKnownMissing = failure.kind === "refused" && failure.ofMessage === true;
@@ -236,9 +238,9 @@ export class LetterPile {
   }
 
   /** Takes `letter` away, and those that have gone over into it; the ids of all. */
-  done(letter: Letter): string[] {
+  done(letter: Notification): string[] {
     this.#inDoubt.delete(letter.id);
-    const isDone = (each: Letter) => each.id === letter.id || isEmpty(each);
+    const isDone = (each: Notification) => each.id === letter.id || isEmpty(each);
     const ids = this.#letters.filter(isDone).map(({ id }) => id);
     this.#letters = this.#letters.filter((each) => !isDone(each));
     return ids;
@@ -249,12 +251,12 @@ export class LetterPile {
  * The store gives letters back by their age: one that is begun after the clock was put back is not older for that, and none
  * is as old as another, since one that is given a new id is put behind those of its age.
  */
-function begunAfter(last: Letter | undefined, beginning: Beginning): Beginning {
+function begunAfter(last: Notification | undefined, beginning: Beginning): Beginning {
   return { ...beginning, createdMs: Math.max(beginning.createdMs, (last?.createdMs ?? -Infinity) + 1) };
 }
 
 /** Not taken, or not known to be. */
-export type Failure = Exclude<Delivery, Taken>;
+export type Failure = Exclude<Delivery, Accepted>;
 
 /** How far a message came. `why`: a sentence for people. */
 export type Delivery =
@@ -270,4 +272,4 @@ export type Delivery =
   /** The whole message went out, and nothing is known of it: it may have been taken. */
   | { readonly kind: "in-doubt"; readonly why: string };
 
-export type Taken = Extract<Delivery, { kind: "taken" }>;
+export type Accepted = Extract<Delivery, { kind: "taken" }>;

@@ -8,27 +8,27 @@
  * if nobody can know whether it was taken, it is repeated as it is, before anything else. Which letters there are is for
  * `letter_pile`, one try for `delivery`, what a message says and where it goes for the `Post`.
  */
-import type { Channel, HealthEvent, Letter } from "./alerts.ts";
-import { aborted, abortedWith, type Clock, ToldTimes } from "./clock.ts";
-import { excerpt } from "./failure.ts";
+import type { Channel, HealthEvent, Notification } from "./alerts.ts";
+import { aborted, type Clock, linkedAbort, ToldTimes } from "./clock.ts";
+import { sanitize } from "./failure.ts";
 import {
+  type Accepted,
   type Beginning,
   type Delivery,
   type Failure,
-  type FrozenLetter,
-  LetterPile,
   merged,
   newReminder,
-  type News,
-  Pace,
-  type PaceOptions,
-  type Taken,
+  type NotificationContent,
+  OutboxQueue,
+  type RetryOptions,
+  RetrySchedule,
+  type SealedNotification,
   tellingOnly,
 } from "./notification.ts";
-import type { Change, Saved } from "./persisted.ts";
+import type { Persisted, StoreChange } from "./persisted.ts";
 import type { OutboxView } from "./snapshot.ts";
 
-export interface OutboxOptions extends PaceOptions {
+export interface OutboxOptions extends RetryOptions {
   readonly channel: Channel;
   /** Without a post: whether news become letters all the same, for the listener to be told what nobody will be. */
   readonly owesUnposted: boolean;
@@ -38,34 +38,34 @@ export interface OutboxPorts {
   readonly clock: Clock;
   random(): number;
   /** Null where none is set up. */
-  readonly post: Post | null;
+  readonly post: Transport | null;
   /** Resolves when it is recorded, or as far as that can be. Never rejects. */
-  record(changes: readonly Change[]): Promise<void>;
+  record(changes: readonly StoreChange[]): Promise<void>;
   newId(): string;
   /** How many judged experiments have issues now. */
   problems(): number;
 }
 
 export interface OutboxListener {
-  sent(letter: Letter, delivery: Taken): void;
+  sent(letter: Notification, delivery: Accepted): void;
   /** `failuresInARow`: 0 where it goes all the same, without the events that can't be told. */
-  failed(letter: Letter, failure: Failure, failuresInARow: number): void;
+  failed(letter: Notification, failure: Failure, failuresInARow: number): void;
   /** No post is set up: nobody will be told of this. */
-  unsent(letter: Letter, nowMs: number): void;
+  unsent(letter: Notification, nowMs: number): void;
   /** The view is another. */
   changed(): void;
 }
 
-export type Restored = Pick<Saved, "letters" | "lastMailMs" | "lastWebhookMs">;
+export type Restored = Pick<Persisted, "notifications" | "lastMailMs" | "lastWebhookMs">;
 
 export interface Outbox {
   /** Puts `news` into a letter, and says what is to be recorded with them. Does nothing else. */
-  owe(news: News): Change[];
+  enqueue(news: NotificationContent): StoreChange[];
   /**
    * Once for each `owe` that had changes, when they are recorded: sends as soon as `gate` is settled, which the caller
    * bounds. Once before `run`, with a gate, keeps what an earlier run left from being composed too early.
    */
-  recorded(gate?: Promise<void>): void;
+  release(gate?: Promise<void>): void;
   view(): OutboxView;
   /** Sends what is owed until `signal` is aborted, then resolves within 3 s: what is under way has until then to be taken. */
   run(signal: AbortSignal): Promise<void>;
@@ -78,18 +78,18 @@ export function createOutbox(
   restored: Restored,
   listener: OutboxListener,
 ): Outbox {
-  return new LetterOutbox(options, ports, restored, listener);
+  return new OutboxWorker(options, ports, restored, listener);
 }
 
-class LetterOutbox implements Outbox {
+class OutboxWorker implements Outbox {
   readonly #options: OutboxOptions;
   readonly #ports: OutboxPorts;
   readonly #listener: OutboxListener;
-  readonly #pile: LetterPile;
+  readonly #pile: OutboxQueue;
   /** How many times news were put into a letter and are not recorded yet. */
   #unrecorded = 0;
   readonly #gates = new Set<Promise<void>>();
-  readonly #pace: Pace;
+  readonly #pace: RetrySchedule;
   #wake = () => {};
   readonly #times: ToldTimes;
   #view: OutboxView;
@@ -98,27 +98,27 @@ class LetterOutbox implements Outbox {
     this.#options = options;
     this.#ports = ports;
     this.#listener = listener;
-    this.#pile = new LetterPile(restored.letters.filter(({ channel }) => channel === options.channel));
+    this.#pile = new OutboxQueue(restored.notifications.filter(({ channel }) => channel === options.channel));
     this.#times = new ToldTimes(ports.clock);
     const nowMs = ports.clock.nowMs();
     const lastMs = options.channel === "mail" ? restored.lastMailMs : restored.lastWebhookMs;
     // A clock that has been put back since must not keep messages waiting.
     const lastSuccessMs = lastMs === null ? null : Math.min(lastMs, nowMs);
-    const startedMs = ports.clock.steadyMs();
+    const startedMs = ports.clock.monotonicMs();
     const takenMs = lastSuccessMs === null ? null : startedMs - (nowMs - lastSuccessMs);
-    this.#pace = new Pace(options, { startedMs, takenMs });
+    this.#pace = new RetrySchedule(options, { startedMs, takenMs });
     const never = { lastError: null, waiting: 0, sent: 0, failed: 0, oldestMs: null };
     this.#view = this.#viewOf({ ...never, state: "idle", sinceMs: nowMs, lastSuccessMs });
   }
 
-  owe(news: News): Change[] {
+  enqueue(news: NotificationContent): StoreChange[] {
     if (news.events.length + news.alerts.length === 0) return [];
     if (this.#ports.post === null && !this.#options.owesUnposted) return [];
     this.#unrecorded++;
     return [{ kind: "letter", letter: this.#pile.add(news, () => this.#beginning()) }];
   }
 
-  recorded(gate?: Promise<void>): void {
+  release(gate?: Promise<void>): void {
     this.#unrecorded = Math.max(this.#unrecorded - 1, 0);
     this.#pace.hurry();
     if (gate) {
@@ -141,7 +141,7 @@ class LetterOutbox implements Outbox {
     signal.addEventListener("abort", () => this.#wake(), { once: true });
     while (!signal.aborted) {
       const { post, clock } = this.#ports;
-      const waitMs = this.#dueMs() - clock.steadyMs();
+      const waitMs = this.#dueMs() - clock.monotonicMs();
       if (waitMs > 0) await this.#sleep(waitMs);
       else if (post === null) await this.#whenOpen(signal, () => this.#giveUp());
       else await this.#try(post, signal);
@@ -159,7 +159,7 @@ class LetterOutbox implements Outbox {
     return canWrite && reminderMs < Infinity && problems() > 0 ? reminderMs : Infinity;
   }
 
-  async #try(post: Post, signal: AbortSignal): Promise<void> {
+  async #try(post: Transport, signal: AbortSignal): Promise<void> {
     this.#pace.begin();
     const letter = this.#pile.frozen() ?? await this.#whenOpen(signal, () => this.#freeze(post, signal));
     if (letter === null) return;
@@ -169,7 +169,7 @@ class LetterOutbox implements Outbox {
   }
 
   /** All that waits as one letter, frozen and recorded as such; null if there was a stop before, or it can't be made. */
-  async #freeze(post: Post, signal: AbortSignal): Promise<FrozenLetter | null> {
+  async #freeze(post: Transport, signal: AbortSignal): Promise<SealedNotification | null> {
     this.#pace.begin(); // what came until now is in this one
     const nowMs = this.#ports.clock.nowMs();
     const [first = newReminder(this.#beginning()), ...others] = this.#pile.open();
@@ -197,19 +197,19 @@ class LetterOutbox implements Outbox {
     return signal.aborted ? null : await act(); // at once, or news could come in between
   }
 
-  async #taken(letter: Letter, delivery: Taken): Promise<void> {
+  async #taken(letter: Notification, delivery: Accepted): Promise<void> {
     const { clock, record } = this.#ports;
     const atMs = clock.nowMs();
-    this.#pace.taken(clock.steadyMs());
+    this.#pace.taken(clock.monotonicMs());
     const done = this.#pile.done(letter);
     this.#listener.sent(letter, delivery);
     this.#tell({ sent: this.#view.sent + 1, lastSuccessMs: atMs });
     await record(done.map((id) => ({ kind: "letter-sent", id, channel: this.#options.channel, atMs })));
   }
 
-  async #failed(letter: Letter, failure: Failure): Promise<void> {
+  async #failed(letter: Notification, failure: Failure): Promise<void> {
     const { clock, random, record, newId } = this.#ports;
-    this.#pace.failed(failure, random(), clock.steadyMs());
+    this.#pace.failed(failure, random(), clock.monotonicMs());
     this.#listener.failed(letter, failure, this.#pace.failures);
     const thawed = this.#pile.thaw(letter, failure, newId);
     this.#tell({ failed: this.#view.failed + 1, lastError: failure.why });
@@ -263,11 +263,11 @@ class LetterOutbox implements Outbox {
  */
 
 /** How messages get to whom they are for: by mail, or to a webhook. */
-export interface Post {
+export interface Transport {
   /** The whole message that tells of `letter` as things are at `nowMs`, as it is handed over and repeated. */
-  write(letter: Letter, nowMs: number): Promise<string>;
+  write(letter: Notification, nowMs: number): Promise<string>;
   /** Hands the message over. Never rejects; an abort ends it at once. */
-  deliver(letter: FrozenLetter, signal: AbortSignal): Promise<Delivery>;
+  deliver(letter: SealedNotification, signal: AbortSignal): Promise<Delivery>;
 }
 
 /** For a message under way at the stop; it leaves half a second of three to record what became of it. */
@@ -281,7 +281,7 @@ export type Made = { readonly kind: "made"; readonly raw: string; readonly fault
 /** Finds one that can't be told among as many as a letter holds, and the most of what is near a few of them. */
 const searchWritesMax = 64;
 
-type Write = (letter: Letter) => Promise<string>;
+type Write = (letter: Notification) => Promise<string>;
 
 /**
  * The whole message, by `write`, or why it can't be made. That is a fault of ours, and it ends no loop: it is tried again, with
@@ -289,18 +289,18 @@ type Write = (letter: Letter) => Promise<string>;
  * are, and the message says how many are left out; while it is not taken, they are tried again with it.
  * Null as soon as `signal` is aborted: a message that nobody has yet is made anew by the next run, as things are then.
  */
-export async function make(letter: Letter, write: Write, signal: AbortSignal): Promise<Made | Failure | null> {
-  const stopped = abortedWith(signal);
+export async function make(letter: Notification, write: Write, signal: AbortSignal): Promise<Made | Failure | null> {
+  const stopped = linkedAbort(signal);
   const made = await Promise.race([tryToMake(letter, write, stopped.signal), aborted(stopped.signal)]);
   stopped.abort();
   return made && !signal.aborted ? made : null;
 }
 
-async function tryToMake(letter: Letter, write: Write, signal: AbortSignal): Promise<Made | Failure> {
+async function tryToMake(letter: Notification, write: Write, signal: AbortSignal): Promise<Made | Failure> {
   try {
     return { kind: "made", raw: await write(letter), fault: null };
   } catch (error) {
-    const words = excerpt(error instanceof Error ? error.message : String(error));
+    const words = sanitize(error instanceof Error ? error.message : String(error));
     const fault = { kind: "deferred", why: `Cannot make the message: ${words}` } as const;
     const events = await writable(letter.events, (events) => write({ ...letter, events }), signal);
     if (events.length + letter.alerts.length === 0) return fault;
@@ -340,8 +340,8 @@ function halves<Item>(items: readonly Item[]): (readonly Item[])[] {
 
 /** Hands `letter` over. `signal`: the program stops; what is under way then is given a little time. */
 export async function deliver(
-  letter: FrozenLetter,
-  { post, clock }: { post: Post; clock: Clock },
+  letter: SealedNotification,
+  { post, clock }: { post: Transport; clock: Clock },
   signal: AbortSignal,
 ): Promise<Delivery> {
   const flight = new AbortController();

@@ -4,9 +4,9 @@
  */
 import { type HealthEvent, issueText } from "./alerts.ts";
 import { durationWords } from "./duration.ts";
-import { excerpt } from "./failure.ts";
-import { age, instant, mark, past, pastTable } from "./page_history.tsx";
-import { bookLine, issueList, markOf, standing } from "./page_list.tsx";
+import { sanitize } from "./failure.ts";
+import { age, historyBar, instant, mark, pastTable } from "./page_history.tsx";
+import { bookLine, issueList, markOf, statusLine } from "./page_list.tsx";
 import {
   changeText,
   hostWords,
@@ -17,7 +17,7 @@ import {
   streamWords,
 } from "./page_model.ts";
 import type { Connection } from "./report.ts";
-import type { ExperimentView, ProbeView, SeenView, Snapshot, StreamView } from "./snapshot.ts";
+import type { ExperimentView, ProbeView, Snapshot, StreamView, TopicView } from "./snapshot.ts";
 
 /** `<article id="experiment">`. */
 export function renderExperiment(view: ExperimentView, snapshot: Snapshot, window: PageWindow): string {
@@ -32,7 +32,7 @@ export function experiment(view: ExperimentView, snapshot: Snapshot, window: Pag
           {mark(markOf(view, snapshot))}
           <bdi>{nameText(view.name)}</bdi>
         </h2>
-        {standing(view, snapshot)}
+        {statusLine(view, snapshot)}
         {issueList(view)}
         {bookLine(view, snapshot)}
         <p class="first">
@@ -46,7 +46,7 @@ export function experiment(view: ExperimentView, snapshot: Snapshot, window: Pag
       </section>
       <section aria-labelledby="h-history">
         <h3 id="h-history">History</h3>
-        {past(view, snapshot, window)}
+        {historyBar(view, snapshot, window)}
         {pastTable(view, snapshot, window)}
       </section>
       <section aria-labelledby="h-events">
@@ -79,7 +79,7 @@ function eventRow(event: HealthEvent, { next, nowMs }: { next: HealthEvent | und
     <tr>
       <td>
         {mark(event.healthy ? "healthy" : "unhealthy")}{" "}
-        {event.healthy ? "ok" : event.issues.map(issueText).map(excerpt).join(", ")}
+        {event.healthy ? "ok" : event.issues.map(issueText).map(sanitize).join(", ")}
       </td>
       <td>{instant(event.atMs)}</td>
       <td>{next ? durationWords(next.atMs - event.atMs) : <>{age(event.atMs, nowMs)} so far</>}</td>
@@ -123,7 +123,7 @@ function reports(view: ExperimentView, snapshot: Snapshot) {
 }
 
 interface Reported {
-  readonly seen: SeenView & Partial<Pick<StreamView, "probe">>;
+  readonly seen: TopicView & Partial<Pick<StreamView, "probe">>;
   readonly words: SeenWords;
   readonly role: string;
 }
@@ -152,10 +152,10 @@ function connectionCells(connection: Connection | null, probe: ProbeView | null)
   return (
     <>
       <td>{connectedMs === null ? "not said" : instant(connectedMs)}</td>
-      <td>{stats === null ? heardCell(probe) : excerpt(stats.tx.last) || "not said"}</td>
+      <td>{stats === null ? heardCell(probe) : sanitize(stats.tx.last) || "not said"}</td>
       <td>{stats === null ? "not said" : messagesText(stats.tx)}</td>
-      <td>{scopes.map(excerpt).join(", ") || "none"}</td>
-      <td>{excerpt(userAgent) || "not said"}</td>
+      <td>{scopes.map(sanitize).join(", ") || "none"}</td>
+      <td>{sanitize(userAgent) || "not said"}</td>
     </>
   );
 }

@@ -9,7 +9,7 @@ import { problemsText } from "./mail_text.ts";
 import { age, instant, type Mark, mark } from "./page_history.tsx";
 import { counted, countsOf, isInTrouble, linkTo, nameText } from "./page_model.ts";
 import type { ExperimentView, HeartbeatView, OutboxView, Snapshot } from "./snapshot.ts";
-import type { BookView, FeedView, PartView, ProbesView, StoreView } from "./system_alerts.ts";
+import type { BookView, ComponentStatus, FeedView, ProbesView, StoreView } from "./system_alerts.ts";
 
 /** `<header id="top">`: ages are as of `nowMs`. */
 export function renderTop(snapshot: Snapshot, nowMs: number): string {
@@ -139,7 +139,7 @@ function cut(text: string): string {
 
 export interface SourceWords {
   readonly name: string;
-  readonly part: PartView<string>;
+  readonly part: ComponentStatus<string>;
   readonly mark: Mark;
   readonly state: string;
   /** What the time of its last success is that of. */

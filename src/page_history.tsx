@@ -19,7 +19,7 @@ import type { SpanState } from "./persisted.ts";
 import { type ExperimentView, historyEndMs, type Snapshot } from "./snapshot.ts";
 
 /** The bar of `view` up to the snapshot's time, and below it the shares. */
-export function past(view: ExperimentView, snapshot: Snapshot, window: PageWindow) {
+export function historyBar(view: ExperimentView, snapshot: Snapshot, window: PageWindow) {
   const told = toldIn(view, snapshot, window);
   return (
     <div class="past">
@@ -124,7 +124,7 @@ function bar(
 ) {
   // One for all bars of a run of the program, so that a row that comes later fits those that are there.
   const originMs = Math.floor(startedMs / 1_000) * 1_000;
-  const pieces = piecesOf(told.spans, piecesMaxOf(experiments.length));
+  const pieces = segmentsOf(told.spans, segmentsMaxOf(experiments.length));
   const xOf = (ms: number) => Math.round((ms - originMs) / 1_000);
   const width = windowMs[window] / 1_000;
   const nowMs = pieces.at(-1)?.toMs ?? atMs;
@@ -160,7 +160,7 @@ function widthOf(from: number, until: number): number {
 
 /** A band along the bottom while book did not offer it. */
 function unavailablePath(
-  pieces: readonly Piece[],
+  pieces: readonly Segment[],
   { xOf, width }: { xOf: (atMs: number) => number; width: number },
 ): string {
   return pieces.map(({ available, fromMs, toMs }, at) => {
@@ -170,7 +170,7 @@ function unavailablePath(
   }).join("");
 }
 
-function pieceClass({ state, available, isLumped }: Piece, view: ExperimentView): string {
+function pieceClass({ state, available, isLumped }: Segment, view: ExperimentView): string {
   const isUnavailable = available === false && isInBook(view);
   return [state, ...(isUnavailable ? ["unavailable"] : []), ...(isLumped ? ["lumped"] : [])].join(" ");
 }
@@ -237,7 +237,7 @@ function iso(atMs: number): string {
  */
 
 /** `isLumped`: of several spans, of which the state is that of the worst and not that of all the time. */
-export interface Piece extends Span {
+export interface Segment extends Span {
   readonly isLumped?: true;
 }
 
@@ -249,12 +249,12 @@ const piecesTotalMax = 10_000;
 const partMin = 1 / 400;
 
 /** How many pieces a bar may have on a page with so many of them. */
-export function piecesMaxOf(bars: number): number {
+export function segmentsMaxOf(bars: number): number {
   return Math.max(Math.min(Math.floor(piecesTotalMax / Math.max(bars, 1)), piecesMax), piecesMin);
 }
 
 /** Without a gap, oldest first, at most `max` (2 or more); the last is always how things are now. `spans`: as `spansOf` gives them. */
-export function piecesOf(spans: readonly Span[], max: number): readonly Piece[] {
+export function segmentsOf(spans: readonly Span[], max: number): readonly Segment[] {
   const [first, last] = [spans[0], spans.at(-1)];
   if (first === undefined || last === undefined || spans.length <= max) return spans;
   for (let shortMs = (last.toMs - first.fromMs) * partMin;; shortMs *= 2) {
@@ -264,8 +264,8 @@ export function piecesOf(spans: readonly Span[], max: number): readonly Piece[] 
 }
 
 /** Neighbours that are all short are lumped together, as the worst of them, until the lump is short no more. */
-function lumped(spans: readonly Span[], shortMs: number): readonly Piece[] {
-  const pieces: Piece[] = [];
+function lumped(spans: readonly Span[], shortMs: number): readonly Segment[] {
+  const pieces: Segment[] = [];
   for (const span of spans) {
     const before = pieces.at(-1);
     const isLumped = before !== undefined && isShort(before, shortMs) && isShort(span, shortMs);
@@ -279,7 +279,7 @@ function isShort({ fromMs, toMs }: Span, shortMs: number): boolean {
   return toMs - fromMs < shortMs;
 }
 
-function both(one: Span, next: Span): Piece {
+function both(one: Span, next: Span): Segment {
   return {
     fromMs: one.fromMs,
     toMs: next.toMs,

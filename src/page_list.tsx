@@ -3,8 +3,8 @@
  * The document around it is in `page`, what is shown and in which words in `page_model`.
  */
 import type { Issue } from "./alerts.ts";
-import { excerpt } from "./failure.ts";
-import { age, legend, type Mark, mark, past, shortInstant } from "./page_history.tsx";
+import { sanitize } from "./failure.ts";
+import { age, historyBar, legend, type Mark, mark, shortInstant } from "./page_history.tsx";
 import {
   changeText,
   choices,
@@ -224,19 +224,19 @@ export function row(view: ExperimentView, snapshot: Snapshot, query: Partial<Pag
         {bookLine(view, snapshot)}
       </div>
       <div class="how">
-        <p class="brief">{briefText(view, snapshot)}</p>
-        {standing(view, snapshot)}
+        <p class="brief">{summaryText(view, snapshot)}</p>
+        {statusLine(view, snapshot)}
         {issueList(view)}
         {jumpLine(view, snapshot)}
       </div>
       <ul class="streams">{view.streams.map((stream) => streamItem(stream, view, snapshot))}</ul>
-      {past(view, snapshot, query.window)}
+      {historyBar(view, snapshot, query.window)}
     </li>
   );
 }
 
 /** State, for how long and since when. */
-export function standing(view: ExperimentView, snapshot: Snapshot) {
+export function statusLine(view: ExperimentView, snapshot: Snapshot) {
   return (
     <p class="standing">
       <b>{stateWords[view.state]}</b> for {age(view.sinceMs, snapshot.atMs)}{" "}
@@ -262,11 +262,11 @@ export function bookLine(view: ExperimentView, snapshot: Snapshot) {
   const isStranded = isInTrouble(view, snapshot) && view.issues.length === 0;
   return (
     <p class={`book ${available ? "available" : "unavailable"}`}>
-      <bdi>{resources.map(excerpt).join(", ")}</bdi>: {held !== null ? mark("held") : available ? null : mark("off")}
+      <bdi>{resources.map(sanitize).join(", ")}</bdi>: {held !== null ? mark("held") : available ? null : mark("off")}
       {available ? "available" : "unavailable"}
       {held !== null && (
         <>
-          , held by a person: <q>{excerpt(held)}</q>
+          , held by a person: <q>{sanitize(held)}</q>
         </>
       )}
       {isStranded && trial === null && ", although all required streams are ok"}
@@ -303,7 +303,7 @@ function streamItem(stream: StreamView, view: ExperimentView, snapshot: Snapshot
 /** The whole topic; what is its experiment's name in it stands back. */
 function streamName({ topic }: StreamView, { name }: ExperimentView) {
   const own = ownTopic(topic, name);
-  return <bdi>{own === topic ? "" : <span class="stub">{nameText(name)}-</span>}{excerpt(own)}</bdi>;
+  return <bdi>{own === topic ? "" : <span class="stub">{nameText(name)}-</span>}{sanitize(own)}</bdi>;
 }
 
 export function markOf(view: ExperimentView, snapshot: Snapshot): Mark {
@@ -313,15 +313,15 @@ export function markOf(view: ExperimentView, snapshot: Snapshot): Mark {
 
 /** What would be written, without the words and the time that every such reason begins with. */
 function trialText(trial: string): string {
-  return excerpt(trial.replaceAll(/status server: \S+ /g, ""));
+  return sanitize(trial.replaceAll(/status server: \S+ /g, ""));
 }
 
 /** The main trouble in a word or two, for the wall. */
-function briefText(view: ExperimentView, snapshot: Snapshot): string {
+function summaryText(view: ExperimentView, snapshot: Snapshot): string {
   const [first, ...more] = view.issues;
   const count = more.length > 0 ? ` +${more.length}` : "";
   if (view.state === "unknown" || view.state === "starting") return stateWords[view.state];
   if (first !== undefined) return ownIssueText(first, view.name) + count;
-  if (view.held !== null) return `held: ${excerpt(view.held)}`;
+  if (view.held !== null) return `held: ${sanitize(view.held)}`;
   return isInTrouble(view, snapshot) ? "unavailable" : stateWords[view.state];
 }

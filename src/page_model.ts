@@ -9,10 +9,10 @@
  */
 import { type Issue, issueText } from "./alerts.ts";
 import { durationWords } from "./duration.ts";
-import { excerpt } from "./failure.ts";
+import { sanitize } from "./failure.ts";
 import type { Shares } from "./history.ts";
 import type { SpanState } from "./persisted.ts";
-import { agedMs, type ExperimentView, idleMsOf, type SeenView, type Snapshot, type StreamView } from "./snapshot.ts";
+import { agedMs, type ExperimentView, idleMsOf, type Snapshot, type StreamView, type TopicView } from "./snapshot.ts";
 import type { FeedView } from "./system_alerts.ts";
 
 export type Tag = Exclude<PageShow, "all">;
@@ -75,7 +75,7 @@ export function searchText(view: ExperimentView): string {
     ...view.issues.map(issueText),
     view.held === null ? "" : `held ${view.held}`,
   ];
-  return words.map(excerpt).join(" ").trim().toLowerCase();
+  return words.map(sanitize).join(" ").trim().toLowerCase();
 }
 
 export function isShown(view: ExperimentView, snapshot: Snapshot, { q, show }: PageQuery): boolean {
@@ -153,7 +153,7 @@ const searchLengthMax = 200;
 export function readQuery(params: URLSearchParams): PageQuery {
   return {
     experiment: params.get("experiment") || null,
-    q: excerpt((params.get("q") ?? "").slice(0, searchLengthMax)),
+    q: sanitize((params.get("q") ?? "").slice(0, searchLengthMax)),
     show: chosen("show", params),
     order: chosen("order", params),
     window: chosen("window", params),
@@ -199,7 +199,7 @@ function chosen<Key extends keyof typeof choices>(key: Key, params: URLSearchPar
 
 /** A name that is safe to show: one line, cut, never empty. */
 export function nameText(name: string): string {
-  return excerpt(name) || "(no name)";
+  return sanitize(name) || "(no name)";
 }
 
 /** The id of an experiment's row. */
@@ -281,12 +281,12 @@ export interface SeenWords {
 }
 
 /** A host by jump's reports. */
-export function hostWords(host: SeenView, { feeds }: Snapshot): SeenWords {
+export function hostWords(host: TopicView, { feeds }: Snapshot): SeenWords {
   return seenWords(host, feeds.jump);
 }
 
 /** A stream by relay's reports, and by what listening to it found. */
-export function streamWords(stream: SeenView & Partial<Pick<StreamView, "probe">>, { feeds }: Snapshot): SeenWords {
+export function streamWords(stream: TopicView & Partial<Pick<StreamView, "probe">>, { feeds }: Snapshot): SeenWords {
   const said = seenWords(stream, feeds.relay), { probe = null } = stream;
   const isThere = said.mark !== "unknown" && stream.verdict !== "missing";
   if (probe !== null && !probe.heard && isThere) {
@@ -302,7 +302,7 @@ export function streamWords(stream: SeenView & Partial<Pick<StreamView, "probe">
 
 const connected = "connected";
 
-function seenWords(seen: SeenView, feed: FeedView): SeenWords {
+function seenWords(seen: TopicView, feed: FeedView): SeenWords {
   const { verdict, seenMs, connection } = seen;
   if (feed.state === "lost") {
     return { mark: "unknown", words: seenMs === null ? "not known" : "not known for", sinceMs: seenMs };
@@ -328,7 +328,7 @@ function lasting(words: string, { sinceMs, agedMs }: { sinceMs: number; agedMs: 
 
 /** An issue within its experiment's own row: the stream without the experiment's name. */
 export function ownIssueText(issue: Issue, name: string): string {
-  return excerpt(issueText("topic" in issue ? { ...issue, topic: ownTopic(issue.topic, name) } : issue));
+  return sanitize(issueText("topic" in issue ? { ...issue, topic: ownTopic(issue.topic, name) } : issue));
 }
 
 /** `st-data` of `pend00-st-data`, for `pend00`. */

@@ -4,19 +4,19 @@
  * stream. Which stream is due, and what follows, is for `prober`.
  */
 import { type AccessPorts, type AccessRequest, askAccess, placeOf } from "./access.ts";
-import { waitUnless } from "./clock.ts";
-import { networkWords, type Trouble } from "./failure.ts";
-import type { Ears } from "./socket_pool.ts";
+import { sleepUntil } from "./clock.ts";
+import { networkErrorText, type ServiceFailure } from "./failure.ts";
+import type { ProbeSocket } from "./socket_pool.ts";
 
 export interface ProbePorts extends AccessPorts {
-  readonly sockets: Ears;
+  readonly sockets: ProbeSocket;
 }
 
 export type Probed =
   | { readonly kind: "heard" }
   /** Nothing came while the socket was open, from `openMs` on: in steady time. */
   | { readonly kind: "silent"; readonly openMs: number }
-  | { readonly kind: "failed"; readonly trouble: Trouble };
+  | { readonly kind: "failed"; readonly trouble: ServiceFailure };
 
 // Relay keeps a code for 30 s at least. A late one is not refused: its socket is open and silent, as a dead camera's is.
 const codeMsMax = 20_000;
@@ -61,12 +61,13 @@ async function listen(
     open() {
       isOpen = true;
       if (clock.nowMs() > codeUntilMs) return failed("it took too long, so its code may be no good");
-      const openMs = clock.steadyMs();
+      const openMs = clock.monotonicMs();
       // Called off means that something came first.
       clock.wait(listenMs, done.signal).then(() => resolve({ kind: "silent", openMs }), () => {});
     },
     message: () => resolve({ kind: "heard" }),
-    closed: (why) => failed(isOpen ? `the connection ended before a message: ${networkWords(why)}` : networkWords(why)),
+    closed: (why) =>
+      failed(isOpen ? `the connection ended before a message: ${networkErrorText(why)}` : networkErrorText(why)),
   });
   const stop = () => reject(signal.reason);
   signal.addEventListener("abort", stop, { once: true });
@@ -77,11 +78,11 @@ async function listen(
     done.abort();
     socket.close();
     // Until then it counts as one of the few at a time: relay has it still.
-    await waitUnless(socket.gone, { clock, ms: goneMsMax }, new AbortController().signal);
+    await sleepUntil(socket.gone, { clock, ms: goneMsMax }, new AbortController().signal);
   }
 }
 
-function troubleOf(socketUrl: string, why: string): Trouble {
+function troubleOf(socketUrl: string, why: string): ServiceFailure {
   const status = /^Invalid status code: (\d+)$/.exec(why)?.[1];
   const tried = `Cannot listen to relay at ${placeOf(new URL(socketUrl))}`;
   return status === undefined

@@ -11,8 +11,8 @@ import { Session } from "node:inspector/promises";
 import v8 from "node:v8";
 import { time } from "./api.ts";
 import { aborted, type Clock } from "./clock.ts";
-import { excerpt } from "./failure.ts";
-import { guard, listen, problem } from "./http_server.ts";
+import { sanitize } from "./failure.ts";
+import { errorResponse, listen, securityHeaders } from "./http_server.ts";
 
 export interface ProfilePorts {
   readonly clock: Clock;
@@ -47,8 +47,10 @@ export function createProfileApp(ports: ProfilePorts): Hono {
   const profile = async (c: Context) => {
     const given = c.req.query("seconds");
     const seconds = readSeconds(given);
-    if (seconds === null) return problem(c, 400, `seconds is ${given}, and must be a number from 1 to ${secondsMax}`);
-    if (isTaking) return problem(c, 409, "a profile is being taken: one at a time");
+    if (seconds === null) {
+      return errorResponse(c, 400, `seconds is ${given}, and must be a number from 1 to ${secondsMax}`);
+    }
+    if (isTaking) return errorResponse(c, 409, "a profile is being taken: one at a time");
     isTaking = true;
     const ended = () => isTaking = false;
     const startMs = ports.clock.nowMs();
@@ -60,19 +62,19 @@ export function createProfileApp(ports: ProfilePorts): Hono {
     });
   };
 
-  app.use(guard);
+  app.use(securityHeaders);
   app.use(async (c, next) => {
     if (c.req.method === "GET") return await next(); // not HEAD: nobody waits ten seconds for a head
     c.header("Allow", "GET");
-    return problem(c, 405, `${c.req.method} is not allowed: nothing can be changed here`);
+    return errorResponse(c, 405, `${c.req.method} is not allowed: nothing can be changed here`);
   });
   app.get("/", (c) => c.req.query("seconds") === undefined ? c.text(contents) : profile(c));
   app.get("/profile", profile);
   app.get("/debug/pprof/profile", profile); // where the Go program had it
   app.get("/memory", (c) => c.json(memoryJson(ports)));
-  app.notFound((c) => problem(c, 404, `there is nothing at ${c.req.path}: / says what there is`));
+  app.notFound((c) => errorResponse(c, 404, `there is nothing at ${c.req.path}: / says what there is`));
   // Whoever may ask here may know: it is this machine.
-  app.onError((error, c) => problem(c, 500, `Cannot answer ${c.req.path}: ${excerpt(error.message)}`));
+  app.onError((error, c) => errorResponse(c, 500, `Cannot answer ${c.req.path}: ${sanitize(error.message)}`));
   return app;
 }
 
@@ -126,7 +128,7 @@ function fileName(startMs: number): string {
 function memoryJson({ clock, startedMs }: ProfilePorts) {
   return {
     time: time(clock.nowMs()),
-    uptime_seconds: (clock.steadyMs() - startedMs) / 1_000,
+    uptime_seconds: (clock.monotonicMs() - startedMs) / 1_000,
     memory: Deno.memoryUsage(), // `rss` is what is resident
     heap: v8.getHeapStatistics(),
     spaces: heapSpaces(),

@@ -2,12 +2,12 @@
  * What a feed tells, in one dialect whatever service and generation said it: live connections, report by report.
  * Texts are as the service wrote them (times, `last`): readers translate what they show, so that a report costs little.
  */
-import type { Trouble } from "./failure.ts";
+import type { ServiceFailure } from "./failure.ts";
 
 export type FeedName = "jump" | "relay";
 
 /** Who is connected: a `host` at jump, or the sender of a stream at relay. It stays as it is while it is connected. */
-export interface Peer {
+export interface ConnectionInfo {
   readonly topic: string;
   readonly scopes: readonly string[];
   readonly canRead: boolean;
@@ -20,7 +20,7 @@ export interface Peer {
 }
 
 /** One live connection of an experiment. */
-export interface Connection extends Peer {
+export interface Connection extends ConnectionInfo {
   /** `tx` is what the connection sent to the service, `rx` what it was sent; null where the service doesn't say. */
   readonly stats: { readonly tx: Traffic; readonly rx: Traffic } | null;
 }
@@ -54,7 +54,7 @@ export interface Report {
 
 /** What a feed's client tells besides reports. `trouble` is the newest cause of there being none. */
 export type FeedNews =
-  | { readonly kind: "trouble"; readonly trouble: Trouble }
+  | { readonly kind: "trouble"; readonly trouble: ServiceFailure }
   | { readonly kind: "connected"; readonly tokenExpiresMs: number }
   | { readonly kind: "bad-frame"; readonly why: string };
 
@@ -79,7 +79,7 @@ export interface FeedCounts {
 export const figuresEach = 6;
 
 /** What the connections of one report sent, by row. Where nothing was measured of one, its first figure is NaN. */
-export interface Figures<Memory extends ArrayBufferLike = ArrayBufferLike> {
+export interface TrafficStats<Memory extends ArrayBufferLike = ArrayBufferLike> {
   readonly numbers: Float64Array<Memory>;
   /** The service's own texts of when they last sent and were sent: two lines for each, in the order of the report. */
   readonly lasts: string;
@@ -91,12 +91,12 @@ export class ConnectionTable {
   /** The row of each topic; the same object as in the last report where it has the same topics in the same rows. */
   readonly rows: ReadonlyMap<string, number>;
   /** By row; a row that nobody has may hold anything. */
-  readonly peers: readonly Peer[];
+  readonly peers: readonly ConnectionInfo[];
   /** Null: nothing is measured of any of them. */
-  readonly figures: Figures | null;
+  readonly figures: TrafficStats | null;
   #lasts: readonly string[] | null = null;
 
-  constructor(rows: ReadonlyMap<string, number>, peers: readonly Peer[], figures: Figures | null) {
+  constructor(rows: ReadonlyMap<string, number>, peers: readonly ConnectionInfo[], figures: TrafficStats | null) {
     this.rows = rows;
     this.peers = peers;
     this.figures = figures;
@@ -129,19 +129,19 @@ export class ConnectionTable {
   }
 
   /** Who it is that has `topic`; undefined where the report has it not. */
-  peer(topic: string): Peer | undefined {
+  peer(topic: string): ConnectionInfo | undefined {
     const row = this.rows.get(topic);
     return row === undefined ? undefined : this.peers[row];
   }
 
   /** How long ago `topic` last sent, Infinity for never; null where that is not measured, undefined where it is not there. */
-  quietMs(topic: string): number | null | undefined {
+  idleMs(topic: string): number | null | undefined {
     const row = this.rows.get(topic);
-    return row === undefined ? undefined : this.quietMsAt(row);
+    return row === undefined ? undefined : this.idleMsAt(row);
   }
 
   /** The same of a row. */
-  quietMsAt(row: number): number | null {
+  idleMsAt(row: number): number | null {
     const ms = this.figures?.numbers[row * figuresEach] ?? NaN;
     return Number.isNaN(ms) ? null : ms;
   }
@@ -164,7 +164,7 @@ export class ConnectionTable {
   }
 
   #statsAt(row: number): Connection["stats"] {
-    if (this.figures === null || this.quietMsAt(row) === null) return null;
+    if (this.figures === null || this.idleMsAt(row) === null) return null;
     this.#lasts ??= this.figures.lasts.split("\n");
     const { numbers, places } = this.figures, at = row * figuresEach, line = 2 * (places[row]! - 1);
     return {
@@ -194,17 +194,17 @@ function numbersOf({ idle, size, fps }: Traffic): number[] {
  */
 
 /** One report of a socket. Every one has to be applied, in their order: each says only what the last did not. */
-export interface Columns extends Pick<Report, "entries" | "skipped" | "generation"> {
+export interface ReportDelta extends Pick<Report, "entries" | "skipped" | "generation"> {
   /** Rows that nobody has any more: free before `peers` are told, and for others from then on. */
   readonly gone: readonly number[];
   /** Who is new or not as before, with the row. */
-  readonly peers: readonly (readonly [row: number, peer: Peer])[];
+  readonly peers: readonly (readonly [row: number, peer: ConnectionInfo])[];
   /** Null where nothing is measured. */
-  readonly figures: Figures<ArrayBuffer> | null;
+  readonly figures: TrafficStats<ArrayBuffer> | null;
 }
 
 /** What of it is handed over instead of copied. */
-export function buffersOf({ figures }: Columns): ArrayBuffer[] {
+export function buffersOf({ figures }: ReportDelta): ArrayBuffer[] {
   return figures === null ? [] : [figures.numbers.buffer, figures.places.buffer];
 }
 
@@ -212,20 +212,20 @@ export function buffersOf({ figures }: Columns): ArrayBuffer[] {
 export type Decoded = Pick<Report, "connections" | "entries" | "skipped" | "generation">;
 
 /** What a socket has said so far, on the side of those who want to know. */
-export class Mirror {
+export class DeltaDecoder {
   #rows: ReadonlyMap<string, number> = new Map();
-  #peers: readonly Peer[] = [];
+  #peers: readonly ConnectionInfo[] = [];
 
   /** What did not change is the same object as in the report before; what that report has stays as it is. */
-  apply({ gone, peers, figures, entries, skipped, generation }: Columns): Decoded {
-    const isNew = ([row, { topic }]: Columns["peers"][number]) => this.#rows.get(topic) !== row;
+  apply({ gone, peers, figures, entries, skipped, generation }: ReportDelta): Decoded {
+    const isNew = ([row, { topic }]: ReportDelta["peers"][number]) => this.#rows.get(topic) !== row;
     if (gone.length > 0 || peers.some(isNew)) this.#rows = this.#rowsAfter(gone, peers);
     if (peers.length > 0) this.#peers = withPeers(this.#peers, peers);
     const connections = new ConnectionTable(this.#rows, this.#peers, figures);
     return { connections, entries, skipped, generation };
   }
 
-  #rowsAfter(gone: Columns["gone"], peers: Columns["peers"]): ReadonlyMap<string, number> {
+  #rowsAfter(gone: ReportDelta["gone"], peers: ReportDelta["peers"]): ReadonlyMap<string, number> {
     const rows = new Map(this.#rows);
     for (const row of gone) rows.delete(this.#peers[row]!.topic);
     for (const [row, { topic }] of peers) rows.set(topic, row);
@@ -233,7 +233,7 @@ export class Mirror {
   }
 }
 
-function withPeers(before: readonly Peer[], changed: Columns["peers"]): readonly Peer[] {
+function withPeers(before: readonly ConnectionInfo[], changed: ReportDelta["peers"]): readonly ConnectionInfo[] {
   const peers = [...before];
   for (const [row, peer] of changed) peers[row] = peer;
   return peers;
@@ -245,7 +245,7 @@ function withPeers(before: readonly Peer[], changed: Columns["peers"]): readonly
  */
 
 /** What one connection sent and was sent. One for all entries of a frame, written over: they are many. */
-export interface Measure {
+export interface Measurement {
   /** As `Figures` has them, of one row. */
   readonly numbers: Float64Array;
   txLast: string;

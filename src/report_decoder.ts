@@ -3,8 +3,15 @@
  * socket said in its last. A large report is one array, read in pieces, so that what JSON.parse makes of a piece can be
  * thrown away before the next. What entries mean is for `draft`, how glued documents come apart for `frame`.
  */
-import { excerpt } from "./failure.ts";
-import { type Columns, type FeedName, type Figures, figuresEach, type Measure, type Peer } from "./report.ts";
+import { sanitize } from "./failure.ts";
+import {
+  type ConnectionInfo,
+  type FeedName,
+  figuresEach,
+  type Measurement,
+  type ReportDelta,
+  type TrafficStats,
+} from "./report.ts";
 import {
   type EntryRule,
   type Fields,
@@ -17,7 +24,7 @@ import {
 } from "./report_entry.ts";
 
 export type Read =
-  | { readonly kind: "report"; readonly columns: Columns }
+  | { readonly kind: "report"; readonly columns: ReportDelta }
   | { readonly kind: "bad"; readonly why: string }
   /** No report: what another client of the topic said. */
   | { readonly kind: "other" };
@@ -51,7 +58,7 @@ export class FrameReader {
    * Null for what is small, or is not one array of objects. Brackets are not counted here (`tooIntricate`), which would take
    * half as long as all the rest: however many are in a piece, they are gone before the next one.
    */
-  #readPieces(text: string): Draft | null {
+  #readPieces(text: string): FrameDiff | null {
     if (text.length <= pieceCharsMax || text[0] !== "[" || text.at(-1) !== "]") return null;
     const draft = this.#newDraft();
     draft.begin();
@@ -65,12 +72,12 @@ export class FrameReader {
     return draft;
   }
 
-  #newDraft(): Draft {
-    return new Draft(rules[this.#feed], this.#known);
+  #newDraft(): FrameDiff {
+    return new FrameDiff(rules[this.#feed], this.#known);
   }
 }
 
-function finish(draft: Draft): Read {
+function finish(draft: FrameDiff): Read {
   // Of a service that was changed, or of another one: it must not look as if everybody had left.
   if (draft.entries > 0 && draft.skipped === draft.entries) {
     return { kind: "bad", why: `none of its ${draft.entries} entries can be read` };
@@ -103,31 +110,31 @@ function parsed(text: string): unknown[] | null {
  */
 
 /** Who was connected at the last report of a socket. */
-export interface Known {
+export interface EntryRow {
   readonly rows: Map<string, number>;
   /** By row; undefined where it is free. */
-  readonly peers: (Peer | undefined)[];
+  readonly peers: (ConnectionInfo | undefined)[];
   readonly free: number[];
 }
 
-export function nobody(): Known {
+export function nobody(): EntryRow {
   return { rows: new Map(), peers: [], free: [] };
 }
 
 // Ten times the largest laboratory that is thought of. What is beyond is counted as skipped.
 const connectionsMax = 50_000;
 
-export class Draft {
+export class FrameDiff {
   #entries = 0;
   #skipped = 0;
   readonly #rule: EntryRule;
-  readonly #known: Known;
+  readonly #known: EntryRow;
   readonly #measure = newMeasure();
-  readonly #sheet: Sheet;
+  readonly #sheet: StatsBuffer;
   /** Rows of topics that the last report had not. */
   readonly #added = new Map<string, number>();
   /** By row: who is new or not as before. */
-  readonly #changed = new Map<number, Peer>();
+  readonly #changed = new Map<number, ConnectionInfo>();
   /**
    * The row that the next entry is likely to have. A report has the order of the last but for where it begins, as a map of Go's
    * is gone through (recordings of jump and of both relays show it), and rows have that of the first. Looking up, among 20,000,
@@ -139,10 +146,10 @@ export class Draft {
   /** How many topics the reports of the frame have. */
   #size = 0;
 
-  constructor(rule: EntryRule, known: Known) {
+  constructor(rule: EntryRule, known: EntryRow) {
     this.#rule = rule;
     this.#known = known;
-    this.#sheet = new Sheet(known.peers.length);
+    this.#sheet = new StatsBuffer(known.peers.length);
   }
 
   get entries(): number {
@@ -181,7 +188,7 @@ export class Draft {
   }
 
   /** What is new is known from now on. Once, and last. */
-  keep(): Columns {
+  keep(): ReportDelta {
     const { rows, peers, free } = this.#known;
     const gone = this.#gone();
     free.splice(0, this.#added.size);
@@ -238,7 +245,7 @@ export class Draft {
   }
 
   /** Of two that are equally lively the newer one, so that the order of a report, which is not steady, decides nothing. */
-  #isLivelier(peer: Peer, row: number): boolean {
+  #isLivelier(peer: ConnectionInfo, row: number): boolean {
     const rival = this.#changed.get(row) ?? this.#known.peers[row]!;
     const one = quietRank(this.#measure.numbers[0]!), other = quietRank(this.#sheet.idleMsAt(row));
     return one < other || (one === other && peer.connected > rival.connected);
@@ -250,7 +257,7 @@ export class Draft {
   }
 
   /** Relay up to v0.7 measures; where there are streams and nothing is measured of any, it is a later one. */
-  #generation(figures: Columns["figures"]): Columns["generation"] {
+  #generation(figures: ReportDelta["figures"]): ReportDelta["generation"] {
     return this.#rule.measures && (figures !== null || this.#size === 0) ? "measured" : "unmeasured";
   }
 }
@@ -260,11 +267,11 @@ function quietRank(idleMs: number): number {
   return Number.isNaN(idleMs) ? Number.MAX_VALUE : idleMs;
 }
 
-export function newMeasure(): Measure {
+export function newMeasure(): Measurement {
   return { numbers: new Float64Array(figuresEach).fill(NaN), txLast: "", rxLast: "" };
 }
 
-export class Sheet {
+export class StatsBuffer {
   #rows: number;
   #numbers: Float64Array<ArrayBuffer>;
   /** By row: which of those that were written down it is, counted from 1; 0 for none. */
@@ -297,7 +304,7 @@ export class Sheet {
     return this.#numbers[row * figuresEach] ?? NaN;
   }
 
-  set(row: number, { numbers, txLast, rxLast }: Measure): void {
+  set(row: number, { numbers, txLast, rxLast }: Measurement): void {
     if (row >= this.#rows) this.#makeRoom(row);
     const first = row * figuresEach;
     this.#measured += Number(isMeasured(numbers[0]!)) - Number(isMeasured(this.#numbers[first]!));
@@ -313,7 +320,7 @@ export class Sheet {
   }
 
   /** Null where nothing is measured. */
-  figures(rows: number): Figures<ArrayBuffer> | null {
+  figures(rows: number): TrafficStats<ArrayBuffer> | null {
     if (this.#measured === 0) return null;
     this.join();
     if (rows > this.#rows) this.#makeRoom(rows - 1);
@@ -372,7 +379,10 @@ function splitGlued(text: string): Frame {
     try {
       documents.push(JSON.parse(text.slice(at, end)));
     } catch (error) {
-      return { kind: "bad", why: `document ${documents.length + 1} is not JSON: ${excerpt((error as Error).message)}` };
+      return {
+        kind: "bad",
+        why: `document ${documents.length + 1} is not JSON: ${sanitize((error as Error).message)}`,
+      };
     }
     at = end;
   }

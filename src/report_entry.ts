@@ -3,7 +3,7 @@
  * users and `stats` entries monitors (protocol, "A jump entry"). Its statistics say nothing that is asked. Pure.
  */
 import { goDurationMs } from "./duration.ts";
-import { figuresEach, type Measure, type Peer } from "./report.ts";
+import { type ConnectionInfo, figuresEach, type Measurement } from "./report.ts";
 
 export const jumpRule: EntryRule = { scope: "host", measures: false, read: () => true };
 
@@ -21,13 +21,13 @@ export const relayRule: EntryRule = {
   },
 };
 
-function unmeasured(measure: Measure): true {
+function unmeasured(measure: Measurement): true {
   measure.numbers[0] = NaN;
   measure.txLast = measure.rxLast = "";
   return true;
 }
 
-function readStats({ tx, rx }: Fields, measure: Measure): boolean {
+function readStats({ tx, rx }: Fields, measure: Measurement): boolean {
   const txLast = readTraffic(tx, measure.numbers, 0);
   if (txLast === null) return false;
   measure.txLast = txLast;
@@ -89,7 +89,7 @@ export interface EntryRule {
   /** Whether an early generation of it says what was sent. */
   readonly measures: boolean;
   /** Reads what the connection sent into `measure`; false where that can't be read. */
-  read(entry: Fields, measure: Measure): boolean;
+  read(entry: Fields, measure: Measurement): boolean;
 }
 
 export const topicCharsMax = 256;
@@ -114,7 +114,12 @@ export function scopesOf({ scopes }: Fields): readonly string[] | null {
 }
 
 /** Who an entry is: `before` where it says the same of them. What is missing is false or empty: Go leaves such out. */
-export function peerOf(topic: string, scopes: readonly string[], entry: Fields, before: Peer | undefined): Peer {
+export function peerOf(
+  topic: string,
+  scopes: readonly string[],
+  entry: Fields,
+  before: ConnectionInfo | undefined,
+): ConnectionInfo {
   if (before !== undefined && isSaid(before, scopes, entry)) return before;
   const peer = {
     topic,
@@ -138,14 +143,14 @@ const remoteAddrIn = (entry: Fields) =>
 const userAgentIn = (entry: Fields) => entry.userAgent ?? entry.user_agent;
 
 /** Whether the entry has word for word what is known, as nearly every one has. */
-function isSaid(peer: Peer, scopes: readonly string[], entry: Fields): boolean {
+function isSaid(peer: ConnectionInfo, scopes: readonly string[], entry: Fields): boolean {
   return connectedIn(entry) === peer.connected && expiresAtIn(entry) === peer.expiresAt &&
     canReadIn(entry) === peer.canRead && canWriteIn(entry) === peer.canWrite &&
     remoteAddrIn(entry) === peer.remoteAddr && userAgentIn(entry) === peer.userAgent &&
     isSameSet(scopes, peer.scopes);
 }
 
-function isSame(one: Peer, other: Peer): boolean {
+function isSame(one: ConnectionInfo, other: ConnectionInfo): boolean {
   return one.connected === other.connected && one.expiresAt === other.expiresAt &&
     one.canRead === other.canRead && one.canWrite === other.canWrite &&
     one.remoteAddr === other.remoteAddr && one.userAgent === other.userAgent && isSameSet(one.scopes, other.scopes);

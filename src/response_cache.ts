@@ -4,7 +4,7 @@
  * is not kept waiting. How it travels is for `api_answer`.
  */
 import { type ApiOptions, experimentText } from "./api.ts";
-import { createTurns, type Pause } from "./async.ts";
+import { createMutex, type YieldToEventLoop } from "./async.ts";
 import type { Clock } from "./clock.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -18,7 +18,7 @@ const piecesAtOnce = 4;
 // Of what there is to pack, JSON and HTML, level 2 leaves a fourteenth in 19 ms for 7 MB; level 6 a sixteenth in 72 ms.
 const level = 2;
 
-export class Body {
+export class EncodedBody {
   readonly pieces: readonly Piece[];
   readonly length: number;
   /** By which it is known whether somebody has it already (ETag); null for what is not asked for in that way. */
@@ -30,12 +30,12 @@ export class Body {
     this.tag = tag;
   }
 
-  static of(text: string, tag: string | null = null): Body {
-    return new Body(cut(encoder.encode(text)), tag);
+  static of(text: string, tag: string | null = null): EncodedBody {
+    return new EncodedBody(cut(encoder.encode(text)), tag);
   }
 
   /** Of what `texts` gives, one after another; pauses where a text is empty, and after every million characters or so. */
-  static async made(texts: Iterable<string>, pause: Pause, tag: string | null = null): Promise<Body> {
+  static async made(texts: Iterable<string>, pause: YieldToEventLoop, tag: string | null = null): Promise<EncodedBody> {
     const pieces: Piece[] = [];
     let text = "";
     for (const each of texts) {
@@ -47,13 +47,13 @@ export class Body {
       }
       if (each === "" || (isFull && pieces.length % piecesAtOnce === 0)) await pause();
     }
-    return new Body([...pieces, encoder.encode(text)], tag);
+    return new EncodedBody([...pieces, encoder.encode(text)], tag);
   }
 
   /** As gzip; the same one for all. */
-  readonly packed = madeOnce((pause: Pause) => this.#pack(pause));
+  readonly packed = madeOnce((pause: YieldToEventLoop) => this.#pack(pause));
 
-  async #pack(pause: Pause): Promise<Body> {
+  async #pack(pause: YieldToEventLoop): Promise<EncodedBody> {
     const { createGzip } = await import("node:zlib"); // 2 MB of memory, for those who ask for it
     const gzip = createGzip({ level });
     const packed: Piece[] = [];
@@ -66,7 +66,7 @@ export class Body {
     }
     gzip.end();
     await ended;
-    return new Body(cut(await new Blob(packed).bytes()), this.tag);
+    return new EncodedBody(cut(await new Blob(packed).bytes()), this.tag);
   }
 }
 
@@ -100,7 +100,7 @@ function cut(bytes: Piece): readonly Piece[] {
 export interface BodyPorts {
   /** The same object until something changes. */
   snapshot(): Snapshot;
-  readonly pause: Pause;
+  readonly pause: YieldToEventLoop;
 }
 
 /** For so long a body is good while nothing has changed but times and statistics (`revision`). */
@@ -111,10 +111,10 @@ interface Known {
   readonly atMs: number;
   readonly revision: number;
   readonly tag: string;
-  body: Promise<Body> | null;
+  body: Promise<EncodedBody> | null;
 }
 
-export class ExperimentBodies {
+export class ListCache {
   readonly #ports: BodyPorts;
   readonly #options: ApiOptions;
   /** Of this run alone: after a restart, or from another monitor behind the same proxy, the same number is another body. */
@@ -125,7 +125,7 @@ export class ExperimentBodies {
   /** The last that was begun; null when it is made. */
   #making: Promise<unknown> | null = null;
   /** For those who came while one of an earlier Snapshot was being made. */
-  #next: Promise<Body> | null = null;
+  #next: Promise<EncodedBody> | null = null;
 
   constructor(ports: BodyPorts, options: ApiOptions) {
     this.#ports = ports;
@@ -138,7 +138,7 @@ export class ExperimentBodies {
   }
 
   /** The body of now, or of a later moment. */
-  now(): Promise<Body> {
+  now(): Promise<EncodedBody> {
     const snapshot = this.#ports.snapshot();
     const known = this.#of(snapshot);
     if (known.body !== null) return known.body;
@@ -149,7 +149,7 @@ export class ExperimentBodies {
     });
   }
 
-  #begin(snapshot: Snapshot, known: Known): Promise<Body> {
+  #begin(snapshot: Snapshot, known: Known): Promise<EncodedBody> {
     const body = known.body = this.#make(snapshot, known.tag);
     const done = () => {
       this.#making = null;
@@ -161,14 +161,14 @@ export class ExperimentBodies {
     return body;
   }
 
-  #make({ experiments }: Snapshot, tag: string): Promise<Body> {
+  #make({ experiments }: Snapshot, tag: string): Promise<EncodedBody> {
     const options = this.#options;
     function* texts() {
       yield "[";
       for (const [at, view] of experiments.entries()) yield `${at > 0 ? "," : ""}${experimentText(view, options)}`;
       yield "]";
     }
-    return Body.made(texts(), this.#ports.pause, tag);
+    return EncodedBody.made(texts(), this.#ports.pause, tag);
   }
 
   #of(snapshot: Snapshot): Known {
@@ -200,15 +200,15 @@ const keepMsMin = 1_000;
 const keepMsMax = 10_000;
 const keptForItsCost = 20;
 
-export interface CopiesPorts extends Pick<Clock, "nowMs" | "steadyMs"> {
-  readonly pause: Pause;
+export interface CopiesPorts extends Pick<Clock, "nowMs" | "monotonicMs"> {
+  readonly pause: YieldToEventLoop;
   snapshot(): Snapshot;
 }
 
 interface Kept {
-  readonly page: Promise<Body>;
+  readonly page: Promise<EncodedBody>;
   /** What it is made of; null while others are made before it. */
-  of: { readonly revision: number; readonly steadyMs: number; readonly nowMs: number } | null;
+  of: { readonly revision: number; readonly monotonicMs: number; readonly nowMs: number } | null;
   /** From its start on; Infinity while it is being made. */
   keepMs: number;
   /** 0 while it is being made. */
@@ -216,12 +216,12 @@ interface Kept {
 }
 
 /** Makes a page of `snapshot`, and pauses as it is told. */
-type Make = (snapshot: Snapshot, pause: Pause) => Promise<Body>;
+type Make = (snapshot: Snapshot, pause: YieldToEventLoop) => Promise<EncodedBody>;
 
-export class Copies {
+export class PageCache {
   readonly #ports: CopiesPorts;
   readonly #kept = new Map<string, Kept>();
-  readonly #inTurn = createTurns();
+  readonly #inTurn = createMutex();
   #waiting = 0;
 
   constructor(ports: CopiesPorts) {
@@ -229,7 +229,7 @@ export class Copies {
   }
 
   /** The page of `address`, or what `make` makes: once for all who ask meanwhile. Null where too many are made before it. */
-  of(address: string, make: Make): Promise<Body> | null {
+  of(address: string, make: Make): Promise<EncodedBody> | null {
     const kept = this.#kept.get(address);
     if (kept && this.#isGood(kept)) return kept.page;
     if (this.#waiting >= waitingMax) return null;
@@ -237,9 +237,9 @@ export class Copies {
     const work = new Work(this.#ports);
     const page = this.#inTurn(async () => {
       this.#waiting--;
-      const { nowMs, steadyMs, snapshot } = this.#ports;
+      const { nowMs, monotonicMs, snapshot } = this.#ports;
       const now = snapshot();
-      made.of = { revision: now.revision, steadyMs: steadyMs(), nowMs: nowMs() };
+      made.of = { revision: now.revision, monotonicMs: monotonicMs(), nowMs: nowMs() };
       work.begin();
       return await make(now, work.pause);
     });
@@ -258,9 +258,9 @@ export class Copies {
   /** One that shows less than there is to show is of no use: whoever gets it would be told at once that it is stale. */
   #isGood({ of, keepMs }: Kept): boolean {
     if (of === null) return true;
-    const { nowMs, steadyMs, snapshot } = this.#ports;
+    const { nowMs, monotonicMs, snapshot } = this.#ports;
     const isPutBack = nowMs() < of.nowMs; // then it shows other times than there are now
-    return snapshot().revision === of.revision && !isPutBack && steadyMs() - of.steadyMs <= keepMs;
+    return snapshot().revision === of.revision && !isPutBack && monotonicMs() - of.monotonicMs <= keepMs;
   }
 
   /** Those that were made longest ago go; the newest stays, however large. */
@@ -284,7 +284,7 @@ class Work {
   }
 
   begin(): void {
-    this.#begunMs = this.#ports.steadyMs();
+    this.#begunMs = this.#ports.monotonicMs();
   }
 
   readonly pause = async (): Promise<void> => {
@@ -295,7 +295,7 @@ class Work {
 
   /** In milliseconds; nothing more is done. */
   ended(): number {
-    return this.#doneMs += this.#ports.steadyMs() - this.#begunMs;
+    return this.#doneMs += this.#ports.monotonicMs() - this.#begunMs;
   }
 }
 
@@ -312,7 +312,7 @@ export const outgoingBytesMax = 64 * 1024 * 1024;
 export const stalledMs = 10_000;
 
 export interface OutgoingPorts {
-  steadyMs(): number;
+  monotonicMs(): number;
   /** So many were cut off, since they did not read. */
   cut(readers: number): void;
   /** There is no room for a body: told once, until there is again. */
@@ -334,9 +334,9 @@ interface Taker {
   end(): void;
 }
 
-export class Outgoing {
+export class OutgoingBudget {
   readonly #ports: OutgoingPorts;
-  readonly #takers = new Map<Body, Set<Taker>>();
+  readonly #takers = new Map<EncodedBody, Set<Taker>>();
   #isFull = false;
 
   constructor(ports: OutgoingPorts) {
@@ -349,13 +349,13 @@ export class Outgoing {
   }
 
   /** Null if there is no room. `end` is called where it is cut off; then it has left. */
-  take(body: Body, end: () => void): Taking | null {
+  take(body: EncodedBody, end: () => void): Taking | null {
     if (!this.#hasRoom(body)) return null;
-    const taker: Taker = { pieces: body.pieces, at: 0, takenMs: this.#ports.steadyMs(), end };
+    const taker: Taker = { pieces: body.pieces, at: 0, takenMs: this.#ports.monotonicMs(), end };
     this.#takers.set(body, (this.#takers.get(body) ?? new Set()).add(taker));
     return {
       next: () => {
-        taker.takenMs = this.#ports.steadyMs();
+        taker.takenMs = this.#ports.monotonicMs();
         return taker.pieces[taker.at++];
       },
       leave: () => this.#leave(taker),
@@ -363,7 +363,7 @@ export class Outgoing {
   }
 
   /** `body`, for one who asked for it; null if there is no room. Who is cut off gets less of it than its length. */
-  stream(body: Body): ReadableStream<Piece> | null {
+  stream(body: EncodedBody): ReadableStream<Piece> | null {
     let close = () => {};
     let left = body.pieces.length;
     const taking = this.take(body, () => close());
@@ -385,7 +385,7 @@ export class Outgoing {
   }
 
   /** Room for what is on its way already, and for what is too large for any room. */
-  #hasRoom(body: Body): boolean {
+  #hasRoom(body: EncodedBody): boolean {
     const fits = () =>
       this.#takers.has(body) || this.#takers.size === 0 || this.bytes + body.length <= outgoingBytesMax;
     if (!fits()) this.#cutStalled();
@@ -396,7 +396,7 @@ export class Outgoing {
   }
 
   #cutStalled(): void {
-    const nowMs = this.#ports.steadyMs();
+    const nowMs = this.#ports.monotonicMs();
     const all = [...this.#takers.values()].flatMap((takers) => [...takers]);
     const stalled = all.filter(({ takenMs }) => nowMs - takenMs >= stalledMs);
     for (const taker of stalled) {

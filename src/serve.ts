@@ -14,9 +14,9 @@ import {
   open,
   type Opened,
 } from "./app.ts";
-import { pauseForReaders } from "./async.ts";
+import { yieldForReaders } from "./async.ts";
 import { createBook } from "./book_client.ts";
-import { runBookkeeper } from "./book_sync.ts";
+import { startBookSync } from "./book_sync.ts";
 import { aborted, systemClock as clock } from "./clock.ts";
 import { watchFeed } from "./feed.ts";
 import { createApp, listen, type Listening, type ServerPorts } from "./http_server.ts";
@@ -30,8 +30,8 @@ import {
   processFigures,
   type TapPorts,
 } from "./metrics.ts";
-import { type Hands, Monitor } from "./monitor.ts";
-import type { Change } from "./persisted.ts";
+import { type Effectors, Monitor } from "./monitor.ts";
+import type { StoreChange } from "./persisted.ts";
 import type { FeedName } from "./report.ts";
 import type { Settings } from "./settings.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -39,8 +39,8 @@ import { SocketPool, startSocketWorker } from "./socket_pool.ts";
 import { createLive } from "./live_updates.ts";
 import type { Live } from "./sse.ts";
 import type { Store } from "./store.ts";
-import { createRecorder, pruneEveryMs, type Recorder, Retention } from "./store_writer.ts";
-import { createWatch, type ManagerRequest, Vigil } from "./watchdog.ts";
+import { createRecorder, pruneEveryMs, Retention, type StoreWriter } from "./store_writer.ts";
+import { createWatch, Liveness, type ManagerRequest } from "./watchdog.ts";
 
 // A stop has 5 s; what is still in hand then is in the store, and goes on after the next start.
 const stopMsMax = 4_000;
@@ -85,9 +85,9 @@ export async function serve(settings: Settings, warnings: readonly string[], pro
 
 /** What is made first calls the monitor only later: all of it is made in one go. Throws ListenFailed. */
 function made(settings: Settings, { version, manager }: Program, opened: Opened, life: Life) {
-  const metrics = createMetrics({ process: processFigures, live: () => live, pause: pauseForReaders });
-  const taps = { measures: metrics.measures, steadyMs: clock.steadyMs };
-  const vigil = new Vigil(clock);
+  const metrics = createMetrics({ process: processFigures, live: () => live, pause: yieldForReaders });
+  const taps = { measures: metrics.measures, monotonicMs: clock.monotonicMs };
+  const vigil = new Liveness(clock);
   const store = vigil.store(measuredStore(opened.store, taps));
   const changed = () => monitor.readersChanged();
   const recorder = createRecorder(store, { clock, random, changed, turned: (alerts) => monitor.judge(alerts) });
@@ -131,7 +131,7 @@ function listening(
     store: Store;
     live: Live;
     metrics: Metrics;
-    vigil: Vigil;
+    vigil: Liveness;
   },
 ): Listening {
   const ports: ServerPorts = {
@@ -139,7 +139,7 @@ function listening(
     live,
     failed,
     nowMs: () => clock.nowMs(),
-    steadyMs: () => clock.steadyMs(),
+    monotonicMs: () => clock.monotonicMs(),
     history: (name, sinceMs) => store.turns(name, { sinceMs, max: historyTurnsMax }),
     metrics: () => metrics.body(snapshot()),
     hanging: () => vigil.hanging(),
@@ -155,7 +155,7 @@ function failed(method: string, path: string, error: unknown): void {
 /** Loaded only where it is asked for. Throws ListenFailed. */
 async function profiling({ PORT_PROFILE: port }: Settings, signal: AbortSignal): Promise<{ done: Promise<void> }> {
   const { startProfiling } = await import("./profile.ts");
-  const started = startProfiling(port, { clock, startedMs: clock.steadyMs(), signal });
+  const started = startProfiling(port, { clock, startedMs: clock.monotonicMs(), signal });
   log.always(`a CPU profile can be had at http://127.0.0.1:${started.port}/profile`);
   return started;
 }
@@ -165,23 +165,23 @@ function hands(
   settings: Settings,
   { monitor, recorder, opened, taps, version }: {
     monitor: Monitor;
-    recorder: Recorder;
+    recorder: StoreWriter;
     opened: Opened;
     taps: TapPorts;
     version: string;
   },
   { signal, ends }: Life,
-): Hands {
+): Effectors {
   const book = measuredBook(createBook(bookSource(settings), { clock, fetch }), taps);
   const options = { queryEveryMs: settings.QUERY_BOOK_EVERY, rules: availabilityRules(settings) };
-  const keeper = runBookkeeper(options, { book, clock, random }, monitor, signal);
+  const keeper = startBookSync(options, { book, clock, random }, monitor, signal);
   const told = {
     clock,
     random,
     fetch,
     version,
     snapshot: () => monitor.snapshot(),
-    record: (changes: readonly Change[]) => recorder.record(changes),
+    record: (changes: readonly StoreChange[]) => recorder.record(changes),
     changed: () => monitor.readersChanged(),
     measures: taps.measures,
   };

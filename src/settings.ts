@@ -3,7 +3,7 @@
  * it, and what follows from several of them together. Each setting documents itself in `settings_list`; how they are shown
  * is for `settings_shown`. No text made here repeats a secret, nor a value that may hold one.
  */
-import { excerpt } from "./failure.ts";
+import { sanitize } from "./failure.ts";
 import {
   address,
   addresses,
@@ -122,10 +122,10 @@ function parse(
   if (error === undefined) return { kind: "value", value: data, warning: kind.warning(data, text) };
   // Only the words of our own kinds are for people; zod's are for programmers.
   const [issue] = error.issues;
-  const help = issue?.code === "custom" && issue.message !== notAllowed ? `: ${excerpt(issue.message)}` : "";
+  const help = issue?.code === "custom" && issue.message !== notAllowed ? `: ${sanitize(issue.message)}` : "";
   if (isFile) return fault(`${fileVariable(name, kind.source)} must name a file that holds ${kind.allowed}${help}`);
   if (kind.isDiscreet(text)) return fault(`STATUS_${name} must be ${kind.allowed}${help}; what it holds is not shown`);
-  return fault(`STATUS_${name} is ${JSON.stringify(excerpt(text))}, and must be ${kind.allowed}${help}`);
+  return fault(`STATUS_${name} is ${JSON.stringify(sanitize(text))}, and must be ${kind.allowed}${help}`);
 }
 
 function unsetValue({ kind, otherwise }: Setting<unknown>, earlier: Readonly<Record<string, unknown>>): unknown {
@@ -384,7 +384,7 @@ export function unknownNames(env: Readonly<Record<string, string | undefined>>):
   return Object.keys(env)
     .filter((name) => name.startsWith("STATUS_") && !known.includes(name))
     .sort()
-    .map((name) => `${excerpt(name)} is not a setting: is ${nearest(name, known)} meant?`);
+    .map((name) => `${sanitize(name)} is not a setting: is ${nearest(name, known)} meant?`);
 }
 
 function defaultWords(otherwise: Otherwise<unknown>): string {

@@ -5,15 +5,15 @@
  * run has told by a clock that was then set: that goes with the clock, so that how long it has lasted stays true.
  */
 import type { SystemAlert } from "./alerts.ts";
-import type { Move } from "./clock.ts";
+import type { ClockChange } from "./clock.ts";
 import {
+  type Departed,
   type Experiment,
-  type Feed,
-  type Finding,
+  type FeedState,
   foundInManifestMs,
   type Judged,
-  type Lab,
-  type Left,
+  type LabState,
+  type ProbeResult,
 } from "./lab.ts";
 
 export interface Shift {
@@ -28,18 +28,18 @@ export interface Shift {
 }
 
 /** What follows from `move`, seen at `nowMs`; `startedMs`: when this run began, by the clock before that. */
-export function shiftOf(move: Move, times: { readonly startedMs: number; readonly nowMs: number }): Shift {
-  return { byMs: move.steppedMs + move.missedMs, setMs: move.steppedMs, ...times };
+export function shiftOf(move: ClockChange, times: { readonly startedMs: number; readonly nowMs: number }): Shift {
+  return { byMs: move.steppedMs + move.suspendedMs, setMs: move.steppedMs, ...times };
 }
 
 /** The laboratory in which nothing is older than before. */
-export function shiftedLab(lab: Lab, shift: Shift): Lab {
+export function shiftedLab(lab: LabState, shift: Shift): LabState {
   return {
     ...lab,
     startedMs: told(lab.startedMs, shift),
     jump: shiftedFeed(lab.jump, shift),
     relay: shiftedFeed(lab.relay, shift),
-    refusedMs: lab.refusedMs === null ? null : lab.refusedMs + shift.byMs,
+    overLimitMs: lab.overLimitMs === null ? null : lab.overLimitMs + shift.byMs,
     listedMs: lab.listedMs === null ? null : lab.listedMs + shift.setMs,
     experiments: new Map([...lab.experiments].map(([name, each]) => [name, shiftedExperiment(each, lab, shift)])),
   };
@@ -55,23 +55,23 @@ export function told(atMs: number, { setMs, startedMs, nowMs }: Shift): number {
   return isOfThisRun ? atMs + setMs : atMs;
 }
 
-function shiftedFeed(feed: Feed, { byMs, setMs }: Shift): Feed {
-  const { newest, backMs, left, findings, startedMs } = feed;
-  const shiftedLeft = ({ seenMs, namedMs, connection }: Left) => {
+function shiftedFeed(feed: FeedState, { byMs, setMs }: Shift): FeedState {
+  const { newest, recoveredMs, departed, probeResults, startedMs } = feed;
+  const shiftedLeft = ({ seenMs, namedMs, connection }: Departed) => {
     return { seenMs: seenMs + byMs, namedMs: namedMs + byMs, connection };
   };
-  const shiftedFinding = (each: Finding) => ({ ...each, atMs: each.atMs + setMs, sinceMs: each.sinceMs + setMs });
+  const shiftedFinding = (each: ProbeResult) => ({ ...each, atMs: each.atMs + setMs, sinceMs: each.sinceMs + setMs });
   return {
     ...feed,
     startedMs: startedMs + byMs,
     newest: newest.kind === "none" ? newest : { ...newest, atMs: newest.atMs + byMs },
-    backMs: backMs === null ? null : backMs + byMs,
-    left: new Map([...left].map(([topic, each]) => [topic, shiftedLeft(each)])),
-    findings: new Map([...findings].map(([topic, each]) => [topic, shiftedFinding(each)])),
+    recoveredMs: recoveredMs === null ? null : recoveredMs + byMs,
+    departed: new Map([...departed].map(([topic, each]) => [topic, shiftedLeft(each)])),
+    probeResults: new Map([...probeResults].map(([topic, each]) => [topic, shiftedFinding(each)])),
   };
 }
 
-function shiftedExperiment(experiment: Experiment, lab: Lab, shift: Shift): Experiment {
+function shiftedExperiment(experiment: Experiment, lab: LabState, shift: Shift): Experiment {
   const { byMs, setMs } = shift;
   const { firstSeenMs, isStarting, namedBeforeMs, listedBeforeMs } = experiment;
   return {

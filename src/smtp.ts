@@ -10,8 +10,8 @@ import tls from "node:tls";
 import { domainToASCII } from "node:url";
 import type { NodemailerError } from "nodemailer/lib/errors";
 import type SMTPConnection from "nodemailer/lib/smtp-connection";
-import { pause } from "./async.ts";
-import { excerpt, type Trouble } from "./failure.ts";
+import { yieldToEventLoop } from "./async.ts";
+import { sanitize, type ServiceFailure } from "./failure.ts";
 import type { MailText } from "./mail_text.ts";
 import type { Delivery } from "./notification.ts";
 import { isLoopback, type MailAddress, type Secret } from "./setting_types.ts";
@@ -25,7 +25,7 @@ export interface PostOffice {
   /** Hands `raw` to the server. Never rejects; an abort ends it at once. */
   deliver(raw: string, signal: AbortSignal): Promise<Delivery>;
   /** Connects and logs in. Never rejects. */
-  verify(signal: AbortSignal): Promise<{ readonly kind: "ok"; readonly encrypted: boolean } | Trouble>;
+  verify(signal: AbortSignal): Promise<{ readonly kind: "ok"; readonly encrypted: boolean } | ServiceFailure>;
 }
 
 export function createPostOffice(options: SmtpOptions, timeouts: SmtpTimeouts = smtpTimeouts): PostOffice {
@@ -65,7 +65,7 @@ async function deliver(
       return called<SMTPConnection.SentMessageInfo>((done) => connection.send(envelope, source, done));
     });
     const rejected = (info.rejectedErrors ?? []).map((error) => withoutSecrets(rejection(error), talk.login));
-    return { kind: "taken", answer: excerpt(withoutSecrets(info.response, talk.login)), rejected };
+    return { kind: "taken", answer: sanitize(withoutSecrets(info.response, talk.login)), rejected };
   } catch (error) {
     return deliveryAfter(error, { ...talk, handedOver, stopped: signal.aborted });
   } finally {
@@ -74,7 +74,7 @@ async function deliver(
 }
 
 function rejection({ recipient, responseCode, response, message }: NodemailerError): string {
-  return `${recipient}: ${responseCode === undefined ? excerpt(message) : quoted(responseCode, response ?? "")}`;
+  return `${recipient}: ${responseCode === undefined ? sanitize(message) : quoted(responseCode, response ?? "")}`;
 }
 
 /**
@@ -83,7 +83,7 @@ function rejection({ recipient, responseCode, response, message }: NodemailerErr
  */
 async function* wireChunks(message: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < message.length; at += 16_384) {
-    if (at > 0 && at % pausedAfterBytes === 0) await pause();
+    if (at > 0 && at % pausedAfterBytes === 0) await yieldToEventLoop();
     yield message.subarray(at, at + 16_384);
   }
 }
@@ -154,7 +154,7 @@ function content(text: string) {
 
 async function* contentChunks(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += pieceBytes) {
-    await pause();
+    await yieldToEventLoop();
     yield bytes.subarray(at, at + pieceBytes);
   }
 }
@@ -192,7 +192,7 @@ export function deliveryAfter(error: unknown, talk: Conversation): Delivery {
 }
 
 /** What `error` means where no mail was under way. */
-export function troubleAfter(error: unknown, talk: Conversation): Trouble {
+export function troubleAfter(error: unknown, talk: Conversation): ServiceFailure {
   const kind = answerOf(error, talk) === null ? "unreachable" : "refused";
   return { kind, message: `Cannot send mail through ${talk.server}: ${wordsOf(error, talk)}` };
 }
@@ -200,7 +200,7 @@ export function troubleAfter(error: unknown, talk: Conversation): Trouble {
 /** `550 "no such user"`. */
 export function quoted(code: number, response: string): string {
   const words = response.split("\n").map((line) => line.replace(/^\d{3}[ -]?/, "")).join(" ");
-  return `${code} "${excerpt(words)}"`;
+  return `${code} "${sanitize(words)}"`;
 }
 
 /** The server's no, where it said one; other numbers in its answer decide nothing. */
@@ -227,7 +227,7 @@ function wordsOf(error: unknown, talk: Conversation): string {
   if (/wrong version number|InvalidContentType/.test(message)) {
     return "it does not speak TLS there: see STATUS_EMAIL_TLS";
   }
-  return socketWords[cause] ?? excerpt(withoutSecrets(message, talk.login));
+  return socketWords[cause] ?? sanitize(withoutSecrets(message, talk.login));
 }
 
 /** Which command was answered, where the answer alone would not tell. */

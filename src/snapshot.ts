@@ -3,27 +3,27 @@
  * changes. Mail, page, API and metrics are functions of a Snapshot.
  */
 import type { AlertCode, HealthEvent, Issue, SystemAlert, Verdict } from "./alerts.ts";
-import { type AvailabilityRules, heldReason, trialsOf } from "./availability.ts";
-import { type Conditions, type HealthRules, wishFor } from "./health.ts";
-import { standingOf } from "./history.ts";
+import { type AvailabilityRules, dryRunsOf, heldReason } from "./availability.ts";
+import { type Conditions, desiredAvailability, type HealthRules } from "./health.ts";
+import { statusOf } from "./history.ts";
 import {
   type Experiment,
-  type Feed,
-  type Finding,
+  type FeedState,
   foundInManifestMs,
-  type Lab,
+  type LabState,
   lastSeen,
   lastSeenMs,
   namedIn,
+  type ProbeResult,
 } from "./lab.ts";
-import type { ExperimentState, Run, Turn } from "./persisted.ts";
-import type { Connection, Peer } from "./report.ts";
+import type { ExperimentState, MonitorRun, StateChange } from "./persisted.ts";
+import type { Connection, ConnectionInfo } from "./report.ts";
 import type {
-  BookSource,
+  BookStatus,
   BookView,
-  FeedSource,
+  ComponentStatus,
+  FeedStatus,
   FeedView,
-  PartView,
   ProbesView,
   Sources,
   StoreView,
@@ -36,7 +36,7 @@ export interface Snapshot {
   readonly startedMs: number;
   readonly version: string;
   /** When the monitor ran, oldest first, this run included. */
-  readonly runs: readonly Run[];
+  readonly runs: readonly MonitorRun[];
   /** Sorted by name. */
   readonly experiments: readonly ExperimentView[];
   readonly counts: Readonly<Record<ExperimentState, number>>;
@@ -78,20 +78,20 @@ export interface ExperimentView {
   /** Oldest first, HEALTH_EVENTS at most. */
   readonly events: readonly HealthEvent[];
   /** When it came to stand otherwise since it is watched, oldest first: the newest, `turnsMax` at most (see `toldOf`). */
-  readonly turns: readonly Turn[];
+  readonly turns: readonly StateChange[];
   readonly firstSeenMs: number;
   readonly foundInManifestMs: number | null;
-  readonly host: SeenView;
+  readonly host: TopicView;
   /** Sorted by topic: all that book requires and all that relay knows. */
   readonly streams: readonly StreamView[];
 }
 
 /** All that a Snapshot is made of. */
-export interface Known {
+export interface SnapshotInputs {
   readonly atMs: number;
   readonly revision: number;
   readonly version: string;
-  readonly lab: Lab;
+  readonly lab: LabState;
   readonly conditions: Conditions;
   readonly rules: { readonly health: HealthRules; readonly availability: AvailabilityRules };
   readonly sources: Sources;
@@ -108,12 +108,12 @@ export interface Known {
 /** What `Timeline` has kept. */
 export interface History {
   readonly revision: number;
-  turnsOf(name: string): readonly Turn[];
+  turnsOf(name: string): readonly StateChange[];
   wasAvailable(name: string): boolean;
-  runs(nowMs: number): readonly Run[];
+  runs(nowMs: number): readonly MonitorRun[];
 }
 
-export function snapshotOf(known: Known): Snapshot {
+export function snapshotOf(known: SnapshotInputs): Snapshot {
   const { sources } = known;
   const experiments = [...known.lab.experiments.values()]
     .map((experiment) => experimentView(experiment, known))
@@ -139,15 +139,15 @@ export function snapshotOf(known: Known): Snapshot {
   };
 }
 
-function experimentView(experiment: Experiment, known: Known): ExperimentView {
+function experimentView(experiment: Experiment, known: SnapshotInputs): ExperimentView {
   const { lab, conditions, sources, rules: { availability, health }, timeline } = known;
   const { states } = sources.book, { name, judged } = experiment;
   const resources = experiment.resources.map((resource) => resource.name).sort();
-  const trials = trialsOf(experiment.resources, { lab, states, rules: availability }, known.atMs);
+  const trials = dryRunsOf(experiment.resources, { lab, states, rules: availability }, known.atMs);
   return {
     name,
     resources,
-    ...standingOf(experiment, { lab, conditions, health, states }, timeline.wasAvailable(name)),
+    ...statusOf(experiment, { lab, conditions, health, states }, timeline.wasAvailable(name)),
     judged: judged.kind === "judged",
     healthy: judged.kind === "judged" && judged.issues.length === 0,
     issues: judged.kind === "judged" ? judged.issues : [],
@@ -163,18 +163,18 @@ function experimentView(experiment: Experiment, known: Known): ExperimentView {
   };
 }
 
-function heldOf(resources: readonly string[], states: BookSource["states"], rules: AvailabilityRules): string | null {
+function heldOf(resources: readonly string[], states: BookStatus["states"], rules: AvailabilityRules): string | null {
   const held = resources.map((resource) => heldReason(states.get(resource) ?? { kind: "unread" }, rules));
   return held.find((reason) => reason !== null) ?? null;
 }
 
-function wantedOf({ resources }: Experiment, lab: Lab): boolean | null {
-  const wishes = resources.map((resource) => wishFor(resource, lab).kind);
+function wantedOf({ resources }: Experiment, lab: LabState): boolean | null {
+  const wishes = resources.map((resource) => desiredAvailability(resource, lab).kind);
   if (wishes.includes("unavailable")) return false;
   return wishes.length === 0 || wishes.includes("undecided") ? null : true;
 }
 
-function feedView(source: FeedSource, { intervalMs }: Feed): FeedView {
+function feedView(source: FeedStatus, { intervalMs }: FeedState): FeedView {
   return {
     state: source.state,
     sinceMs: source.sinceMs,
@@ -187,7 +187,7 @@ function feedView(source: FeedSource, { intervalMs }: Feed): FeedView {
   };
 }
 
-function bookView(source: BookSource, { lab, waitingForBook }: Known): BookView {
+function bookView(source: BookStatus, { lab, waitingForBook }: SnapshotInputs): BookView {
   return {
     state: source.state,
     sinceMs: source.sinceMs,
@@ -200,7 +200,7 @@ function bookView(source: BookSource, { lab, waitingForBook }: Known): BookView 
 }
 
 /** Of the mails, and of what the webhook is owed. */
-export interface OutboxView extends PartView<"off" | "idle" | "waiting" | "failing"> {
+export interface OutboxView extends ComponentStatus<"off" | "idle" | "waiting" | "failing"> {
   readonly waiting: number;
   readonly sent: number;
   readonly failed: number;
@@ -208,7 +208,7 @@ export interface OutboxView extends PartView<"off" | "idle" | "waiting" | "faili
 }
 
 /** `withheld`: not asked for, since something is not alive (`lastError` says what). Counts are of this run. */
-export interface HeartbeatView extends PartView<"off" | "waiting" | "ok" | "withheld" | "failing"> {
+export interface HeartbeatView extends ComponentStatus<"off" | "waiting" | "ok" | "withheld" | "failing"> {
   readonly sent: number;
   readonly failed: number;
 }
@@ -218,53 +218,53 @@ export interface HeartbeatView extends PartView<"off" | "waiting" | "ok" | "with
  * for, since each report says it anew of thousands and most readers don't ask. Pure.
  */
 
-export interface SeenView {
+export interface TopicView {
   /** Null while it has never been judged. */
   readonly verdict: Verdict | null;
   readonly seenMs: number | null;
   /** From the newest report that had it, in this run: made anew for who asks. */
   readonly connection: Connection | null;
   /** Who that is: the same object from report to report while nothing but statistics changes. */
-  readonly peer: Peer | null;
+  readonly peer: ConnectionInfo | null;
   readonly stats: Connection["stats"];
 }
 
-export interface StreamView extends SeenView {
+export interface StreamView extends TopicView {
   readonly topic: string;
   readonly required: boolean;
   readonly probe: ProbeView | null;
 }
 
 /** What listening to a stream last found, while it holds. `sinceMs`: since when it has been found so. */
-export type ProbeView = Pick<Finding, "atMs" | "heard" | "sinceMs">;
+export type ProbeView = Pick<ProbeResult, "atMs" | "heard" | "sinceMs">;
 
-export class Seen implements SeenView {
+export class Seen implements TopicView {
   readonly #topic: string;
-  readonly #feed: Feed;
+  readonly #feed: FeedState;
   readonly verdict: Verdict | null;
   readonly seenMs: number | null;
 
-  constructor(topic: string, feed: Feed, { lastReportMs }: FeedSource) {
+  constructor(topic: string, feed: FeedState, { lastReportMs }: FeedStatus) {
     this.#topic = topic;
     this.#feed = feed;
     this.verdict = feed.verdicts.get(topic) ?? null;
     const { newest } = feed, seenMs = lastSeenMs(feed, topic);
     // While nothing of the program ran nothing got older (`shift`), but what is told is when it was.
-    const missedMs = newest.kind === "none" || lastReportMs === null ? 0 : newest.atMs - lastReportMs;
-    this.seenMs = seenMs === null ? null : seenMs - missedMs;
+    const suspendedMs = newest.kind === "none" || lastReportMs === null ? 0 : newest.atMs - lastReportMs;
+    this.seenMs = seenMs === null ? null : seenMs - suspendedMs;
   }
 
   get connection(): Connection | null {
     return lastSeen(this.#feed, this.#topic)?.connection ?? null;
   }
 
-  get peer(): Peer | null {
-    return namedIn(this.#feed).peer(this.#topic) ?? this.#feed.left.get(this.#topic)?.connection ?? null;
+  get peer(): ConnectionInfo | null {
+    return namedIn(this.#feed).peer(this.#topic) ?? this.#feed.departed.get(this.#topic)?.connection ?? null;
   }
 
   get stats(): Connection["stats"] {
     const stats = namedIn(this.#feed).stats(this.#topic);
-    return stats === undefined ? this.#feed.left.get(this.#topic)?.connection?.stats ?? null : stats;
+    return stats === undefined ? this.#feed.departed.get(this.#topic)?.connection?.stats ?? null : stats;
   }
 }
 
@@ -273,11 +273,11 @@ export class SeenStream extends Seen implements StreamView {
   readonly required: boolean;
   readonly probe: ProbeView | null;
 
-  constructor(topic: string, feed: Feed, source: FeedSource, required: boolean) {
+  constructor(topic: string, feed: FeedState, source: FeedStatus, required: boolean) {
     super(topic, feed, source);
     this.topic = topic;
     this.required = required;
-    this.probe = feed.findings.get(topic) ?? null;
+    this.probe = feed.probeResults.get(topic) ?? null;
   }
 }
 
@@ -286,7 +286,7 @@ export class SeenStream extends Seen implements StreamView {
  * getting older, report by report. To count up to now would add an age of the report that says nothing of the stream: a
  * camera that sends all the time would seem to pause, and with its feed late all would.
  */
-export function idleMsOf({ stats, seenMs }: SeenView, feed: FeedView): number | null {
+export function idleMsOf({ stats, seenMs }: TopicView, feed: FeedView): number | null {
   const idle = stats?.tx.idle;
   return idle?.kind !== "for" || seenMs === null || feed.state === "lost" ? null : idle.ms + agedMs(seenMs, feed);
 }

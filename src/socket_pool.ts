@@ -4,7 +4,7 @@
  * renew it, and the old one is ended when it has no live socket left. When to dial is for `feed` and `prober`.
  */
 import type { Clock } from "./clock.ts";
-import { type Decoded, type FeedName, Mirror } from "./report.ts";
+import { type Decoded, DeltaDecoder, type FeedName } from "./report.ts";
 import type { Dialect, SocketEvent, SocketOrder } from "./socket_worker.ts";
 
 export interface Sockets {
@@ -12,7 +12,7 @@ export interface Sockets {
   dial(url: string, dialect: FeedName, listener: SocketListener): Socket;
 }
 
-export interface Ears {
+export interface ProbeSocket {
   /** The same for a socket of which nothing matters but that something comes. */
   listen(url: string, ear: Ear): Listened;
 }
@@ -62,11 +62,11 @@ const closeMsMax = 5_000;
 const stuckMax = 8;
 const retiredMsMax = 60_000;
 
-interface Held {
+interface PooledSocket {
   state: "opening" | "open" | "closing" | "stuck";
   readonly listener: Pick<SocketListener, "open" | "closed"> & Partial<SocketListener & Ear>;
   /** What it has said; an empty one from the close on, for a server may leave a closed socket open for as long as it likes. */
-  mirror: Mirror;
+  mirror: DeltaDecoder;
   /** Ends the wait for what should happen next. */
   patience: AbortController;
   gone(): void;
@@ -74,12 +74,12 @@ interface Held {
 
 interface Holder {
   readonly worker: SocketWorker;
-  readonly sockets: Map<number, Held>;
+  readonly sockets: Map<number, PooledSocket>;
   readonly ended: AbortController;
   isRetired: boolean;
 }
 
-export class SocketPool implements Sockets, Ears {
+export class SocketPool implements Sockets, ProbeSocket {
   readonly #clock: Clock;
   readonly #startWorker: () => SocketWorker;
   readonly #retiredMsMax: number;
@@ -102,12 +102,12 @@ export class SocketPool implements Sockets, Ears {
     return this.#dial(url, "any", ear);
   }
 
-  #dial(url: string, dialect: Dialect, listener: Held["listener"]): Listened {
+  #dial(url: string, dialect: Dialect, listener: PooledSocket["listener"]): Listened {
     const holder = this.#current ??= this.#start();
     const id = ++this.#dialled;
     const gone = Promise.withResolvers<void>();
     const patience = new AbortController();
-    const held: Held = { state: "opening", listener, mirror: new Mirror(), patience, gone: gone.resolve };
+    const held: PooledSocket = { state: "opening", listener, mirror: new DeltaDecoder(), patience, gone: gone.resolve };
     holder.sockets.set(id, held);
     holder.worker.postMessage({ kind: "dial", id, url, dialect });
     this.#after(openMsMax, held.patience.signal, () => {
@@ -155,7 +155,7 @@ export class SocketPool implements Sockets, Ears {
     }
   }
 
-  #forget(holder: Holder, id: number, held: Held): void {
+  #forget(holder: Holder, id: number, held: PooledSocket): void {
     held.patience.abort();
     held.gone();
     holder.sockets.delete(id);
@@ -168,7 +168,7 @@ export class SocketPool implements Sockets, Ears {
     held.patience.abort();
     held.patience = new AbortController();
     held.state = "closing";
-    held.mirror = new Mirror();
+    held.mirror = new DeltaDecoder();
     holder.worker.postMessage({ kind: "close", id });
     this.#after(closeMsMax, held.patience.signal, () => {
       held.state = "stuck";
@@ -214,10 +214,10 @@ export class SocketPool implements Sockets, Ears {
   }
 }
 
-function isLive(held: Held): boolean {
+function isLive(held: PooledSocket): boolean {
   return held.state === "opening" || held.state === "open";
 }
 
-function count(holder: Holder, is: (held: Held) => boolean): number {
+function count(holder: Holder, is: (held: PooledSocket) => boolean): number {
   return [...holder.sockets.values()].filter(is).length;
 }

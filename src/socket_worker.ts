@@ -3,8 +3,8 @@
  * socket whose server doesn't answer the close frame until the Worker that holds it ends. `socket_pool` starts and ends it,
  * and is the only one that talks to it. No other module may import more than types from here.
  */
-import { excerpt } from "./failure.ts";
-import { buffersOf, type Columns, type FeedName } from "./report.ts";
+import { sanitize } from "./failure.ts";
+import { buffersOf, type FeedName, type ReportDelta } from "./report.ts";
 import { FrameReader } from "./report_decoder.ts";
 
 /** How frames are read; `any`: not at all, it is told that one has come, once. */
@@ -20,7 +20,7 @@ export type SocketEvent =
   & { readonly id: number }
   & (
     | { readonly kind: "open" }
-    | { readonly kind: "report"; readonly columns: Columns }
+    | { readonly kind: "report"; readonly columns: ReportDelta }
     | { readonly kind: "message" }
     | { readonly kind: "bad-frame"; readonly why: string }
     | { readonly kind: "closed"; readonly why: string }
@@ -93,12 +93,12 @@ function tellOfFrames(id: number, reader: FrameReader): (event: MessageEvent) =>
 
 /** The runtime's words, without what each of them begins with. */
 function wordsOf(message: string): string {
-  const words = excerpt(
+  const words = sanitize(
     message.replace(/^(?:NetworkError|SyntaxError|Error): /, "").replace("failed to connect to WebSocket: ", ""),
   );
   return words === "Frame too large" ? "Frame too large (more than 64 MB)" : words;
 }
 
 function closingWords({ code, reason }: CloseEvent): string {
-  return reason === "" ? `closed with code ${code}` : `closed with code ${code} "${excerpt(reason)}"`;
+  return reason === "" ? `closed with code ${code}` : `closed with code ${code} "${sanitize(reason)}"`;
 }

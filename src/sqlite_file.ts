@@ -4,8 +4,8 @@
  */
 import { basename, dirname, join, resolve } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
-import { createTurns, inPieces, pause } from "./async.ts";
-import type { Change } from "./persisted.ts";
+import { createMutex, forEachYielding, yieldToEventLoop } from "./async.ts";
+import type { StoreChange } from "./persisted.ts";
 import {
   createReader,
   createWriter,
@@ -53,7 +53,7 @@ interface Opened {
 
 function sqliteStore(place: Place, opened: Opened): Store {
   let isOpen = true;
-  const inTurn = createTurns();
+  const inTurn = createMutex();
 
   /** Throws StoreGone where the file was gone and is there again, StoreFailed where it can't be. */
   async function findFile(): Promise<void> {
@@ -89,7 +89,7 @@ function sqliteStore(place: Place, opened: Opened): Store {
       }),
     async prune(beforeMs) {
       const deleted = () => attempt("write", () => opened.writer.prune({ beforeMs, max: prunedAtOnceMax }));
-      while (await deleted() === prunedAtOnceMax) await pause();
+      while (await deleted() === prunedAtOnceMax) await yieldToEventLoop();
     },
     close: () =>
       inTurn(() => {
@@ -123,11 +123,11 @@ function openedAnew(file: string, before: Writer): Opened {
   }
 }
 
-async function record(changes: readonly Change[], { db, writer }: Opened): Promise<void> {
+async function record(changes: readonly StoreChange[], { db, writer }: Opened): Promise<void> {
   if (changes.length === 0) return;
   db.exec("BEGIN IMMEDIATE");
   try {
-    await inPieces(changes, (change) => writer.write(change));
+    await forEachYielding(changes, (change) => writer.write(change));
     db.exec("COMMIT");
   } catch (error) {
     if (db.isTransaction) db.exec("ROLLBACK"); // of some errors SQLite rolls back by itself

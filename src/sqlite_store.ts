@@ -4,8 +4,8 @@
  */
 import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 import * as z from "zod";
-import type { Channel, HealthEvent, Letter } from "./alerts.ts";
-import { type Change, runsMax, type Saved, type SavedExperiment, type Turn } from "./persisted.ts";
+import type { Channel, HealthEvent, Notification } from "./alerts.ts";
+import { type Persisted, type PersistedExperiment, runsMax, type StateChange, type StoreChange } from "./persisted.ts";
 import {
   alertSchema,
   experimentSchema,
@@ -20,8 +20,8 @@ import {
 } from "./store.ts";
 
 export interface Reader {
-  read(max: Max): Saved;
-  turns(...asked: Parameters<Store["turns"]>): readonly Turn[];
+  read(max: Max): Persisted;
+  turns(...asked: Parameters<Store["turns"]>): readonly StateChange[];
   /** Throws if any row can't be decoded. Of events and turns each different one is decoded once: there may be millions. */
   verify(): void;
 }
@@ -38,7 +38,7 @@ export function createReader(db: DatabaseSync): Reader {
       return statements.turns.all(name, name, sinceMs, max).map(turnDecoder());
     },
     verify() {
-      read(statements, { events: 1, turns: 1, runs: -1 });
+      read(statements, { events: 1, stateChanges: 1, runs: -1 });
       const eventOf = eventDecoder();
       for (const row of statements.differentEvents.all()) eventOf(row);
       for (const { experiment } of statements.turnedNames.all()) textOf(experiment);
@@ -75,7 +75,7 @@ function readStatements(db: DatabaseSync) {
   };
 }
 
-function read(from: ReadStatements, max: Max): Saved {
+function read(from: ReadStatements, max: Max): Persisted {
   const alerts = from.alerts.all().map(alertOf);
   const manifest = from.manifest.get();
   const lastSentMs = (channel: Channel) => {
@@ -86,9 +86,9 @@ function read(from: ReadStatements, max: Max): Saved {
   return {
     experiments,
     events: newestOf(experiments.map(({ name }) => storedText(name)), from.events, max.events, eventDecoder()),
-    turns: watchedTurns(from, max.turns),
+    stateChanges: watchedTurns(from, max.stateChanges),
     runs: from.runs.all(max.runs).map(runOf),
-    letters: from.letters.all().map(letterOf),
+    notifications: from.letters.all().map(letterOf),
     alerts: new Map(alerts.map((alert) => [alert.code, alert])),
     manifest: manifest ? manifestSchema.parse({ atMs: manifest.at_ms, resources: json(manifest.resources) }) : null,
     lastMailMs: lastSentMs("mail"),
@@ -112,7 +112,7 @@ function newestOf<Kept>(
 }
 
 /** Of each name that was watched last: one that has never been judged is not among the experiments. */
-function watchedTurns(from: ReadStatements, max: number): Saved["turns"] {
+function watchedTurns(from: ReadStatements, max: number): Persisted["stateChanges"] {
   const names = from.turnedNames.all().map(({ experiment }) => String(experiment));
   const turns = newestOf(names, from.newestTurns, max, turnDecoder());
   for (const [name, own] of turns) if (own.at(-1)?.state === "not_watched") turns.delete(name);
@@ -148,7 +148,7 @@ function alertOf(row: Row) {
   return alertSchema.parse({ code: row.code, turn: "raised", atMs: row.at_ms, detail: textOf(row.detail) });
 }
 
-function turnDecoder(): (row: Row) => Turn {
+function turnDecoder(): (row: Row) => StateChange {
   const stateOf = once((text) => spanStateSchema.parse(text));
   return ({ at_ms, state, available }) =>
     Object.freeze({ atMs: Number(at_ms), state: stateOf(state), available: available === 1 });
@@ -198,7 +198,7 @@ export interface Own {
 
 export interface Writer {
   readonly own: Own;
-  write(change: Change): void;
+  write(change: StoreChange): void;
   /** Deletes some of what `Store.prune` does, `max` of each kind at most; says how many of the kind that had most. */
   prune(what: { beforeMs: number; max: number }): number;
 }
@@ -269,7 +269,7 @@ function replacing(db: DatabaseSync, table: string, columns: readonly [string, .
     ON CONFLICT (${key}) DO UPDATE SET ${others.map((each) => `${each} = excluded.${each}`).join(", ")}`);
 }
 
-function write(change: Change, into: WriteStatements): void {
+function write(change: StoreChange, into: WriteStatements): void {
   switch (change.kind) {
     case "event":
       return writeEvent(change.event, into);
@@ -333,7 +333,7 @@ function writeEvent(event: HealthEvent, into: WriteStatements): void {
   );
 }
 
-function writeExperiment(experiment: SavedExperiment, into: WriteStatements): void {
+function writeExperiment(experiment: PersistedExperiment, into: WriteStatements): void {
   const { name, issues, sinceMs, namedMs, host, streams } = experiment;
   into.experiment.run(
     storedText(name),
@@ -345,7 +345,7 @@ function writeExperiment(experiment: SavedExperiment, into: WriteStatements): vo
   );
 }
 
-function writeLetter(letter: Letter, into: WriteStatements): void {
+function writeLetter(letter: Notification, into: WriteStatements): void {
   const { id, channel, createdMs, frozen, ...body } = letter;
   const text = frozen === null ? null : storedText(frozen);
   into.letter.run(storedText(id), channel, createdMs, JSON.stringify(body), text);

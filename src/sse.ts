@@ -1,5 +1,5 @@
 import type { Clock } from "./clock.ts";
-import { type Body, Outgoing, type Piece, type Taking } from "./response_cache.ts";
+import { type EncodedBody, OutgoingBudget, type Piece, type Taking } from "./response_cache.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
 
 /**
@@ -91,7 +91,7 @@ export class Streams implements Live {
   readonly #asked: Asked;
   /** Only those that have readers, by what they were asked for. */
   readonly #audiences = new Map<string, Audience>();
-  readonly #outgoing: Outgoing;
+  readonly #outgoing: OutgoingBudget;
   #snapshot: Snapshot | null = null;
   #commentMs = 0;
   #isOver = false;
@@ -101,8 +101,8 @@ export class Streams implements Live {
   constructor(ports: LivePorts, asked: Asked) {
     this.#ports = ports;
     this.#asked = asked;
-    const steadyMs = () => ports.clock.steadyMs();
-    this.#outgoing = new Outgoing({ steadyMs, cut() {}, full() {} }); // they are counted as all that are given up
+    const monotonicMs = () => ports.clock.monotonicMs();
+    this.#outgoing = new OutgoingBudget({ monotonicMs, cut() {}, full() {} }); // they are counted as all that are given up
   }
 
   changed(): void {
@@ -125,7 +125,7 @@ export class Streams implements Live {
     if (this.#isOver || this.readers >= readersMax) return null;
     const snapshot = this.#current();
     const nowMs = this.#ports.clock.nowMs();
-    if (this.#audiences.size === 0) this.#commentMs = this.#ports.clock.steadyMs();
+    if (this.#audiences.size === 0) this.#commentMs = this.#ports.clock.monotonicMs();
     const { key, create } = this.#asked(params);
     const audience = this.#audiences.get(key) ?? { channel: create(snapshot, nowMs), readers: new Set() };
     const first = audience.channel.first(snapshot, nowMs, params.get("revision"));
@@ -140,7 +140,7 @@ export class Streams implements Live {
   }
 
   /** The body goes out when it is made. Where there is no room for it the stream ends, and the client comes again. */
-  #begin(key: string, reader: Reader, making: Promise<Body>): void {
+  #begin(key: string, reader: Reader, making: Promise<EncodedBody>): void {
     reader.hold();
     making.then((body) => {
       const taking = this.#outgoing.take(body, () => this.#giveUp(key, reader));
@@ -175,9 +175,9 @@ export class Streams implements Live {
         this.#end(key);
       }
     }
-    const steadyMs = this.#ports.clock.steadyMs();
-    if (steadyMs - this.#commentMs < commentEveryMs) return;
-    this.#commentMs = steadyMs;
+    const monotonicMs = this.#ports.clock.monotonicMs();
+    if (monotonicMs - this.#commentMs < commentEveryMs) return;
+    this.#commentMs = monotonicMs;
     for (const [key, { readers }] of this.#audiences) this.#share(key, readers, commentChunk);
   }
 
@@ -225,7 +225,7 @@ export interface Channel {
    * What one that comes now gets first, a body where that takes time to make: what all are told from now on comes after it.
    * `seen`: the revision of what it has, as `revisionText`; null for nothing.
    */
-  first(snapshot: Snapshot, nowMs: number, seen: string | null): Piece | Promise<Body>;
+  first(snapshot: Snapshot, nowMs: number, seen: string | null): Piece | Promise<EncodedBody>;
   /** What all of them are to be told since the last time; null for nothing. Called some times a second. */
   next(snapshot: Snapshot, nowMs: number): Piece | null;
 }

@@ -4,22 +4,22 @@
  */
 import * as z from "zod";
 import { alertCodes, channels, type HealthEvent, type Verdict } from "./alerts.ts";
-import { inPieces } from "./async.ts";
-import { excerpt } from "./failure.ts";
-import type { Change, Saved, SpanState, Turn } from "./persisted.ts";
+import { forEachYielding } from "./async.ts";
+import { sanitize } from "./failure.ts";
+import type { Persisted, SpanState, StateChange, StoreChange } from "./persisted.ts";
 
 export interface Store {
   /** `memory` stores keep nothing beyond the run. */
   readonly kind: "durable" | "memory";
   /** What an earlier run left. `events`, `turns`: the most of each experiment; `runs`: of all. Throws StoreFailed. */
-  load(max: { readonly events: number; readonly turns: number; readonly runs: number }): Promise<Saved>;
+  load(max: { readonly events: number; readonly stateChanges: number; readonly runs: number }): Promise<Persisted>;
   /**
    * How one experiment stood from `sinceMs` on, oldest first: its turns since, and the one before them. Of more than `max`
    * the newest. Throws StoreFailed.
    */
-  turns(experiment: string, range: { readonly sinceMs: number; readonly max: number }): Promise<readonly Turn[]>;
+  turns(experiment: string, range: { readonly sinceMs: number; readonly max: number }): Promise<readonly StateChange[]>;
   /** All of `changes`, or none. Resolves when they would survive a power cut. Throws StoreFailed. */
-  record(changes: readonly Change[]): Promise<void>;
+  record(changes: readonly StoreChange[]): Promise<void>;
   /**
    * Deletes events, turns and runs older than `beforeMs`. Of each experiment the newest of the older turns stays, since it
    * tells how it stood then, unless that is `not_watched`. Of the runs `runsMax` stay at most. Throws StoreFailed.
@@ -155,7 +155,7 @@ const changeSchema = z.discriminatedUnion("kind", [
 ]);
 
 /** The changes as they will be read back, checked in pieces. Rejects with StoreFailed that names what can't be kept. */
-export async function checked(changes: readonly Change[]): Promise<readonly Change[]> {
+export async function checked(changes: readonly StoreChange[]): Promise<readonly StoreChange[]> {
   // An event that happens is in the letters that tell of it, too: it is checked once. A letter may hold thousands.
   const events = new Map<HealthEvent, HealthEvent>();
   const eventOf = (given: HealthEvent): HealthEvent => {
@@ -163,21 +163,21 @@ export async function checked(changes: readonly Change[]): Promise<readonly Chan
     events.set(given, event);
     return event;
   };
-  const all: Change[] = [];
+  const all: StoreChange[] = [];
   try {
-    await inPieces(changes.flatMap(eventsIn), eventOf);
-    await inPieces(changes, (change) => all.push(checkedChange(change, eventOf)));
+    await forEachYielding(changes.flatMap(eventsIn), eventOf);
+    await forEachYielding(changes, (change) => all.push(checkedChange(change, eventOf)));
     return all;
   } catch (error) {
     throw new StoreFailed(`Cannot keep what is no valid change: ${faultWords(error)}`, { cause: error });
   }
 }
 
-function eventsIn(change: Change): readonly HealthEvent[] {
+function eventsIn(change: StoreChange): readonly HealthEvent[] {
   return change.kind === "event" ? [change.event] : change.kind === "letter" ? change.letter.events : [];
 }
 
-function checkedChange(change: Change, eventOf: (given: HealthEvent) => HealthEvent): Change {
+function checkedChange(change: StoreChange, eventOf: (given: HealthEvent) => HealthEvent): StoreChange {
   if (change.kind === "event") return { kind: "event", event: eventOf(change.event) };
   if (change.kind !== "letter") return changeSchema.parse(change);
   const letter = letterSchema.parse({ ...change.letter, events: [] });
@@ -188,9 +188,9 @@ function checkedChange(change: Change, eventOf: (given: HealthEvent) => HealthEv
 /** What is wrong, in a line: of a value that does not fit its schema, which field and why. */
 export function faultWords(error: unknown): string {
   if (error instanceof z.ZodError) {
-    return excerpt(error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; "));
+    return sanitize(error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; "));
   }
-  return excerpt(error instanceof Error ? error.message : String(error));
+  return sanitize(error instanceof Error ? error.message : String(error));
 }
 
 function listOf<S extends z.ZodType>(member: S) {

@@ -2,16 +2,16 @@
  * The store that keeps nothing beyond the run: for a trial, for tests, and where no file can be written. It takes and
  * gives what the durable one does; one suite of tests holds for both.
  */
-import type { AlertCode, HealthEvent, Letter, SystemAlert } from "./alerts.ts";
-import { createTurns } from "./async.ts";
+import type { AlertCode, HealthEvent, Notification, SystemAlert } from "./alerts.ts";
+import { createMutex } from "./async.ts";
 import {
-  type Change,
-  type Run,
+  type MonitorRun,
+  type Persisted,
+  type PersistedExperiment,
+  type PersistedManifest,
   runsMax,
-  type Saved,
-  type SavedExperiment,
-  type SavedManifest,
-  type Turn,
+  type StateChange,
+  type StoreChange,
 } from "./persisted.ts";
 import { checked, type Store } from "./store.ts";
 
@@ -32,7 +32,7 @@ export function createMemoryStore(): Store {
     lastMailMs: null,
     lastWebhookMs: null,
   };
-  const inTurn = createTurns();
+  const inTurn = createMutex();
   return {
     kind: "memory",
     load: (max) => inTurn(() => savedOf(kept, max)),
@@ -63,23 +63,23 @@ export function createMemoryStore(): Store {
 
 interface Turned {
   readonly experiment: string;
-  readonly turn: Turn;
+  readonly turn: StateChange;
 }
 
 /** Members of maps stand in the order in which they were first recorded, events in that of their recording. */
 interface Kept {
-  readonly experiments: Map<string, SavedExperiment>;
+  readonly experiments: Map<string, PersistedExperiment>;
   events: HealthEvent[];
   turns: Turned[];
-  readonly runs: Map<number, Run>;
-  readonly letters: Map<string, Letter>;
+  readonly runs: Map<number, MonitorRun>;
+  readonly letters: Map<string, Notification>;
   readonly alerts: Map<AlertCode, SystemAlert>;
-  manifest: SavedManifest | null;
+  manifest: PersistedManifest | null;
   lastMailMs: number | null;
   lastWebhookMs: number | null;
 }
 
-function apply(change: Change, kept: Kept): void {
+function apply(change: StoreChange, kept: Kept): void {
   switch (change.kind) {
     case "event":
       kept.events.push(change.event);
@@ -142,26 +142,26 @@ function turnsAfter(turns: readonly Turned[], beforeMs: number): Turned[] {
 }
 
 /** Of each experiment that was watched last. */
-function newestTurns(kept: Kept, max: number): Saved["turns"] {
+function newestTurns(kept: Kept, max: number): Persisted["stateChanges"] {
   const byExperiment = Map.groupBy(byTime(kept.turns), ({ experiment }) => experiment);
   const watched = [...byExperiment].filter(([, own]) => own.at(-1)?.turn.state !== "not_watched");
   return new Map(watched.map(([name, own]) => [name, own.slice(-max).map(({ turn }) => turn)]));
 }
 
-function newestRuns(kept: Kept, max: number): readonly Run[] {
+function newestRuns(kept: Kept, max: number): readonly MonitorRun[] {
   return [...kept.runs.values()].sort((a, b) => a.startedMs - b.startedMs).slice(-max);
 }
 
-function savedOf(kept: Kept, max: Parameters<Store["load"]>[0]): Saved {
+function savedOf(kept: Kept, max: Parameters<Store["load"]>[0]): Persisted {
   const known = kept.events.filter(({ experiment }) => kept.experiments.has(experiment));
   const events = Map.groupBy(known.sort((a, b) => a.atMs - b.atMs), ({ experiment }) => experiment);
   for (const own of events.values()) own.splice(0, own.length - max.events);
   return {
     experiments: [...kept.experiments.values()],
     events,
-    turns: newestTurns(kept, max.turns),
+    stateChanges: newestTurns(kept, max.stateChanges),
     runs: newestRuns(kept, max.runs),
-    letters: [...kept.letters.values()].sort((a, b) => a.createdMs - b.createdMs),
+    notifications: [...kept.letters.values()].sort((a, b) => a.createdMs - b.createdMs),
     alerts: new Map(kept.alerts),
     manifest: kept.manifest,
     lastMailMs: kept.lastMailMs,

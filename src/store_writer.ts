@@ -4,7 +4,7 @@
  */
 import type { SystemAlert } from "./alerts.ts";
 import { aborted, type BackoffLimits, backoffMs, type Clock, ToldTimes } from "./clock.ts";
-import type { Change, Run } from "./persisted.ts";
+import type { MonitorRun, StoreChange } from "./persisted.ts";
 import { type Store, StoreGone } from "./store.ts";
 import type { StoreView } from "./system_alerts.ts";
 
@@ -12,9 +12,9 @@ import type { StoreView } from "./system_alerts.ts";
 export const waitingEventsMax = 50_000;
 const storeBackoff: BackoffLimits = { firstMs: 1_000, maxMs: 60_000 };
 
-export interface Recorder {
+export interface StoreWriter {
   /** Resolves when `changes` are in the store, or when the store has refused them and they wait. Never rejects. */
-  record(changes: readonly Change[]): Promise<void>;
+  record(changes: readonly StoreChange[]): Promise<void>;
   /** Deletes history from before `beforeMs`. A failure shows in the view; the next pruning tries again. */
   prune(beforeMs: number): Promise<void>;
   /** Tries what waits again until the signal is aborted, then once more. */
@@ -31,14 +31,14 @@ export interface RecorderPorts {
   turned(alerts: readonly SystemAlert[]): void;
 }
 
-export function createRecorder(store: Store, ports: RecorderPorts): Recorder {
+export function createRecorder(store: Store, ports: RecorderPorts): StoreWriter {
   return new StoreRecorder(store, ports);
 }
 
-class StoreRecorder implements Recorder {
+class StoreRecorder implements StoreWriter {
   readonly #store: Store;
   readonly #ports: RecorderPorts;
-  #waiting: readonly Change[] = [];
+  #waiting: readonly StoreChange[] = [];
   #lost = 0;
   #failures = 0;
   #last: Promise<void> = Promise.resolve();
@@ -54,7 +54,7 @@ class StoreRecorder implements Recorder {
     this.#view = { state: this.#okState, sinceMs, lastSuccessMs: null, lastError: null, waiting: 0 };
   }
 
-  record(changes: readonly Change[]): Promise<void> {
+  record(changes: readonly StoreChange[]): Promise<void> {
     return this.#last = this.#last.then(() => this.#write(changes));
   }
 
@@ -84,7 +84,7 @@ class StoreRecorder implements Recorder {
     return this.#store.kind === "memory" ? "memory" : "ok";
   }
 
-  async #write(changes: readonly Change[]): Promise<void> {
+  async #write(changes: readonly StoreChange[]): Promise<void> {
     const all = [...this.#waiting, ...changes];
     if (all.length === 0) return;
     try {
@@ -103,7 +103,7 @@ class StoreRecorder implements Recorder {
   }
 
   /** The store was gone and is there again: people are to know, and nothing has failed. */
-  async #writeAgain(changes: readonly Change[], error: unknown): Promise<void> {
+  async #writeAgain(changes: readonly StoreChange[], error: unknown): Promise<void> {
     if (!(error instanceof StoreGone)) throw error;
     const atMs = this.#ports.clock.nowMs();
     this.#ports.turned([{ code: "store-gone", turn: "raised", atMs, detail: error.place }]);
@@ -132,7 +132,7 @@ export function pruneEveryMs(keepMs: number): number {
 }
 
 /** The same in fewer changes: of what is replaced as a whole only the newest, and of events the newest. */
-export function compacted(changes: readonly Change[]): { changes: readonly Change[]; lost: number } {
+export function compacted(changes: readonly StoreChange[]): { changes: readonly StoreChange[]; lost: number } {
   const seen = new Set<string>();
   let events = 0;
   let lost = 0;
@@ -146,7 +146,7 @@ export function compacted(changes: readonly Change[]): { changes: readonly Chang
   return { changes: kept.reverse(), lost };
 }
 
-function keyOf(change: Exclude<Change, { kind: "event" | "turn" | "clock-back" }>): string {
+function keyOf(change: Exclude<StoreChange, { kind: "event" | "turn" | "clock-back" }>): string {
   switch (change.kind) {
     case "experiment":
       return `experiment ${change.experiment.name}`;
@@ -182,25 +182,25 @@ const leapMsMin = 60_000;
 export class Retention {
   readonly #clock: Clock;
   /** What was last believed of the time of day, and when that was in steady time. */
-  #believed: { readonly nowMs: number; readonly steadyMs: number };
+  #believed: { readonly nowMs: number; readonly monotonicMs: number };
   /** Since when the clock has been ahead of that, in steady time; null while it is not. */
   #aheadSinceMs: number | null = null;
 
   /** `runs`: of earlier runs of the program; until the last of them time had come. */
-  constructor(clock: Clock, runs: readonly Run[]) {
+  constructor(clock: Clock, runs: readonly MonitorRun[]) {
     this.#clock = clock;
     const nowMs = runs.length === 0 ? clock.nowMs() : Math.max(...runs.map(({ aliveMs }) => aliveMs));
-    this.#believed = { nowMs, steadyMs: clock.steadyMs() };
+    this.#believed = { nowMs, monotonicMs: clock.monotonicMs() };
   }
 
   /** The time of day as far as it is believed: to be asked now and then. */
   nowMs(): number {
-    const nowMs = this.#clock.nowMs(), steadyMs = this.#clock.steadyMs();
-    const expectedMs = this.#believed.nowMs + steadyMs - this.#believed.steadyMs;
+    const nowMs = this.#clock.nowMs(), monotonicMs = this.#clock.monotonicMs();
+    const expectedMs = this.#believed.nowMs + monotonicMs - this.#believed.monotonicMs;
     const isLeap = nowMs > expectedMs + leapMsMin;
-    this.#aheadSinceMs = isLeap ? this.#aheadSinceMs ?? steadyMs : null;
-    if (this.#aheadSinceMs !== null && steadyMs - this.#aheadSinceMs < believedAfterMs) return expectedMs;
-    this.#believed = { nowMs, steadyMs };
+    this.#aheadSinceMs = isLeap ? this.#aheadSinceMs ?? monotonicMs : null;
+    if (this.#aheadSinceMs !== null && monotonicMs - this.#aheadSinceMs < believedAfterMs) return expectedMs;
+    this.#believed = { nowMs, monotonicMs };
     this.#aheadSinceMs = null;
     return nowMs;
   }

@@ -4,12 +4,12 @@
  * what it means for `health`.
  */
 import { aborted, backoffMs, type Clock, serviceBackoff, ToldTimes } from "./clock.ts";
-import { networkWords } from "./failure.ts";
+import { networkErrorText } from "./failure.ts";
 import type { Conditions } from "./health.ts";
-import type { Finding, Lab } from "./lab.ts";
+import type { LabState, ProbeResult } from "./lab.ts";
 import type { Logger } from "./log.ts";
 import { canBeAskedFor, type Probed } from "./probe_socket.ts";
-import type { FeedSource, ProbesView } from "./system_alerts.ts";
+import type { FeedStatus, ProbesView } from "./system_alerts.ts";
 
 export interface ProberPorts {
   readonly clock: Clock;
@@ -19,7 +19,7 @@ export interface ProberPorts {
   targets(): ProbeTargets;
   /** Listens once. Rejects when `signal` is aborted. */
   probe(topic: string, signal: AbortSignal): Promise<Probed>;
-  found(topic: string, finding: Finding): void;
+  found(topic: string, finding: ProbeResult): void;
   /** Nothing has to be listened to, so nothing that was found holds any longer. */
   unfound(): void;
   /** The view is another. */
@@ -106,7 +106,7 @@ class Listening implements Prober {
     const was = this.#targets, now = this.#targets = this.#ports.targets();
     if (now === was) return;
     if (now.kind === "streams") {
-      if (was.kind !== "streams" || was.reports !== now.reports) this.#reportedMs = this.#ports.clock.steadyMs();
+      if (was.kind !== "streams" || was.reports !== now.reports) this.#reportedMs = this.#ports.clock.monotonicMs();
       if (was.kind === "streams") {
         // Between two connections to it relay may have been out of reach.
         if (was.connects !== now.connects) this.#stopAll(() => true);
@@ -116,13 +116,13 @@ class Listening implements Prober {
       if (now.unaskable > 0 && (was.kind !== "streams" || was.unaskable !== now.unaskable)) {
         this.#ports.log.warn(`${now.unaskable} required streams cannot be listened to: relay takes no such names`);
       }
-      this.#plan.set(now.streams.keys(), this.#ports.clock.steadyMs());
+      this.#plan.set(now.streams.keys(), this.#ports.clock.monotonicMs());
       this.#stopAll((topic, { connected }) => now.streams.get(topic) !== connected);
     } else {
       if (was.kind === now.kind) return;
       this.#stopAll(() => true);
       if (now.kind === "none") {
-        this.#plan.clear(this.#ports.clock.steadyMs());
+        this.#plan.clear(this.#ports.clock.monotonicMs());
         this.#ports.unfound();
       }
     }
@@ -143,7 +143,7 @@ class Listening implements Prober {
   /** False where no stream is due. */
   #begin(): boolean {
     if (this.#targets.kind !== "streams") return false;
-    const topic = this.#plan.begin(this.#ports.clock.steadyMs());
+    const topic = this.#plan.begin(this.#ports.clock.monotonicMs());
     const connected = topic === null ? undefined : this.#targets.streams.get(topic);
     if (topic === null || connected === undefined) return false;
     const stop = new AbortController();
@@ -156,17 +156,17 @@ class Listening implements Prober {
     const { clock } = this.#ports;
     this.#nap = new AbortController();
     const dueMs = this.#targets.kind === "streams" ? this.#plan.dueMs : Infinity;
-    await clock.wait(dueMs - clock.steadyMs(), this.#nap.signal).catch(() => {}); // woken
+    await clock.wait(dueMs - clock.monotonicMs(), this.#nap.signal).catch(() => {}); // woken
   }
 
   async #listen(topic: string, connected: string, signal: AbortSignal): Promise<void> {
     const { clock, probe, random } = this.#ports;
     const how = await probe(topic, signal).then(
       (probed) => signal.aborted ? "nothing" : this.#heard(topic, connected, probed),
-      (error) => signal.aborted ? "nothing" : this.#failed(`Cannot listen to ${topic}: ${networkWords(error)}`),
+      (error) => signal.aborted ? "nothing" : this.#failed(`Cannot listen to ${topic}: ${networkErrorText(error)}`),
     );
     this.#running.delete(topic);
-    this.#plan.end(topic, how, clock.steadyMs(), random());
+    this.#plan.end(topic, how, clock.monotonicMs(), random());
     this.#become();
     this.#nap.abort();
   }
@@ -177,7 +177,7 @@ class Listening implements Prober {
     if (probed.kind === "silent") {
       // A report that came meanwhile shows that relay was not stuck for all of it, and the next one that it still is not.
       if (this.#reportedMs <= probed.openMs) return "nothing";
-      this.#silences.set(topic, { connected, openMs: probed.openMs, endMs: clock.steadyMs() });
+      this.#silences.set(topic, { connected, openMs: probed.openMs, endMs: clock.monotonicMs() });
     } else {
       const atMs = clock.nowMs();
       this.#silences.delete(topic);
@@ -189,7 +189,7 @@ class Listening implements Prober {
 
   /** Relay has reported since they were silent, by the connection that it had: so it was they. */
   #believe(streams: ReadonlyMap<string, string>): void {
-    const { clock } = this.#ports, offsetMs = clock.nowMs() - clock.steadyMs(), silences = [...this.#silences];
+    const { clock } = this.#ports, offsetMs = clock.nowMs() - clock.monotonicMs(), silences = [...this.#silences];
     this.#silences.clear(); // before they are told of: that makes others look
     for (const [topic, { connected, openMs, endMs }] of silences) {
       if (streams.get(topic) !== connected) continue;
@@ -197,7 +197,7 @@ class Listening implements Prober {
     }
   }
 
-  #tell(topic: string, finding: Finding): void {
+  #tell(topic: string, finding: ProbeResult): void {
     const result = finding.heard ? "heard" : "silent";
     this.#counts = { ...this.#counts, [result]: this.#counts[result] + 1 };
     this.#ports.found(topic, finding);
@@ -365,9 +365,9 @@ export type ProbeTargets =
   };
 
 export interface Telling {
-  readonly lab: Lab;
+  readonly lab: LabState;
   readonly conditions: Conditions;
-  readonly relay: FeedSource;
+  readonly relay: FeedStatus;
 }
 
 /** `probeTargets`, made anew only when what it is made of has changed: it is asked for at every turn of everything. */

@@ -4,13 +4,13 @@
  */
 import { type AlertCode, type SystemAlert, turnOf } from "./alerts.ts";
 import type { ResourceState } from "./availability.ts";
-import { silenceCure, type Trouble } from "./failure.ts";
+import { type ServiceFailure, silenceHint } from "./failure.ts";
 import type { Conditions } from "./health.ts";
-import type { Lab } from "./lab.ts";
+import type { LabState } from "./lab.ts";
 import type { FeedCounts, FeedNews, Report } from "./report.ts";
 import { type Shift, shiftedAlert, told } from "./shift.ts";
 
-export interface FeedSource {
+export interface FeedStatus {
   readonly state: FeedView["state"];
   readonly sinceMs: number;
   readonly counts: FeedCounts;
@@ -18,12 +18,12 @@ export interface FeedSource {
   readonly generation: FeedView["generation"];
   readonly tokenExpiresMs: number | null;
   /** Why there have been no reports since the last one; null while no cause is known. */
-  readonly trouble: Trouble | null;
+  readonly trouble: ServiceFailure | null;
   /** The newest trouble, over or not, in words. */
   readonly lastError: string | null;
 }
 
-export interface BookSource {
+export interface BookStatus {
   readonly state: BookView["state"];
   readonly sinceMs: number;
   readonly states: ReadonlyMap<string, ResourceState>;
@@ -35,7 +35,7 @@ export interface BookSource {
   /** Since when it has been `gone`; null while it is not. */
   readonly goneMs: number | null;
   readonly lastSuccessMs: number | null;
-  readonly trouble: Trouble | null;
+  readonly trouble: ServiceFailure | null;
   readonly writes: number;
 }
 
@@ -43,9 +43,9 @@ export interface BookSource {
 const bookFailuresMax = 3;
 
 export interface Sources {
-  readonly jump: FeedSource;
-  readonly relay: FeedSource;
-  readonly book: BookSource;
+  readonly jump: FeedStatus;
+  readonly relay: FeedStatus;
+  readonly book: BookStatus;
 }
 
 export function newSources(startedMs: number): Sources {
@@ -53,7 +53,7 @@ export function newSources(startedMs: number): Sources {
   return { jump: feed, relay: feed, book: newBookSource(startedMs) };
 }
 
-function newFeedSource(startedMs: number): FeedSource {
+function newFeedSource(startedMs: number): FeedStatus {
   return {
     state: "connecting",
     sinceMs: startedMs,
@@ -66,7 +66,7 @@ function newFeedSource(startedMs: number): FeedSource {
   };
 }
 
-function newBookSource(startedMs: number): BookSource {
+function newBookSource(startedMs: number): BookStatus {
   return {
     state: "unread",
     sinceMs: startedMs,
@@ -81,7 +81,7 @@ function newBookSource(startedMs: number): BookSource {
   };
 }
 
-export function afterReport(source: FeedSource, report: Report): FeedSource {
+export function afterReport(source: FeedStatus, report: Report): FeedStatus {
   const { counts } = source;
   return {
     ...source,
@@ -97,7 +97,7 @@ export function afterReport(source: FeedSource, report: Report): FeedSource {
   };
 }
 
-export function afterNews(source: FeedSource, news: FeedNews): FeedSource {
+export function afterNews(source: FeedStatus, news: FeedNews): FeedStatus {
   const { counts } = source;
   switch (news.kind) {
     case "trouble":
@@ -135,13 +135,13 @@ function inState<Source extends { state: string; sinceMs: number }>(
 
 /** Book listed its resources: `isEmpty`, and whether a manifest that is not empty had been in use. */
 export function afterList(
-  source: BookSource,
+  source: BookStatus,
   list: { isEmpty: boolean; hadResources: boolean; atMs: number },
-): BookSource {
+): BookStatus {
   const { isEmpty, hadResources, atMs } = list;
   const isGone = isEmpty && (hadResources || source.list === "gone");
   const goneMs = isGone ? source.goneMs ?? atMs : null;
-  const next: BookSource = {
+  const next: BookStatus = {
     ...source,
     list: isGone ? "gone" : isEmpty ? "none" : "some",
     goneMs,
@@ -151,27 +151,27 @@ export function afterList(
   return isFailing(next) ? next : inState(next, settledState(next), atMs);
 }
 
-export function afterAnswer(source: BookSource, nowMs: number): BookSource {
+export function afterAnswer(source: BookStatus, nowMs: number): BookStatus {
   const state = isFailing(source) ? settledState(source) : source.state;
   return { ...inState(source, state, nowMs), failures: 0, stuck: 0, lastSuccessMs: nowMs };
 }
 
-export function afterTrouble(source: BookSource, trouble: Trouble, failures: number, nowMs: number): BookSource {
+export function afterTrouble(source: BookStatus, trouble: ServiceFailure, failures: number, nowMs: number): BookStatus {
   const state = failures === 0 ? source.state : failures >= bookFailuresMax ? "lost" : "failing";
   return { ...inState(source, state, nowMs), trouble, failures, stuck: source.stuck + Math.min(failures, 1) };
 }
 
-function isFailing({ state }: BookSource): boolean {
+function isFailing({ state }: BookStatus): boolean {
   return state === "failing" || state === "lost";
 }
 
-function settledState({ list }: BookSource): BookSource["state"] {
+function settledState({ list }: BookStatus): BookStatus["state"] {
   return ({ unread: "unread", some: "ok", none: "empty", gone: "empty" } as const)[list];
 }
 
 /** All that system alerts are raised for. `storeError`: null while the store can be written. */
 export type Alerting = Sources & {
-  readonly lab: Lab;
+  readonly lab: LabState;
   readonly conditions: Conditions;
   readonly storeError: string | null;
   readonly probes: ProbesView;
@@ -181,7 +181,7 @@ export type Alerting = Sources & {
 const roomMs = 3_600_000;
 
 /** Whether there was no room for all a short while ago; a run that has just begun does not know. */
-function hadRefused({ refusedMs, startedMs }: Lab, nowMs: number): boolean {
+function hadRefused({ overLimitMs: refusedMs, startedMs }: LabState, nowMs: number): boolean {
   return nowMs - (refusedMs ?? startedMs) < roomMs;
 }
 
@@ -211,8 +211,8 @@ export function alertTurns(
     ],
     [
       "too-many",
-      lab.refused.size > 0 || (hadRefused(lab, nowMs) && known.has("too-many")),
-      `${lab.refused.size} left out`,
+      lab.overLimit.size > 0 || (hadRefused(lab, nowMs) && known.has("too-many")),
+      `${lab.overLimit.size} left out`,
     ],
   ];
   return active.flatMap(([code, isActive, detail]) => {
@@ -234,9 +234,9 @@ function isUntried({ probes: { state, heard, silent }, lab }: Alerting): boolean
   return heard + silent === 0 && (state === "probing" || (state === "idle" && lab.relay.newest.kind === "none"));
 }
 
-function lossDetail({ trouble, counts }: FeedSource): string {
+function lossDetail({ trouble, counts }: FeedStatus): string {
   if (trouble) return trouble.message;
-  return counts.connects === 0 ? "no answer yet" : `connected but silent, ${silenceCure}`;
+  return counts.connects === 0 ? "no answer yet" : `connected but silent, ${silenceHint}`;
 }
 
 /*
@@ -244,7 +244,7 @@ function lossDetail({ trouble, counts }: FeedSource): string {
  * which has the rule.
  */
 
-export class Alarms {
+export class SystemAlertTracker {
   /** That people have been told of and that still hold. */
   #known: ReadonlyMap<AlertCode, SystemAlert>;
   /** Of this program's own start, to be told with the first judgement. */
@@ -276,14 +276,14 @@ export class Alarms {
   }
 }
 
-export interface FeedView extends PartView<"connecting" | "live" | "late" | "lost"> {
+export interface FeedView extends ComponentStatus<"connecting" | "live" | "late" | "lost"> {
   readonly counts: FeedCounts;
   readonly intervalMs: number | null;
   readonly generation: "measured" | "unmeasured" | "unseen";
   readonly tokenExpiresMs: number | null;
 }
 
-export interface BookView extends PartView<"unread" | "ok" | "failing" | "lost" | "empty"> {
+export interface BookView extends ComponentStatus<"unread" | "ok" | "failing" | "lost" | "empty"> {
   readonly resources: number;
   readonly writes: number;
   /** Changes of availability that wait for book. */
@@ -291,7 +291,7 @@ export interface BookView extends PartView<"unread" | "ok" | "failing" | "lost" 
 }
 
 /** `idle`: relay gives statistics, so nothing has to be listened to. `failing`: no stream can be. Counts are of this run. */
-export interface ProbesView extends PartView<"off" | "idle" | "probing" | "failing"> {
+export interface ProbesView extends ComponentStatus<"off" | "idle" | "probing" | "failing"> {
   /** Streams that are listened to in turn now. */
   readonly streams: number;
   readonly heard: number;
@@ -299,7 +299,7 @@ export interface ProbesView extends PartView<"off" | "idle" | "probing" | "faili
   readonly failed: number;
 }
 
-export interface StoreView extends PartView<"ok" | "memory" | "failing"> {
+export interface StoreView extends ComponentStatus<"ok" | "memory" | "failing"> {
   /** Changes that could not be written yet. */
   readonly waiting: number;
 }
@@ -307,7 +307,7 @@ export interface StoreView extends PartView<"ok" | "memory" | "failing"> {
 /*  How each part of the monitor is, as readers see it: its sources, what it tells people by, its store. Types alone. */
 
 /** Of every part: its state, since when, when it last succeeded, and its last error in words (null: never). */
-export interface PartView<State extends string> {
+export interface ComponentStatus<State extends string> {
   readonly state: State;
   readonly sinceMs: number;
   readonly lastSuccessMs: number | null;
@@ -322,7 +322,7 @@ export function shiftedSources(sources: Sources, shift: Shift): Sources {
   };
 }
 
-function shiftedFeedSource(source: FeedSource, shift: Shift): FeedSource {
+function shiftedFeedSource(source: FeedStatus, shift: Shift): FeedStatus {
   const { sinceMs, lastReportMs } = source;
   return {
     ...source,
@@ -331,7 +331,7 @@ function shiftedFeedSource(source: FeedSource, shift: Shift): FeedSource {
   };
 }
 
-function shiftedBook(source: BookSource, shift: Shift): BookSource {
+function shiftedBook(source: BookStatus, shift: Shift): BookStatus {
   const { sinceMs, goneMs, lastSuccessMs } = source;
   return {
     ...source,

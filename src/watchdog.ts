@@ -5,7 +5,7 @@
  * can't say so of itself: whoever asks gets no answer, and bounds how long it waits.
  */
 import type { Clock } from "./clock.ts";
-import { thrownWords } from "./failure.ts";
+import { thrownText } from "./failure.ts";
 import { createHeartbeat, type Heartbeat, missingOf } from "./heartbeat.ts";
 import type { Logger } from "./log.ts";
 import type { Settings } from "./settings.ts";
@@ -13,7 +13,7 @@ import type { Snapshot } from "./snapshot.ts";
 import type { Store } from "./store.ts";
 
 /** All in steady milliseconds. */
-export type Sign =
+export type LivenessSignal =
   /** A loop that turns every `turnMsMax` at least. */
   | { readonly kind: "turned"; readonly atMs: number }
   /** What is being done, and since when; null where nothing is. */
@@ -22,7 +22,7 @@ export type Sign =
   | { readonly kind: "running"; readonly hasEnded: boolean };
 
 /** What the program as a whole gives signs of, by its name in the words. */
-export type Signs = Readonly<Record<string, Sign>>;
+export type Signs = Readonly<Record<string, LivenessSignal>>;
 
 /** A loop that has nothing to do turns this often, to show that it could. */
 export const turnMsMax = 10_000;
@@ -35,7 +35,7 @@ export function hanging(signs: Signs, nowMs: number): string | null {
   return words.length === 0 ? null : words.join(", ");
 }
 
-function hangWords(name: string, sign: Sign, nowMs: number): string | null {
+function hangWords(name: string, sign: LivenessSignal, nowMs: number): string | null {
   switch (sign.kind) {
     case "running":
       return sign.hasEnded ? `${name} has ended` : null;
@@ -56,9 +56,9 @@ function secondsSince(sinceMs: number, nowMs: number): number {
 }
 
 /** Watches what the wiring gives it. */
-export class Vigil {
+export class Liveness {
   readonly #clock: Clock;
-  readonly #signs = new Map<string, () => Sign>();
+  readonly #signs = new Map<string, () => LivenessSignal>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -67,14 +67,14 @@ export class Vigil {
   /** What hangs now, in words; null while all is alive. */
   hanging(): string | null {
     const signs = Object.fromEntries([...this.#signs].map(([name, sign]) => [name, sign()]));
-    return hanging(signs, this.#clock.steadyMs());
+    return hanging(signs, this.#clock.monotonicMs());
   }
 
   /** A loop that begins now: it calls what this gives each time that it turns. */
   loop(name: string): () => void {
-    let atMs = this.#clock.steadyMs();
+    let atMs = this.#clock.monotonicMs();
     this.#signs.set(name, () => ({ kind: "turned", atMs }));
-    return () => atMs = this.#clock.steadyMs();
+    return () => atMs = this.#clock.monotonicMs();
   }
 
   /** `run`, of which it is seen when it ends before `signal` is aborted. */
@@ -94,7 +94,7 @@ export class Vigil {
       load: (max) => store.load(max),
       turns: (experiment, range) => store.turns(experiment, range),
       record: async (changes) => {
-        sinceMs = this.#clock.steadyMs();
+        sinceMs = this.#clock.monotonicMs();
         await store.record(changes).finally(() => sinceMs = null);
       },
       prune: (beforeMs) => store.prune(beforeMs),
@@ -162,7 +162,7 @@ export async function runServiceManager(
 ): Promise<void> {
   if (request === null) return;
   const { clock, log, hanging, words } = ports;
-  const teller = new Teller(request.socket, ports);
+  const teller = new NotifySocket(request.socket, ports);
   const everyMs = Math.min(request.watchdogMs === null ? Infinity : request.watchdogMs / 2, tellEveryMsMax);
   let hung: string | null = null;
   while (!signal.aborted) {
@@ -179,7 +179,7 @@ export async function runServiceManager(
 }
 
 /** What the manager knows, and the way to it: what one turn could not tell, the next does. */
-class Teller {
+class NotifySocket {
   readonly #socket: string;
   readonly #ports: Pick<ManagerPorts, "open" | "log">;
   #channel: Channel | null = null;
@@ -225,7 +225,7 @@ class Teller {
       this.#channel = null;
       if (this.#isFailing) return;
       this.#isFailing = true;
-      const why = thrownWords(error);
+      const why = thrownText(error);
       this.#ports.log.error(`Cannot tell the service manager how the program is: ${why}`);
     }
   }
@@ -269,7 +269,7 @@ export interface WatchPorts {
   readonly clock: Clock;
   random(): number;
   readonly log: Logger;
-  readonly vigil: Vigil;
+  readonly vigil: Liveness;
   snapshot(): Snapshot;
   /** The heartbeat is shown otherwise now. */
   changed(): void;

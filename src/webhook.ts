@@ -5,12 +5,12 @@
  */
 import { createHmac } from "node:crypto";
 import * as z from "zod";
-import { alertText, type HealthEvent, type Issue, issueText, type Letter, type SystemAlert } from "./alerts.ts";
+import { alertText, type HealthEvent, type Issue, issueText, type Notification, type SystemAlert } from "./alerts.ts";
 import { eventJson, time } from "./api.ts";
 import type { WebhookJson } from "./api_schema.ts";
-import type { Pause } from "./async.ts";
-import { aborted, abortedWith, type Clock } from "./clock.ts";
-import { answerWords, networkWords, redirectWords, type Trouble } from "./failure.ts";
+import type { YieldToEventLoop } from "./async.ts";
+import { aborted, type Clock, linkedAbort } from "./clock.ts";
+import { errorTextOf, networkErrorText, redirectText, type ServiceFailure } from "./failure.ts";
 import type { Delivery, Failure } from "./notification.ts";
 import type { Secret } from "./setting_types.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
@@ -34,7 +34,7 @@ export interface Webhook {
   /** Posts a message of `webhook_body`. Never rejects; an abort ends it at once. */
   deliver(message: string, signal: AbortSignal): Promise<Delivery>;
   /** Connects, and says nothing. Never rejects. */
-  reach(signal: AbortSignal): Promise<{ readonly kind: "ok"; readonly encrypted: boolean } | Trouble>;
+  reach(signal: AbortSignal): Promise<{ readonly kind: "ok"; readonly encrypted: boolean } | ServiceFailure>;
 }
 
 /** For the whole request: receivers are to answer first and work then. */
@@ -66,7 +66,7 @@ export function createWebhook(options: WebhookOptions, ports: WebhookPorts): Web
         await Promise.race([connected(url), aborted(signal).then(() => signal.throwIfAborted())]);
         return { kind: "ok", encrypted: url.protocol === "https:" };
       } catch (error) {
-        return { kind: "unreachable", message: `${cannotTell(url)}: ${networkWords(error)}` };
+        return { kind: "unreachable", message: `${cannotTell(url)}: ${networkErrorText(error)}` };
       }
     },
   };
@@ -112,7 +112,7 @@ export function keyOf(message: string): string | null {
 }
 
 async function post(url: URL, init: RequestInit, ports: WebhookPorts, signal: AbortSignal): Promise<Delivery> {
-  const limit = abortedWith(signal);
+  const limit = linkedAbort(signal);
   ports.clock.wait(requestMsMax, limit.signal).then(() => limit.abort(), () => {}); // called off: it has been answered
   try {
     const response = await ports.fetch(url, { ...init, signal: limit.signal });
@@ -120,7 +120,7 @@ async function post(url: URL, init: RequestInit, ports: WebhookPorts, signal: Ab
   } catch (error) {
     if (signal.aborted) return inDoubt(url, "this program stopped before it answered");
     if (limit.signal.aborted) return inDoubt(url, `no answer within ${requestMsMax / 1_000} s`);
-    const words = networkWords(error);
+    const words = networkErrorText(error);
     return wasNotSent(error) ? { kind: "deferred", why: `${cannotTell(url)}: ${words}` } : inDoubt(url, words);
   } finally {
     limit.abort();
@@ -141,12 +141,12 @@ async function answered(url: URL, response: Response, nowMs: number): Promise<De
 
 /** What the answer says, to follow its status. */
 async function answerOf(url: URL, response: Response): Promise<string> {
-  const redirect = redirectWords(response, url);
+  const redirect = redirectText(response, url);
   if (redirect !== null) {
     await response.body?.cancel();
     return ` ${redirect}`;
   }
-  const words = answerWords(withoutAddress(await beginningOf(response), url));
+  const words = errorTextOf(withoutAddress(await beginningOf(response), url));
   return words === "" ? "" : ` "${words}"`;
 }
 
@@ -264,9 +264,9 @@ const writtenAtOnce = 250;
  * megabytes, so it is written some hundred at a time, with a `pause` after each.
  */
 export async function webhookMessage(
-  letter: Letter,
+  letter: Notification,
   { snapshot, heading, nowMs }: { snapshot: Snapshot; heading: Heading; nowMs: number },
-  pause: Pause,
+  pause: YieldToEventLoop,
 ): Promise<string> {
   const views = new Map(snapshot.experiments.map((view) => [view.name, view]));
   const known = snapshot.experiments.filter(({ judged, issues }) => judged && issues.length > 0).sort(byName);
@@ -345,7 +345,7 @@ function byName(one: ExperimentView, other: ExperimentView): number {
 async function written<Item>(
   items: readonly Item[],
   jsonOf: (item: Item) => unknown,
-  pause: Pause,
+  pause: YieldToEventLoop,
 ): Promise<string[]> {
   const texts: string[] = [];
   for (const item of items) {

@@ -29,7 +29,7 @@ Deno.test("askAccess posts the raw token, and gives the address as it stands", a
   assert.deepEqual(access, {
     kind: "granted",
     socketUrl: "wss://app.example.org/t/relay/session/stats?code=c0de",
-    askedMs: clock.steadyMs(),
+    askedMs: clock.monotonicMs(),
     expiresMs: nowMs + 60_000,
   });
   const [[url, init] = ["", {}]] = asked;

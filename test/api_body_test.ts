@@ -1,6 +1,6 @@
 /** How many times a body is made, and what of it: what a second asker, or nobody, must not cost. */
 import assert from "node:assert/strict";
-import { type Body, ExperimentBodies, keptMs } from "../src/response_cache.ts";
+import { type EncodedBody, keptMs, ListCache } from "../src/response_cache.ts";
 import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
 import { wellLab } from "./fixtures/app.ts";
 import { isLetGo } from "./fixtures/let_go.ts";
@@ -17,7 +17,7 @@ class Counted {
   readonly #pauses: (() => void)[] = [];
   #before = 0;
   now: Snapshot = snapshot(wellLab([]).bench);
-  readonly bodies: ExperimentBodies;
+  readonly bodies: ListCache;
 
   constructor(count: number) {
     this.#count = count;
@@ -28,7 +28,7 @@ class Counted {
       this.#before = this.written;
       return new Promise<void>((resolve) => this.#pauses.push(resolve));
     };
-    this.bodies = new ExperimentBodies({ snapshot: () => this.now, pause }, { addresses: false });
+    this.bodies = new ListCache({ snapshot: () => this.now, pause }, { addresses: false });
   }
 
   /** Another Snapshot so many milliseconds later, in which other things have changed than times and statistics, or have not. */
@@ -76,7 +76,7 @@ Deno.test("no body is made of a Snapshot that nobody asks for, nor to tell its t
 
 Deno.test("of each Snapshot that is asked for there is another body, with another tag", async () => {
   const lab = new Counted(10);
-  const bodies: Body[] = [];
+  const bodies: EncodedBody[] = [];
   for (let at = 0; at < 5; at++) {
     bodies.push(await lab.bodies.now());
     assert.equal(bodies.at(-1)!.tag, lab.bodies.tag);
@@ -143,7 +143,7 @@ Deno.test("another run of the program, or another monitor, has other tags for th
 Deno.test("while one is being made all who come get the one after it, whatever changes meanwhile", async () => {
   const lab = new Counted(3_000);
   const first = lab.bodies.now();
-  const later: Promise<Body>[] = [];
+  const later: Promise<EncodedBody>[] = [];
   for (let at = 0; at < 20; at++) {
     lab.next();
     later.push(lab.bodies.now(), lab.bodies.now());
@@ -181,6 +181,6 @@ Deno.test("a laboratory without experiments has an empty list", async () => {
   assert.equal(await textOf(await new Counted(0).bodies.now()), "[]");
 });
 
-function textOf({ pieces }: Body): Promise<string> {
+function textOf({ pieces }: EncodedBody): Promise<string> {
   return new Blob([...pieces]).text();
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { eventJson, missingParts, statusJson, time } from "../src/api.ts";
-import { observe } from "../src/health.ts";
+import { applyReport } from "../src/health.ts";
 import {} from "../src/lab.ts";
 import { type Connection, ConnectionTable } from "../src/report.ts";
 import { experimentJson } from "./fixtures/api.ts";
@@ -37,14 +37,14 @@ const host: Connection = {
 function stalled() {
   const bench = new Bench([resource("pend00", ["st-video"])]);
   const report = { entries: 1, skipped: 0, generation: "measured", intervalMs: 5_000 } as const;
-  bench.lab = observe(bench.lab, {
+  bench.lab = applyReport(bench.lab, {
     ...report,
     feed: "jump",
     atMs: startMs + 120,
     connections: ConnectionTable.of([host]),
   }, bench.rules);
   bench.nowMs += 1_120;
-  bench.lab = observe(
+  bench.lab = applyReport(
     bench.lab,
     { ...report, feed: "relay", atMs: bench.nowMs, connections: ConnectionTable.of([video]) },
     bench.rules,

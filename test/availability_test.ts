@@ -8,7 +8,7 @@ import {
   reasonText,
   type ResourceState,
 } from "../src/availability.ts";
-import type { Wish } from "../src/health.ts";
+import type { DesiredAvailability } from "../src/health.ts";
 
 const unread: ResourceState = { kind: "unread" };
 const absent: ResourceState = { kind: "absent" };
@@ -17,9 +17,12 @@ const available = said(true, "Loaded at 2026-11-22T20:57:06Z");
 const byUs = said(false, "unavailable because status server: 2026-11-22T20:31:14Z missing required pend00-st-data");
 const byPerson = said(false, "unavailable because the camera is at the workshop");
 
-const undecided: Wish = { kind: "undecided" };
-const yes: Wish = { kind: "available" };
-const no: Wish = { kind: "unavailable", issues: [{ code: "missing-required", topic: "pend00-st-data" }] };
+const undecided: DesiredAvailability = { kind: "undecided" };
+const yes: DesiredAvailability = { kind: "available" };
+const no: DesiredAvailability = {
+  kind: "unavailable",
+  issues: [{ code: "missing-required", topic: "pend00-st-data" }],
+};
 
 const respect: AvailabilityRules = { holds: "respect", writes: true };
 const override: AvailabilityRules = { holds: "override", writes: true };
@@ -33,7 +36,7 @@ const write = (available: boolean): Decision => ({ kind: "write", available });
 const wouldWrite = (available: boolean): Decision => ({ kind: "trial", available });
 
 /** Every state with every wish, by the four pairs of rules in the order: respect, override, and both with writes off. */
-const decisions: Record<string, [ResourceState, Wish, [Decision, Decision, Decision, Decision]]> = {
+const decisions: Record<string, [ResourceState, DesiredAvailability, [Decision, Decision, Decision, Decision]]> = {
   "unread and undecided: book is asked": [unread, undecided, [read, read, read, read]],
   "unread and wanted: book is asked first": [unread, yes, [read, read, read, read]],
   "unread and not wanted: book is asked first": [unread, no, [read, read, read, read]],
@@ -106,7 +109,7 @@ const missing = (topic: string): Issue => ({ code: "missing-required", topic });
 const unhealthy = (topic: string): Issue => ({ code: "unhealthy", topic });
 const long = "x".repeat(256);
 
-const reasons: Record<string, [Exclude<Wish, { kind: "undecided" }>, string]> = {
+const reasons: Record<string, [Exclude<DesiredAvailability, { kind: "undecided" }>, string]> = {
   "available": [yes, "status server: 2026-11-22T20:31:14Z all required streams ok"],
   "one issue": [no, "status server: 2026-11-22T20:31:14Z missing required pend00-st-data"],
   "several issues, in the order given": [

@@ -1,12 +1,12 @@
 /** Whether wishes are answered where book lists a resource no longer: nothing of it is waited for. */
 import assert from "node:assert/strict";
-import { Ledger } from "../src/book_sync.ts";
-import type { Wish } from "../src/health.ts";
+import { ResourceTable } from "../src/book_sync.ts";
+import type { DesiredAvailability } from "../src/health.ts";
 import { resource, startMs } from "./fixtures/bench.ts";
 import { no } from "./fixtures/book_desk.ts";
 
-function ledgerOf(wishes: Record<string, Wish>): Ledger {
-  const ledger = new Ledger({ holds: "respect", writes: true }, () => {});
+function ledgerOf(wishes: Record<string, DesiredAvailability>): ResourceTable {
+  const ledger = new ResourceTable({ holds: "respect", writes: true }, () => {});
   ledger.adopt([resource("pend00", [])]);
   ledger.wish(new Map(Object.entries(wishes)));
   return ledger;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { BookSaid } from "../src/book_sync.ts";
+import { ReportedStates } from "../src/book_sync.ts";
 import { newSources } from "../src/system_alerts.ts";
 import { startMs } from "./fixtures/bench.ts";
 
@@ -7,7 +7,7 @@ const said = (available: boolean) => ({ kind: "said", available, reason: "", atM
 const { book } = newSources(startMs);
 
 Deno.test("what book says of a thousand resources makes one new set of states when somebody looks", () => {
-  const news = new BookSaid();
+  const news = new ReportedStates();
   const names = Array.from({ length: 1_000 }, (_, at) => `r-${at}`);
   for (const name of names) news.note(name, said(true), names.length);
   const next = news.takenInto(book);
@@ -16,7 +16,7 @@ Deno.test("what book says of a thousand resources makes one new set of states wh
 });
 
 Deno.test("what book has said before makes nothing new", () => {
-  const news = new BookSaid();
+  const news = new ReportedStates();
   news.note("r-a", said(true), 1);
   const next = news.takenInto(book);
   news.note("r-a", said(true), 1);
@@ -26,14 +26,14 @@ Deno.test("what book has said before makes nothing new", () => {
 });
 
 Deno.test("what was taken in once is not taken in again", () => {
-  const news = new BookSaid();
+  const news = new ReportedStates();
   news.note("r-a", said(true), 1);
   news.takenInto(book);
   assert.equal(news.takenInto(book), book);
 });
 
 Deno.test("book has spoken of all when it has of as many as it lists: often of one of them is not enough", async () => {
-  const news = new BookSaid();
+  const news = new ReportedStates();
   let isAll = false;
   news.all.then(() => isAll = true);
   for (const available of [true, false, true]) news.note("r-a", said(available), 2);

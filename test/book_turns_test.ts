@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { type Turn, Turns } from "../src/book_queue.ts";
+import { type QueuedRequest, RequestQueue } from "../src/book_queue.ts";
 
 /** With this random number the first delays are 750, 1,500, 3,000, 6,000 and 7,500 ms. */
-const newTurns = () => new Turns<string>(() => 0.5);
+const newTurns = () => new RequestQueue<string>(() => 0.5);
 
-function take(turns: Turns<string>, jobs: string, nowMs: number): Turn<string> {
+function take(turns: RequestQueue<string>, jobs: string, nowMs: number): QueuedRequest<string> {
   const turn = turns.take(jobs, nowMs);
   assert.ok(turn, `nobody of ${jobs} has a turn at ${nowMs}`);
   return turn;
@@ -59,7 +59,7 @@ Deno.test("a success of a request that was on its way when another failed ends t
 });
 
 /** `a` fails, and then `b` succeeds. */
-function turnsWithOneThatFailsAlone(): Turns<string> {
+function turnsWithOneThatFailsAlone(): RequestQueue<string> {
   const turns = newTurns();
   turns.failed(take(turns, "a", 0), 0);
   turns.succeeded(take(turns, "b", 750));

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import type { Wish } from "../src/health.ts";
+import type { DesiredAvailability } from "../src/health.ts";
 import { BookDesk, names, no, yes } from "./fixtures/book_desk.ts";
 import { refused, unreachable } from "./fixtures/memory_book.ts";
 
 const three = names(3);
-const wish = fc.constantFrom<Wish>(yes, no);
+const wish = fc.constantFrom<DesiredAvailability>(yes, no);
 
 /** What may happen to a book and its keeper, by whose doing. */
 const happening = fc.oneof(
@@ -22,8 +22,8 @@ Deno.test("whatever happens, once book is loaded and well again it comes to say 
   await fc.assert(
     fc.asyncProperty(steps, fc.tuple(wish, wish, wish), async (steps, last) => {
       await using desk = new BookDesk(three);
-      const wishAll = (wishes: readonly Wish[]) =>
-        desk.keeper.wish(new Map(three.map((name, i) => [name, wishes[i] ?? yes])));
+      const wishAll = (wishes: readonly DesiredAvailability[]) =>
+        desk.keeper.setDesired(new Map(three.map((name, i) => [name, wishes[i] ?? yes])));
       for (const [what, ms] of steps) {
         if ("wishes" in what) wishAll(what.wishes);
         if ("asked" in what) failAt(desk, what.asked, what.kind === "down" ? "onArrival" : "onAnswer");

@@ -4,13 +4,13 @@
  */
 import assert from "node:assert/strict";
 import type { DatabaseSync } from "node:sqlite";
-import type { HealthEvent, Letter } from "../src/alerts.ts";
-import { inPieces } from "../src/async.ts";
+import type { HealthEvent, Notification } from "../src/alerts.ts";
+import { forEachYielding } from "../src/async.ts";
 import type { ResourceState } from "../src/availability.ts";
-import { Ledger } from "../src/book_sync.ts";
-import type { Wish } from "../src/health.ts";
-import { newLetter } from "../src/notification.ts";
-import type { Change } from "../src/persisted.ts";
+import { ResourceTable } from "../src/book_sync.ts";
+import type { DesiredAvailability } from "../src/health.ts";
+import { newNotification } from "../src/notification.ts";
+import type { StoreChange } from "../src/persisted.ts";
 import { openSqliteStore } from "../src/sqlite_file.ts";
 import { createWriter } from "../src/sqlite_store.ts";
 import { checked } from "../src/store.ts";
@@ -25,10 +25,10 @@ import { event, experiment, noonMs, saying, turn } from "./fixtures/store_sample
 const names = (count: number) => Array.from({ length: count }, (_, number) => `exp${String(number).padStart(6, "0")}`);
 
 /** What a judgement records in which all of `count` experiments changed. */
-function burst(count: number, eventOf: (name: string) => HealthEvent = (name) => event(name)): Change[] {
+function burst(count: number, eventOf: (name: string) => HealthEvent = (name) => event(name)): StoreChange[] {
   const events = names(count).map(eventOf);
   const letters = (["mail", "webhook"] as const).map((channel) => {
-    return newLetter({ id: channel, channel, createdMs: noonMs }, { events, alerts: [] });
+    return newNotification({ id: channel, channel, createdMs: noonMs }, { events, alerts: [] });
   });
   return [
     ...names(count).map((name) => saying.turn(name, turn(noonMs))),
@@ -60,7 +60,7 @@ Deno.test("ten times the experiments are ten times the bytes that are recorded",
 });
 
 Deno.test("an event is checked once, however many letters tell of it", async () => {
-  const looks = async (changesOf: (event: HealthEvent) => Change[]) => {
+  const looks = async (changesOf: (event: HealthEvent) => StoreChange[]) => {
     let count = 0;
     const watched = {
       ...event("pend00"),
@@ -89,9 +89,9 @@ Deno.test("of a laboratory that changes at once one mail is written, once", asyn
 Deno.test("whether book has answered is seen without looking at each resource at each answer", () => {
   const looks = (count: number) => {
     let looked = 0;
-    const ledger = new Ledger({ holds: "respect", writes: true }, () => {});
+    const ledger = new ResourceTable({ holds: "respect", writes: true }, () => {});
     ledger.adopt(names(count).map((name) => ({ name, stub: name, required: [] })));
-    ledger.wish(new Map(names(count).map((name): [string, Wish] => [name, { kind: "available" }])));
+    ledger.wish(new Map(names(count).map((name): [string, DesiredAvailability] => [name, { kind: "available" }])));
     const entries = [...ledger.jobs()];
     for (const entry of entries) {
       let state = entry.state;
@@ -120,7 +120,10 @@ Deno.test("a first judgement of a whole laboratory is one record, with one event
     await monitor.settled();
     await clock.advance(0);
     const kinds = Map.groupBy(recorded.flat(), ({ kind }) => kind);
-    assert.deepEqual(["event", "experiment"].map((kind) => kinds.get(kind as Change["kind"])?.length), [count, count]);
+    assert.deepEqual(["event", "experiment"].map((kind) => kinds.get(kind as StoreChange["kind"])?.length), [
+      count,
+      count,
+    ]);
     assert.equal(recorded.filter((changes) => changes.some(({ kind }) => kind === "event")).length, 1);
     await end();
   }
@@ -153,18 +156,18 @@ Deno.test("a record in pieces that can't be checked, or fails half way, leaves n
     const refuse = `BEFORE INSERT ON experiments WHEN new.name = '${last}' BEGIN SELECT RAISE(ABORT, 'half way'); END`;
     alterStore(path, `CREATE TRIGGER refuse ${refuse}`);
     await assert.rejects(store.record(burst(3_000)), /half way/);
-    const left = await store.load({ events: 1, turns: 1, runs: 1 });
+    const left = await store.load({ events: 1, stateChanges: 1, runs: 1 });
     alterStore(path, "DROP TRIGGER refuse");
     await store.record(burst(3_000));
-    const { experiments } = await store.load({ events: 1, turns: 1, runs: 1 });
+    const { experiments } = await store.load({ events: 1, stateChanges: 1, runs: 1 });
     await store.close();
-    assert.deepEqual([left.experiments.length, left.turns.size, left.letters.length], [0, 0, 0]);
+    assert.deepEqual([left.experiments.length, left.stateChanges.size, left.notifications.length], [0, 0, 0]);
     assert.equal(experiments.length, 3_000);
   }));
 
 Deno.test("few things are done in one go, without a pause", () => {
   const done: number[] = [];
-  inPieces([1, 2, 3], (item) => done.push(item));
+  forEachYielding([1, 2, 3], (item) => done.push(item));
   assert.deepEqual(done, [1, 2, 3]);
 });
 
@@ -175,12 +178,15 @@ Deno.test("what is done in pieces is done in order, to the first that fails", as
     done.push(item);
     for (const endMs = performance.now() + 0.2; performance.now() < endMs;); // so that there are several pieces
   };
-  await assert.rejects(inPieces(Array.from({ length: 200 }, (_, number) => number), act), /no/);
+  await assert.rejects(forEachYielding(Array.from({ length: 200 }, (_, number) => number), act), /no/);
   assert.deepEqual(done, Array.from({ length: 150 }, (_, number) => number));
 });
 
-function letterOf(number: number, event: HealthEvent): Letter {
-  return newLetter({ id: `letter ${number}`, channel: "mail", createdMs: noonMs }, { events: [event], alerts: [] });
+function letterOf(number: number, event: HealthEvent): Notification {
+  return newNotification({ id: `letter ${number}`, channel: "mail", createdMs: noonMs }, {
+    events: [event],
+    alerts: [],
+  });
 }
 
 /** A database that keeps nothing, and counts what it is asked. */

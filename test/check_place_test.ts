@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { freePort } from "../scripts/world_port.ts";
-import { checkLogFile, checkPort, checkProfilePort, checkStore, type Finding } from "../src/check.ts";
+import { checkLogFile, checkPort, checkProfilePort, type CheckResult, checkStore } from "../src/check.ts";
 import { startProfiling } from "../src/profile.ts";
 import { openSqliteStore } from "../src/sqlite_file.ts";
 import { FakeClock } from "./fixtures/clock.ts";
@@ -173,7 +173,7 @@ Deno.test("any free port is all right", async () => {
 });
 
 /** What answers on a port, and what is found. */
-const answers: Record<string, [() => Response, (port: number) => Finding]> = {
+const answers: Record<string, [() => Response, (port: number) => CheckResult]> = {
   "a running status is all right": [
     () => Response.json({ version: "0.1.0", feeds: {} }),
     (port) => ({ kind: "ok", words: `a running status 0.1.0 answers at 127.0.0.1:${port}` }),
@@ -192,7 +192,7 @@ for (const [name, [answer, want]] of Object.entries(answers)) {
     const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, answer);
     const { port } = server.addr;
 
-    const finding: Finding = await checkPort({ host: "127.0.0.1", port }, none);
+    const finding: CheckResult = await checkPort({ host: "127.0.0.1", port }, none);
     await server.shutdown();
 
     assert.deepEqual(finding, want(port));

@@ -6,7 +6,7 @@ import { FakeClock } from "./fixtures/clock.ts";
 import { manifest, setUp } from "./fixtures/monitor.ts";
 
 const dayMs = 86_400_000;
-const all = { events: 100, turns: 100, runs: 100 };
+const all = { events: 100, stateChanges: 100, runs: 100 };
 type Lab = ReturnType<typeof setUp>;
 
 /** pend00 as both feeds report it. */
@@ -81,7 +81,7 @@ for (const [deed, act] of Object.entries(deeds)) {
     };
     const events = saved.events.get("pend00") ?? [];
     ascending(events.map(({ atMs }) => atMs));
-    ascending((saved.turns.get("pend00") ?? []).map(({ atMs }) => atMs));
+    ascending((saved.stateChanges.get("pend00") ?? []).map(({ atMs }) => atMs));
     ascending(saved.runs.flatMap(({ startedMs, aliveMs }) => [startedMs, aliveMs]));
     assert.deepEqual(events.map(({ healthy }) => healthy), [true, false, true]);
     assert.equal(events[1]?.lastedMs, 5_000);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ClockWatch, type Move, moveText } from "../src/clock.ts";
+import { type ClockChange, clockChangeText, ClockWatch } from "../src/clock.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 
 const minuteMs = 60_000;
@@ -17,20 +17,20 @@ for (const [name, act] of Object.entries(nothing)) {
   });
 }
 
-const moves: Record<string, [act: (clock: FakeClock) => void | Promise<void>, Move, words: string]> = {
+const moves: Record<string, [act: (clock: FakeClock) => void | Promise<void>, ClockChange, words: string]> = {
   "the clock put forward": [
     (clock) => clock.step(3_600_000),
-    { steppedMs: 3_600_000, missedMs: 0 },
+    { steppedMs: 3_600_000, suspendedMs: 0 },
     "the clock was put forward by 1 h, or the machine slept",
   ],
   "the clock put back by a second": [
     (clock) => clock.step(-1_000),
-    { steppedMs: -1_000, missedMs: 0 },
+    { steppedMs: -1_000, suspendedMs: 0 },
     "the clock was put back by 1 s",
   ],
   "the program stopped": [
     (clock) => clock.stopped(minuteMs),
-    { steppedMs: 0, missedMs: minuteMs },
+    { steppedMs: 0, suspendedMs: minuteMs },
     "nothing of this program ran for 1 min: it was stopped, or hung",
   ],
   "the clock put back while the program was stopped": [
@@ -38,7 +38,7 @@ const moves: Record<string, [act: (clock: FakeClock) => void | Promise<void>, Mo
       clock.stopped(minuteMs);
       clock.step(-3_600_000);
     },
-    { steppedMs: -3_600_000, missedMs: minuteMs },
+    { steppedMs: -3_600_000, suspendedMs: minuteMs },
     "nothing of this program ran for 1 min: it was stopped, or hung, and the clock was put back by 1 h",
   ],
 };
@@ -50,7 +50,7 @@ for (const [name, [act, want, words]] of Object.entries(moves)) {
     await clock.advance(minuteMs);
     const move = watch.look();
     assert.deepEqual(move, want);
-    assert.equal(moveText(move ?? assert.fail()), `${words} (nothing counts as older for it)`);
+    assert.equal(clockChangeText(move ?? assert.fail()), `${words} (nothing counts as older for it)`);
     assert.equal(watch.look(), null);
   });
 }
@@ -68,17 +68,17 @@ Deno.test("a program that is stopped between two readings of the clock sees that
   const clock = new FakeClock();
   const watch = new ClockWatch({
     nowMs: () => clock.nowMs(),
-    steadyMs: () => clock.steadyMs(),
-    missedMs: () => clock.missedMs(),
+    monotonicMs: () => clock.monotonicMs(),
+    suspendedMs: () => clock.suspendedMs(),
     wait: () => Promise.resolve(),
   });
   let isFirst = true;
-  const steadyMs = clock.steadyMs.bind(clock);
-  clock.steadyMs = () => {
+  const monotonicMs = clock.monotonicMs.bind(clock);
+  clock.monotonicMs = () => {
     if (isFirst) clock.stopped(minuteMs);
     isFirst = false;
-    return steadyMs();
+    return monotonicMs();
   };
-  assert.deepEqual(watch.look(), { steppedMs: 0, missedMs: minuteMs });
+  assert.deepEqual(watch.look(), { steppedMs: 0, suspendedMs: minuteMs });
   assert.equal(watch.look(), null);
 });

@@ -79,7 +79,7 @@ Deno.test("of what is forgotten nothing is kept", () => {
   const kept = [
     experiments,
     watched,
-    ...[jump, relay].flatMap(({ left, verdicts, doubts }) => [left, verdicts, doubts]),
+    ...[jump, relay].flatMap(({ departed, verdicts, streaks }) => [departed, verdicts, streaks]),
   ];
   assert.deepEqual(kept.map(({ size }) => size), [0, 0, 0, 0, 0, 0, 0, 0]);
 });
@@ -98,7 +98,7 @@ Deno.test("what is beyond the limit is not looked at again in each report, and i
   bench.relay({ "x14999-st-data": 0 });
   bench.forget(dayMs);
   assert.deepEqual([...bench.lab.watched], ["x14999-st-data"]);
-  assert.equal(bench.lab.refused.size, 0);
+  assert.equal(bench.lab.overLimit.size, 0);
 });
 
 Deno.test("what book requires is never forgotten", () => {
@@ -127,7 +127,7 @@ Deno.test("a flood of names is kept to the limit, what was known stays, and the 
   bench.relay({ ...flood, "pend00-st-data": 0, "spin31-st-data": 0 });
 
   assert.equal(bench.lab.watched.size + bench.lab.experiments.size, extrasMax + 2);
-  assert.equal(bench.lab.refused.size, 10_002); // 5,001 experiments and their streams: of 15,000 such 9,999 fit
+  assert.equal(bench.lab.overLimit.size, 10_002); // 5,001 experiments and their streams: of 15,000 such 9,999 fit
   assert.ok(bench.lab.watched.has("spin31-st-data"));
   assert.ok(bench.lab.experiments.has("pend00"));
 });

@@ -2,7 +2,7 @@
 import { jwtVerify } from "jose";
 import assert from "node:assert/strict";
 import { jumpClaims, relayClaims } from "../src/access.ts";
-import { type FeedSource, tryFeed, watchFeed } from "../src/feed.ts";
+import { type FeedConfig, tryFeed, watchFeed } from "../src/feed.ts";
 import type { FeedName, FeedNews, Report } from "../src/report.ts";
 import { Secret } from "../src/setting_types.ts";
 import { SocketPool, type Sockets, startSocketWorker } from "../src/socket_pool.ts";
@@ -120,7 +120,7 @@ class Lab implements AsyncDisposable {
   opened = 0;
   readonly #pool = new SocketPool(this.clock, startSocketWorker);
   readonly #server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => this.#serve(request));
-  readonly #source: FeedSource;
+  readonly #source: FeedConfig;
   #watched = Promise.resolve();
 
   constructor(name: FeedName) {
@@ -139,7 +139,7 @@ class Lab implements AsyncDisposable {
     await until(() => this.sockets.length === 1);
   }
 
-  tries(changes: Partial<FeedSource> = {}) {
+  tries(changes: Partial<FeedConfig> = {}) {
     return tryFeed({ ...this.#source, ...changes }, this.#ports(), 15_000, this.stop.signal);
   }
 

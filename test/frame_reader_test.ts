@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { frameOf } from "../scripts/bench_frames.ts";
-import { buffersOf, type Columns, type Decoded, type FeedName, Mirror, type Traffic } from "../src/report.ts";
+import { buffersOf, type Decoded, DeltaDecoder, type FeedName, type ReportDelta, type Traffic } from "../src/report.ts";
 import { FrameReader, splitFrame } from "../src/report_decoder.ts";
 import { countedIn } from "./fixtures/counted.ts";
 import { decodeJump, decodeRelay, inFull, ReadSocket } from "./fixtures/decoded.ts";
@@ -194,8 +194,8 @@ Deno.test("a topic that leaves gives its row to the next that comes", () => {
   ]);
 });
 
-function columnsOf(frames: readonly string[]): Columns[] {
-  const reader = new FrameReader("relay"), mirror = new Mirror();
+function columnsOf(frames: readonly string[]): ReportDelta[] {
+  const reader = new FrameReader("relay"), mirror = new DeltaDecoder();
   return frames.map((text) => {
     const read = reader.read(text);
     assert.ok(read.kind === "report");

@@ -1,8 +1,8 @@
 /** What a judgement costs, counted in work and not in time: what makes it more than linear is seen here. */
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { judge } from "../src/health.ts";
-import { observe } from "../src/health.ts";
+import { evaluate } from "../src/health.ts";
+import { applyReport } from "../src/health.ts";
 import { namedIn, withManifest } from "../src/lab.ts";
 import { ConnectionTable } from "../src/report.ts";
 import { Bench, connection, resource, type Sending } from "./fixtures/bench.ts";
@@ -20,9 +20,9 @@ class CountingTable extends ConnectionTable {
     this.looks++;
     return super.peer(topic);
   }
-  override quietMsAt(row: number) {
+  override idleMsAt(row: number) {
     this.looks++;
-    return super.quietMsAt(row);
+    return super.idleMsAt(row);
   }
   override stats(topic: string) {
     this.made++;
@@ -46,8 +46,8 @@ function reportOf(experiments: number, sending: (at: number) => Sending) {
   const { peers, figures } = ConnectionTable.of(streams.map((topic, at) => connection(topic, sending(at))));
   const table = new CountingTable(was.rows, peers, figures);
   const report = { feed: "relay", atMs: bench.nowMs, connections: table, entries: table.size, skipped: 0 } as const;
-  const seen = observe(before, { ...report, generation: "measured", intervalMs: 5_000 }, bench.rules);
-  return { before, table, streams, after: judge(seen, bench.rules, bench.nowMs) };
+  const seen = applyReport(before, { ...report, generation: "measured", intervalMs: 5_000 }, bench.rules);
+  return { before, table, streams, after: evaluate(seen, bench.rules, bench.nowMs) };
 }
 
 for (const experiments of [10, 100, 1_000]) {
@@ -57,17 +57,17 @@ for (const experiments of [10, 100, 1_000]) {
     assert.deepEqual(events, []);
     assert.equal(lab.experiments, before.experiments);
     assert.ok(
-      before.settled !== null && lab.settled === before.settled,
+      before.evaluatedBy !== null && lab.evaluatedBy === before.evaluatedBy,
       "experiments are not judged again by the same verdicts",
     );
-    const { left, verdicts, doubts, findings } = before.relay;
-    assert.deepEqual([lab.relay.left, lab.relay.verdicts, lab.relay.doubts, lab.relay.findings], [
-      left,
+    const { departed, verdicts, streaks, probeResults } = before.relay;
+    assert.deepEqual([lab.relay.departed, lab.relay.verdicts, lab.relay.streaks, lab.relay.probeResults], [
+      departed,
       verdicts,
-      doubts,
-      findings,
+      streaks,
+      probeResults,
     ]);
-    assert.ok(lab.relay.verdicts === verdicts && lab.relay.left === left && lab.jump === before.jump);
+    assert.ok(lab.relay.verdicts === verdicts && lab.relay.departed === departed && lab.jump === before.jump);
   });
 
   Deno.test(`of ${experiments} experiments one that falls silent makes itself anew, and no other`, () => {
@@ -115,12 +115,12 @@ Deno.test("it is judged alike whether it is known or not that most is as it was"
         (bench) => bench.pass(passedMs),
       ];
       for (const deed of deeds) {
-        other.lab = { ...other.lab, relay: withOwnRows(other.lab.relay), settled: null };
+        other.lab = { ...other.lab, relay: withOwnRows(other.lab.relay), evaluatedBy: null };
         assert.deepEqual(deed(one), deed(other));
       }
       assert.deepEqual(one.lab.experiments, other.lab.experiments);
-      assert.deepEqual(one.lab.relay.left, other.lab.relay.left);
-      assert.deepEqual(one.lab.relay.doubts, other.lab.relay.doubts);
+      assert.deepEqual(one.lab.relay.departed, other.lab.relay.departed);
+      assert.deepEqual(one.lab.relay.streaks, other.lab.relay.streaks);
     }
   }));
 });
@@ -143,10 +143,10 @@ Deno.test("while an experiment starts nothing is kept of what was judged before 
   bench.nowMs += 60_000;
   bench.jump(["pend00"]);
   bench.relay({ "pend00-st-data": 0 });
-  assert.notEqual(bench.lab.settled, null);
+  assert.notEqual(bench.lab.evaluatedBy, null);
 
   bench.jump(["pend00", "spin31"]);
-  assert.equal(bench.lab.settled, null);
+  assert.equal(bench.lab.evaluatedBy, null);
   const { lab } = bench;
   bench.judge();
   assert.equal(bench.lab, lab);

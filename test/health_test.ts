@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
 import type { Verdict } from "../src/alerts.ts";
-import { type Condition, feedCondition, judgeEntry } from "../src/health.ts";
-import { emptyFeed, type Feed } from "../src/lab.ts";
+import { type Condition, feedCondition, verdictOf } from "../src/health.ts";
+import { type FeedState, initialFeed } from "../src/lab.ts";
 import { ConnectionTable } from "../src/report.ts";
 import { connection, rules, type Sending, startMs } from "./fixtures/bench.ts";
 
 const topic = "pend00-st-data";
 
 /** A relay feed whose newest report was at `startMs`. */
-function feed(has: Partial<Feed> & { sending?: Sending }): Feed {
+function feed(has: Partial<FeedState> & { sending?: Sending }): FeedState {
   const { sending, ...rest } = has;
   const connections = ConnectionTable.of(sending === undefined ? [] : [connection(topic, sending)]);
   return {
-    ...emptyFeed("relay", startMs - 1_000_000),
+    ...initialFeed("relay", startMs - 1_000_000),
     newest: { kind: "report", atMs: startMs, connections },
     intervalMs: 5_000,
     ...rest,
@@ -24,15 +24,15 @@ const seen = (agoMs: number) => ({
   left: new Map([[topic, { seenMs: startMs - agoMs, namedMs: 0, connection: null }]]),
 });
 
-const doubts = (count: number) => ({ doubts: new Map([[topic, count]]) });
+const streaks = (count: number) => ({ streaks: new Map([[topic, count]]) });
 /** What listening to its connection found. */
 const found = (heard: boolean) => {
   const { connected } = connection(topic);
-  return { findings: new Map([[topic, { connected, heard, atMs: startMs, sinceMs: startMs }]]) };
+  return { probeResults: new Map([[topic, { connected, heard, atMs: startMs, sinceMs: startMs }]]) };
 };
 
 interface Case {
-  readonly feed: Feed;
+  readonly feed: FeedState;
   readonly condition?: Condition;
   readonly afterMs?: number;
   readonly changes?: Partial<typeof rules>;
@@ -55,11 +55,11 @@ const cases: Record<string, Case> = {
     want: "ok",
   },
   "and is not ok by the next": {
-    feed: feed({ sending: "unmeasured", ...was("ok"), ...found(false), ...doubts(1) }),
+    feed: feed({ sending: "unmeasured", ...was("ok"), ...found(false), ...streaks(1) }),
     want: "unhealthy",
   },
   "one found silent counts by HEALTH_FAILURES, report by report": {
-    feed: feed({ sending: "unmeasured", ...was("ok"), ...found(false), ...doubts(1) }),
+    feed: feed({ sending: "unmeasured", ...was("ok"), ...found(false), ...streaks(1) }),
     changes: { failures: 2 },
     want: "ok",
   },
@@ -68,11 +68,11 @@ const cases: Record<string, Case> = {
     want: "unhealthy",
   },
   "and is ok by the next": {
-    feed: feed({ sending: "unmeasured", ...was("unhealthy"), ...found(true), ...doubts(1) }),
+    feed: feed({ sending: "unmeasured", ...was("unhealthy"), ...found(true), ...streaks(1) }),
     want: "ok",
   },
   "one heard again counts by HEALTH_SUCCESSES, report by report": {
-    feed: feed({ sending: "unmeasured", ...was("unhealthy"), ...found(true), ...doubts(1) }),
+    feed: feed({ sending: "unmeasured", ...was("unhealthy"), ...found(true), ...streaks(1) }),
     changes: { successes: 2 },
     want: "unhealthy",
   },
@@ -90,7 +90,7 @@ const cases: Record<string, Case> = {
     want: "missing",
   },
   "while relay is lost one that was found silent stays as it was": {
-    feed: feed({ sending: "unmeasured", ...was("ok"), ...found(false), ...doubts(1) }),
+    feed: feed({ sending: "unmeasured", ...was("ok"), ...found(false), ...streaks(1) }),
     condition: "lost",
     want: "ok",
   },
@@ -153,36 +153,36 @@ const cases: Record<string, Case> = {
     want: "ok",
   },
   "after the feed is back an entry has HEALTH_LAST_CHECKED to show up": {
-    feed: feed({ ...seen(90_000), ...was("ok"), backMs: startMs }),
+    feed: feed({ ...seen(90_000), ...was("ok"), recoveredMs: startMs }),
     afterMs: 10_000,
     want: "ok",
   },
   "and is missing a millisecond later": {
-    feed: feed({ ...seen(90_000), ...was("ok"), backMs: startMs }),
+    feed: feed({ ...seen(90_000), ...was("ok"), recoveredMs: startMs }),
     afterMs: 10_001,
     want: "missing",
   },
   "what was missing before the feed was lost does not become ok by its return": {
-    feed: feed({ ...seen(90_000), ...was("missing"), backMs: startMs }),
+    feed: feed({ ...seen(90_000), ...was("missing"), recoveredMs: startMs }),
     want: "missing",
   },
   "with HEALTH_FAILURES=3 two bad reports do not turn ok bad": {
-    feed: feed({ sending: "silent", ...was("ok"), doubts: new Map([[topic, 2]]) }),
+    feed: feed({ sending: "silent", ...was("ok"), streaks: new Map([[topic, 2]]) }),
     changes: { failures: 3 },
     want: "ok",
   },
   "with HEALTH_FAILURES=3 the third does": {
-    feed: feed({ sending: "silent", ...was("ok"), doubts: new Map([[topic, 3]]) }),
+    feed: feed({ sending: "silent", ...was("ok"), streaks: new Map([[topic, 3]]) }),
     changes: { failures: 3 },
     want: "unhealthy",
   },
   "with HEALTH_SUCCESSES=2 one good report does not turn bad ok": {
-    feed: feed({ sending: 0, ...was("missing"), doubts: new Map([[topic, 1]]) }),
+    feed: feed({ sending: 0, ...was("missing"), streaks: new Map([[topic, 1]]) }),
     changes: { successes: 2 },
     want: "missing",
   },
   "with HEALTH_SUCCESSES=2 the second does": {
-    feed: feed({ sending: 0, ...was("missing"), doubts: new Map([[topic, 2]]) }),
+    feed: feed({ sending: 0, ...was("missing"), streaks: new Map([[topic, 2]]) }),
     changes: { successes: 2 },
     want: "ok",
   },
@@ -192,14 +192,14 @@ const cases: Record<string, Case> = {
     want: "unhealthy",
   },
   "before the feed's first report what an earlier run judged stands": {
-    feed: { ...emptyFeed("relay", startMs - 1_000_000), ...was("unhealthy") },
+    feed: { ...initialFeed("relay", startMs - 1_000_000), ...was("unhealthy") },
     condition: "connecting",
     want: "unhealthy",
   },
 };
 for (const [name, { feed, condition = "live", afterMs = 0, changes = {}, want }] of Object.entries(cases)) {
   Deno.test(`judgeEntry: ${name}`, () => {
-    assert.equal(judgeEntry(topic, feed, condition, { ...rules, ...changes }, startMs + afterMs), want);
+    assert.equal(verdictOf(topic, feed, condition, { ...rules, ...changes }, startMs + afterMs), want);
   });
 }
 
@@ -221,7 +221,7 @@ for (const [name, [intervalMs, silentMs, want]] of Object.entries(fresh)) {
 }
 
 Deno.test("feedCondition: a feed that has never reported is connecting, and lost after HEALTH_LAST_CHECKED", () => {
-  const unheard = emptyFeed("relay", startMs);
+  const unheard = initialFeed("relay", startMs);
   assert.equal(feedCondition(unheard, rules, startMs + 9_999), "connecting");
   assert.equal(feedCondition(unheard, rules, startMs + 10_000), "lost");
 });

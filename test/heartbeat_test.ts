@@ -19,7 +19,7 @@ function setUp(given: { everyMs?: number; missing?: Missing; answer?: Answer } =
     missing: given.missing ?? null,
     answer: given.answer ?? answers(200),
   };
-  const beganMs = clock.steadyMs();
+  const beganMs = clock.monotonicMs();
   const note = (words: string) => world.logged.push(words);
   const beat = createHeartbeat({ url, everyMs: given.everyMs ?? 60_000 }, {
     clock,
@@ -28,7 +28,7 @@ function setUp(given: { everyMs?: number; missing?: Missing; answer?: Answer } =
     missing: () => world.missing,
     changed() {},
     fetch(_url, { signal }) {
-      world.asked.push((clock.steadyMs() - beganMs) / 1_000);
+      world.asked.push((clock.monotonicMs() - beganMs) / 1_000);
       return world.answer(signal!);
     },
   });

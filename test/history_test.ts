@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { recentOf, type Shares, sharesOf, type Span, spansOf, toldOf } from "../src/history.ts";
-import type { Run, Turn } from "../src/persisted.ts";
+import { recentOf, recordedOf, type Shares, sharesOf, type Span, spansOf } from "../src/history.ts";
+import type { MonitorRun, StateChange } from "../src/persisted.ts";
 
 const window = { fromMs: 100, toMs: 200 };
-const ran = (startedMs: number, aliveMs: number): Run => ({ startedMs, aliveMs });
-const turn = (atMs: number, state: Turn["state"], available = true): Turn => ({ atMs, state, available });
+const ran = (startedMs: number, aliveMs: number): MonitorRun => ({ startedMs, aliveMs });
+const turn = (atMs: number, state: StateChange["state"], available = true): StateChange => ({ atMs, state, available });
 
 /** As `100 healthy A 150 not_watched 200`. */
 function text(spans: readonly Span[]): string {
@@ -15,7 +15,7 @@ function text(spans: readonly Span[]): string {
   return [...words, ...spans.slice(-1).map(({ toMs }) => String(toMs))].join(" ");
 }
 
-const told: Record<string, [runs: Run[], turns: Turn[], want: string]> = {
+const told: Record<string, [runs: MonitorRun[], turns: StateChange[], want: string]> = {
   "nothing known": [[], [], "100 not_watched 200"],
   "a run without turns": [[ran(0, 300)], [], "100 not_watched 200"],
   "turns without a run": [[], [turn(120, "healthy")], "100 not_watched 200"],
@@ -97,10 +97,10 @@ Deno.test("spans: a window without time has none", () => {
 });
 
 const timeMs = fc.integer({ min: 80, max: 220 });
-const state = fc.constantFrom<Turn["state"][]>("healthy", "unhealthy", "starting", "unknown", "not_watched");
+const state = fc.constantFrom<StateChange["state"][]>("healthy", "unhealthy", "starting", "unknown", "not_watched");
 const anyTurns = fc.array(fc.record({ atMs: timeMs, state, available: fc.boolean() }), { maxLength: 12 });
 const anyRuns = fc.array(fc.record({ startedMs: timeMs, aliveMs: timeMs }), { maxLength: 5 });
-const byTime = (turns: readonly Turn[]) => turns.toSorted((a, b) => a.atMs - b.atMs);
+const byTime = (turns: readonly StateChange[]) => turns.toSorted((a, b) => a.atMs - b.atMs);
 
 Deno.test("spans cover the window without a gap or overlap, and neighbours differ, in whatever order the past comes", () => {
   fc.assert(fc.property(anyTurns, anyRuns, timeMs, timeMs, (turns, runs, fromMs, toMs) => {
@@ -159,7 +159,7 @@ for (const [name, [parts, want]] of Object.entries(share)) {
   });
 }
 
-const recent: Record<string, [runs: Run[], turns: Turn[], fromMs: number]> = {
+const recent: Record<string, [runs: MonitorRun[], turns: StateChange[], fromMs: number]> = {
   "nothing is known": [[], [], 200],
   "all of the window": [[ran(50, 300)], [turn(60, "healthy")], 100],
   "the first turn is in the window": [[ran(50, 300)], [turn(120, "healthy"), turn(150, "unknown")], 120],
@@ -173,7 +173,7 @@ for (const [name, [runs, turns, fromMs]] of Object.entries(recent)) {
 }
 
 const most = { turns: 2, runs: 2 };
-const known: Record<string, [runs: Run[], turns: Turn[], fromMs: number]> = {
+const known: Record<string, [runs: MonitorRun[], turns: StateChange[], fromMs: number]> = {
   "nothing is known, of which nothing was left out": [[], [], 100],
   "fewer turns and runs than were asked for": [[ran(150, 300)], [turn(150, "healthy")], 100],
   "as many turns, the first before the window": [[], [turn(90, "healthy"), turn(150, "unknown")], 100],
@@ -184,6 +184,6 @@ const known: Record<string, [runs: Run[], turns: Turn[], fromMs: number]> = {
 };
 for (const [name, [runs, turns, fromMs]] of Object.entries(known)) {
   Deno.test(`what can be told: ${name}`, () => {
-    assert.deepEqual(toldOf({ runs, turns }, most, window), { fromMs, toMs: 200 });
+    assert.deepEqual(recordedOf({ runs, turns }, most, window), { fromMs, toMs: 200 });
   });
 }

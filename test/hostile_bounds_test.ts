@@ -1,7 +1,7 @@
 /** What is kept of what others say: how much of it, and how long a text may be. */
 import assert from "node:assert/strict";
 import { type BookGarbled, isBookError } from "../src/book_client.ts";
-import { answerWords, excerpt } from "../src/failure.ts";
+import { errorTextOf, sanitize } from "../src/failure.ts";
 import { FrameReader, tooIntricate } from "../src/report_decoder.ts";
 import { AnsweringBook } from "./fixtures/answering_book.ts";
 import { connection, resource } from "./fixtures/bench.ts";
@@ -141,7 +141,7 @@ Deno.test("of a reason of a megabyte the first words are kept, and none has half
 
 Deno.test("somebody else's words never move a terminal, turn writing round, begin a line or hold half a character", () => {
   for (const text of [...hostileList, ...hostileList.map(megabyteOf)]) {
-    const words = excerpt(text);
+    const words = sanitize(text);
     assert.doesNotMatch(words, unsafe);
     assert.doesNotMatch(words, /\n/);
     assert.ok(words.length <= 200);
@@ -149,6 +149,6 @@ Deno.test("somebody else's words never move a terminal, turn writing round, begi
 });
 
 Deno.test("of a proxy's page only the beginning is looked at", () => {
-  assert.equal(answerWords(`<html>${" ".repeat(20_000)}the end</html>`), "");
-  assert.equal(answerWords(`${"<".repeat(16_384)}b>bold`), excerpt("<".repeat(300)));
+  assert.equal(errorTextOf(`<html>${" ".repeat(20_000)}the end</html>`), "");
+  assert.equal(errorTextOf(`${"<".repeat(16_384)}b>bold`), sanitize("<".repeat(300)));
 });

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { judge } from "../src/health.ts";
-import { emptyLab, restored, savedExperiment, withManifest } from "../src/lab.ts";
+import { evaluate } from "../src/health.ts";
+import { initialLab, persistedExperiment, restoreLab, withManifest } from "../src/lab.ts";
 import { Bench, resource, type rules, type Sending, startMs } from "./fixtures/bench.ts";
 
 const pend = () => [resource("pend00", ["st-data", "st-video"])];
@@ -274,22 +274,22 @@ Deno.test("only HEALTH_EVENTS events are kept of each experiment, the newest", (
 /** The same laboratory after a restart, from what its last run saved. */
 function restarted(bench: Bench, changes: Partial<typeof rules> = {}): Bench {
   const experiments = [...bench.lab.experiments.values()].flatMap((each) =>
-    savedExperiment(each, bench.lab, bench.nowMs) ?? []
+    persistedExperiment(each, bench.lab, bench.nowMs) ?? []
   );
   const manifest = { atMs: startMs, resources: bench.lab.resources };
   const events = new Map([...bench.lab.experiments].map(([name, each]) => [name, each.events]));
   const saved = {
     experiments,
     events,
-    letters: [],
+    notifications: [],
     alerts: new Map(),
     manifest,
-    turns: new Map(),
+    stateChanges: new Map(),
     runs: [],
     lastMailMs: null,
     lastWebhookMs: null,
   };
-  const next = new Bench([], changes, restored(emptyLab(bench.nowMs), saved));
+  const next = new Bench([], changes, restoreLab(initialLab(bench.nowMs), saved));
   next.nowMs = bench.nowMs;
   return next;
 }
@@ -403,7 +403,7 @@ Deno.test("always: judging again without new input changes nothing at all", () =
     const bench = new Bench(pend(), { failures: 2, successes: 3, startupMs: 5_000 });
     for (const each of steps) {
       take(bench, each);
-      const again = judge(bench.lab, bench.rules, bench.nowMs);
+      const again = evaluate(bench.lab, bench.rules, bench.nowMs);
       assert.equal(again.lab, bench.lab);
       assert.deepEqual(again.events, []);
     }

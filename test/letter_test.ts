@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isEmpty, joined, lettersBound, merged, newLetter, newReminder } from "../src/notification.ts";
+import { isEmpty, joined, lettersBound, merged, newNotification, newReminder } from "../src/notification.ts";
 import { alert, event, letter, missingJump, nowMs } from "./fixtures/letters.ts";
 
 const { eventsMax, alertsMax } = lettersBound;
@@ -8,7 +8,7 @@ const begun = { id: "one", channel: "mail", createdMs: nowMs } as const;
 
 Deno.test("a new letter holds its news", () => {
   const news = { events: [event("a")], alerts: [alert("relay-lost")] };
-  assert.deepEqual(newLetter(begun, news), letter({ id: "one", createdMs: nowMs, ...news }));
+  assert.deepEqual(newNotification(begun, news), letter({ id: "one", createdMs: nowMs, ...news }));
 });
 
 Deno.test("later news come behind what is there", () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type LinkPorts, openLink } from "../src/feed.ts";
+import { type ConnectionPorts, openConnection } from "../src/feed.ts";
 import { ConnectionTable } from "../src/report.ts";
 import type { SocketListener } from "../src/socket_pool.ts";
 import { connection } from "./fixtures/bench.ts";
@@ -8,13 +8,13 @@ import { isLetGo } from "./fixtures/let_go.ts";
 
 Deno.test("a connection that lives on does not keep what its first report said", async () => {
   const dialled: SocketListener[] = [];
-  const ports: LinkPorts = {
+  const ports: ConnectionPorts = {
     clock: new FakeClock(),
     sockets: { dial: (_url, _dialect, listener) => (dialled.push(listener), { close() {} }) },
   };
   const plan = { name: "relay", socketUrl: "ws://relay.test/", firstReportMsMax: 10_000 } as const;
   const deaf = { report() {}, badFrame() {}, closed() {}, retire() {} };
-  const link = openLink(plan, ports, deaf, new AbortController().signal);
+  const link = openConnection(plan, ports, deaf, new AbortController().signal);
   const [socket = assert.fail("not dialled")] = dialled;
   const said = report(socket);
 

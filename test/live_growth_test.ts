@@ -1,6 +1,6 @@
 /** What live readers cost must not grow with how many there are, nor with what they are not told of: work is counted. */
 import assert from "node:assert/strict";
-import { isSameExperiment, toldOf } from "../src/change_detector.ts";
+import { isSameExperiment, shownOf } from "../src/change_detector.ts";
 import {
   changedMax,
   createExperimentChannel,
@@ -8,8 +8,8 @@ import {
   createListChannel,
   Rows,
 } from "../src/live_updates.ts";
-import type { Peer } from "../src/report.ts";
-import { Body } from "../src/response_cache.ts";
+import type { ConnectionInfo } from "../src/report.ts";
+import { EncodedBody } from "../src/response_cache.ts";
 import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
 import { wellLab } from "./fixtures/app.ts";
 import { connection } from "./fixtures/bench.ts";
@@ -122,12 +122,12 @@ Deno.test("programs that come within a second get the very same picture, unless 
 
   assert.notEqual(changed, first);
   assert.notEqual(later, changed);
-  assert.match(changed instanceof Body ? textOf(changed.pieces) : "", /"held":"repair"/);
+  assert.match(changed instanceof EncodedBody ? textOf(changed.pieces) : "", /"held":"repair"/);
 });
 
 Deno.test("what has been told of a row is kept without the report that it was read from", () => {
   const view = snapshot(wellLab(["pend00"]).bench).experiments[0]!;
-  const told = toldOf(view);
+  const told = shownOf(view);
 
   assert.ok(isSameExperiment(told, view));
   assertPlain(told);
@@ -152,7 +152,7 @@ Deno.test("rows told of in turn do not go through all of a laboratory", () => {
 
 Deno.test("a connection that stays the same object is not looked into", () => {
   let reads = 0;
-  const peer: Peer = {
+  const peer: ConnectionInfo = {
     ...connection("pend00", 0),
     get userAgent() {
       reads++;

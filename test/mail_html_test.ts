@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { AlertCode, Letter } from "../src/alerts.ts";
+import type { AlertCode, Notification } from "../src/alerts.ts";
 import { composeMail } from "../src/mail_html.tsx";
 import type { MailText } from "../src/mail_text.ts";
 import type { ExperimentView } from "../src/snapshot.ts";
@@ -15,7 +15,7 @@ import {
   view,
 } from "./fixtures/letters.ts";
 
-function mailOf(owed: Partial<Letter>, experiments: readonly ExperimentView[]): Promise<MailText> {
+function mailOf(owed: Partial<Notification>, experiments: readonly ExperimentView[]): Promise<MailText> {
   const style = { subject: "app.example.org/t", link: "https://app.example.org/t/status" };
   return composeMail(letter(owed), snapshot(experiments), style, nowMs);
 }

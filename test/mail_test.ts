@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { HealthEvent, Letter } from "../src/alerts.ts";
+import type { HealthEvent, Notification } from "../src/alerts.ts";
 import { composeMail } from "../src/mail_html.tsx";
 import type { MailStyle, MailText } from "../src/mail_text.ts";
 import type { ExperimentView } from "../src/snapshot.ts";
@@ -21,7 +21,7 @@ import {
 const style: MailStyle = { subject: "app.example.org/t", link: "https://app.example.org/t/status" };
 
 function mailOf(
-  owed: Partial<Letter>,
+  owed: Partial<Notification>,
   experiments: readonly ExperimentView[] = [],
   how: MailStyle = style,
 ): Promise<MailText> {
@@ -34,7 +34,7 @@ function part(title: RegExp, { text }: MailText): string[] {
   return found?.slice(1) ?? ["(this part is left out)"];
 }
 
-const subjects: Record<string, [owed: Partial<Letter>, experiments: ExperimentView[], want: string]> = {
+const subjects: Record<string, [owed: Partial<Notification>, experiments: ExperimentView[], want: string]> = {
   "two events": [{ events: [event("a"), event("b")] }, [], "2 new health events"],
   "one is plural too, as people filter on it": [{ events: [event("a")] }, [], "1 new health events"],
   "two events of one experiment are one line, so one": [

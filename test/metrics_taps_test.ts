@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { type Book, BookGarbled, BookRefused, BookUnknownResource, BookUnreachable } from "../src/book_client.ts";
 import {
+  type Instrumentation,
   measuredBook,
   measuredFeed,
   measuredMail,
   measuredStore,
   measuredWebhook,
-  type Measures,
 } from "../src/metrics.ts";
 import type { OutboxListener } from "../src/outbox.ts";
 import { noConnections, type Report } from "../src/report.ts";
@@ -18,7 +18,7 @@ import { agoMs, alert, event, letter, nowMs } from "./fixtures/letters.ts";
 function notebook() {
   const told: string[] = [];
   let ms = 0;
-  const measures: Measures = {
+  const measures: Instrumentation = {
     book: ({ operation, result, tookMs }) => told.push(`book ${operation} ${result} ${tookMs}`),
     store: ({ operation, result, tookMs }) => told.push(`store ${operation} ${result} ${tookMs}`),
     judged: ({ feed, entries, tookMs }) => told.push(`judged ${feed} ${entries} ${tookMs}`),
@@ -26,7 +26,7 @@ function notebook() {
     mailFailed: (reason) => told.push(`mail ${reason}`),
     webhookFailed: (reason) => told.push(`webhook ${reason}`),
   };
-  return { told, measures, steadyMs: () => ms += 100 };
+  return { told, measures, monotonicMs: () => ms += 100 };
 }
 
 const { signal } = new AbortController();

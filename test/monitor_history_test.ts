@@ -1,19 +1,19 @@
 /** What the monitor records of its own past and of how experiments stood, and goes on from. */
 import assert from "node:assert/strict";
 import { composeMail } from "../src/mail_html.tsx";
-import type { Change } from "../src/persisted.ts";
+import type { StoreChange } from "../src/persisted.ts";
 import { connection } from "./fixtures/bench.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 import { event, letter } from "./fixtures/letters.ts";
 import { manifest, setUp } from "./fixtures/monitor.ts";
 
 const startMs = new FakeClock().nowMs();
-const all = { events: 100, turns: 100, runs: 100 };
+const all = { events: 100, stateChanges: 100, runs: 100 };
 
 const said = (available: boolean) => ({ kind: "said", available, reason: "status server:", atMs: startMs }) as const;
 
 /** Until when the monitor is known to have run, in seconds since its start, as it was recorded one after the other. */
-function signsOfLife(recorded: readonly (readonly Change[])[]): number[] {
+function signsOfLife(recorded: readonly (readonly StoreChange[])[]): number[] {
   return recorded.flat().flatMap((each) => each.kind === "run" ? [(each.run.aliveMs - startMs) / 1_000] : []);
 }
 
@@ -86,7 +86,7 @@ Deno.test("after a restart an experiment is as available as book last said, unti
   assert.match(await mail(), /^pend00 ok {3}U$/m);
   report("relay", connection("pend00-st-data", 0));
   await end();
-  assert.deepEqual((await first.store.load(all)).turns.get("pend00")?.map(({ available }) => available), [
+  assert.deepEqual((await first.store.load(all)).stateChanges.get("pend00")?.map(({ available }) => available), [
     false,
     true,
     true, // starting

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { SystemAlert } from "../src/alerts.ts";
-import type { Change } from "../src/persisted.ts";
+import type { StoreChange } from "../src/persisted.ts";
 import { StoreFailed, StoreGone } from "../src/store.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
 import { connection, resource } from "./fixtures/bench.ts";
@@ -184,7 +184,7 @@ Deno.test("that the store was damaged is told once, and not kept as something th
 Deno.test("that the store was gone and has been written anew is told once, and not kept as something that holds", async () => {
   const store = createMemoryStore();
   let isGone = true;
-  const record = (changes: readonly Change[]) => {
+  const record = (changes: readonly StoreChange[]) => {
     if (!isGone) return store.record(changes);
     isGone = false;
     return Promise.reject(new StoreGone("/s.db"));
@@ -203,7 +203,7 @@ Deno.test("that the store was gone and has been written anew is told once, and n
 Deno.test("a store that fails once is told of at once, and that it does no more, though no feed reports", async () => {
   const store = createMemoryStore();
   let fails = 0;
-  const record = (changes: readonly Change[]) =>
+  const record = (changes: readonly StoreChange[]) =>
     fails++ === 0 ? Promise.reject(new StoreFailed("the file is gone")) : store.record(changes);
   const { clock, monitor, done, end } = setUp({ store: { ...store, record } });
   manifest(monitor, clock.nowMs());

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { networkWords, redirectWords } from "../src/failure.ts";
+import { networkErrorText, redirectText } from "../src/failure.ts";
 
 const fetchFailed = (why: string) => new TypeError("fetch failed", { cause: new Error(why) });
 const trust = " (to trust its issuer set DENO_TLS_CA_STORE=mozilla,system or DENO_CERT to its PEM file)";
@@ -40,7 +40,7 @@ const cases: Record<string, [unknown, string]> = {
   "that is no error": ["odd", "odd"],
 };
 for (const [name, [error, want]] of Object.entries(cases)) {
-  Deno.test(`networkWords: an error ${name}`, () => assert.equal(networkWords(error), want));
+  Deno.test(`networkWords: an error ${name}`, () => assert.equal(networkErrorText(error), want));
 }
 
 const asked = new URL("https://book.example.org/t/book/api?code=1");
@@ -59,6 +59,6 @@ const redirects: Record<string, [status: number, location: string | null, want: 
 for (const [name, [status, location, want]] of Object.entries(redirects)) {
   Deno.test(`redirectWords: a redirect ${name}`, () => {
     const response = new Response(null, { status, headers: location === null ? {} : { location } });
-    assert.equal(redirectWords(response, asked), want);
+    assert.equal(redirectText(response, asked), want);
   });
 }

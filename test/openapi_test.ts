@@ -5,7 +5,7 @@ import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import assert from "node:assert/strict";
 import { openapiDocument } from "../scripts/openapi.ts";
 import { experimentExample } from "../src/api_schema.ts";
-import type { Turn } from "../src/persisted.ts";
+import type { StateChange } from "../src/persisted.ts";
 import { StoreFailed } from "../src/store.ts";
 import { appOf, laboratories, oddNames, wellLab } from "./fixtures/app.ts";
 import { snapshot } from "./fixtures/snapshot.ts";
@@ -138,7 +138,7 @@ Deno.test("the odd names are in the laboratory of odd names", () => {
   assert.deepEqual(seen?.experiments.map(({ name }) => name), oddNames.toSorted());
 });
 
-function turns(atMs: number): Turn[] {
+function turns(atMs: number): StateChange[] {
   return [{ atMs: atMs - 60_000, state: "healthy", available: true }];
 }
 

@@ -29,7 +29,7 @@ Deno.test("what the webhook took is no mail that was sent, and the other way rou
 Deno.test("without a webhook nothing is owed to one, and what an earlier run owed is dropped and told of", async () => {
   const desk = await MailDesk.open({ ...webhook, off: true }, new FakeClock(), ofBoth());
   assert.deepEqual(desk.log, ["unsent two", "record a post dropped"]);
-  assert.deepEqual(desk.outbox.owe({ events: [event("a")], alerts: [] }), []);
+  assert.deepEqual(desk.outbox.enqueue({ events: [event("a")], alerts: [] }), []);
   await desk.passes(60 * minuteMs);
   assert.deepEqual([...desk.kept.letters.keys()], ["a mail"]);
   assert.deepEqual([desk.outbox.view().state, desk.kept.lastWebhookMs], ["off", null]);

@@ -6,11 +6,11 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import type { Channel } from "../src/alerts.ts";
-import { emptyLab } from "../src/lab.ts";
-import { Consequences } from "../src/monitor.ts";
+import { initialLab } from "../src/lab.ts";
+import { EffectRunner } from "../src/monitor.ts";
 import type { Delivery } from "../src/notification.ts";
 import { createOutbox, type Outbox } from "../src/outbox.ts";
-import type { Change } from "../src/persisted.ts";
+import type { StoreChange } from "../src/persisted.ts";
 import type { Store } from "../src/store.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
 import { createRecorder } from "../src/store_writer.ts";
@@ -87,7 +87,7 @@ class World {
 class Process {
   readonly #world: World;
   readonly #stop = new AbortController();
-  readonly #consequences: Consequences;
+  readonly #consequences: EffectRunner;
   #doom: { steps: number; when: "before" | "after" } | null = null;
   isDead = false;
 
@@ -119,9 +119,9 @@ class Process {
         saved,
         { sent() {}, failed() {}, unsent() {}, changed() {} },
       );
-    const keeper = { wish() {}, settled: () => Promise.resolve(), waiting: 0 };
+    const keeper = { setDesired() {}, settled: () => Promise.resolve(), waiting: 0 };
     const hands = { keeper, outbox: outboxOf("mail"), webhook: outboxOf("webhook") };
-    this.#consequences = new Consequences({ clock, log, recorder }, hands);
+    this.#consequences = new EffectRunner({ clock, log, recorder }, hands);
     this.#consequences.begin(Promise.resolve());
     void hands.outbox.run(this.#stop.signal);
     void hands.webhook.run(this.#stop.signal);
@@ -130,7 +130,7 @@ class Process {
   news(names: readonly string[]): void {
     const { clock } = this.#world;
     const events = names.map((name) => event(name, [], { atMs: clock.nowMs() }));
-    this.#consequences.follow({ lab: emptyLab(0), events, alerts: [], turns: [] }, clock.nowMs());
+    this.#consequences.follow({ lab: initialLab(0), events, alerts: [], turns: [] }, clock.nowMs());
   }
 
   doom(steps: number, when: "before" | "after"): void {
@@ -142,7 +142,7 @@ class Process {
     this.#stop.abort();
   }
 
-  #keep(changes: readonly Change[]): Promise<void> {
+  #keep(changes: readonly StoreChange[]): Promise<void> {
     this.#world.kept.apply(changes);
     for (const change of changes) if (change.kind === "event") this.#world.recorded.push(change.event.experiment);
     return Promise.resolve();

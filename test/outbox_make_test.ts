@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Letter } from "../src/alerts.ts";
+import type { Notification } from "../src/alerts.ts";
 import { make } from "../src/outbox.ts";
 import { alert, event, letter } from "./fixtures/letters.ts";
 import { deferred, MailDesk, taken } from "./fixtures/mail_desk.ts";
@@ -37,15 +37,15 @@ for (let turns = 0; turns < 14; turns++) {
     const desk = await MailDesk.open();
     const gate = Promise.withResolvers<void>();
     desk.owes("a");
-    desk.outbox.recorded(gate.promise);
+    desk.outbox.release(gate.promise);
     await desk.passes(0);
 
     gate.resolve();
     for (let turn = 0; turn < turns; turn++) await Promise.resolve();
-    const owed = desk.outbox.owe({ events: [event("b")], alerts: [] });
+    const owed = desk.outbox.enqueue({ events: [event("b")], alerts: [] });
     await desk.passes(60);
     desk.kept.apply(owed);
-    desk.outbox.recorded();
+    desk.outbox.release();
     await desk.passes(hourMs);
 
     assert.equal(desk.got.map((mail) => mail.replace(/^.*: /, "")).join(" "), "a b");
@@ -62,7 +62,7 @@ Deno.test("a stop while a mail is written is at once, and its text is made anew 
 
   const next = new MailDesk({}, desk.clock, desk.left());
   next.owes("b");
-  next.outbox.recorded();
+  next.outbox.release();
   await next.run();
   assert.deepEqual(next.got, ["m1: a b"]);
 });
@@ -143,9 +143,13 @@ Deno.test("a letter of which an earlier run left only a count is told of, after 
 });
 
 /** What was made of a letter of these experiments, what it tells, and how often it was written. */
-async function madeOf(given: Partial<Letter>, isTold: (name: string, write: number) => boolean, stop?: AbortSignal) {
-  let writes = 0, told: Letter | null = null;
-  const write = (each: Letter) => {
+async function madeOf(
+  given: Partial<Notification>,
+  isTold: (name: string, write: number) => boolean,
+  stop?: AbortSignal,
+) {
+  let writes = 0, told: Notification | null = null;
+  const write = (each: Notification) => {
     writes++;
     told = each;
     const untold = each.events.filter(({ experiment }) => !isTold(experiment, writes));

@@ -78,7 +78,7 @@ class World {
         break;
       }
       case "lost news":
-        this.desk.outbox.owe({ events: [event(this.#next("never"))], alerts: [] });
+        this.desk.outbox.enqueue({ events: [event(this.#next("never"))], alerts: [] });
         await this.restart();
         break;
       case "time":

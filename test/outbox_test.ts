@@ -17,7 +17,7 @@ Deno.test("a mail goes as soon as its news are recorded, frozen and recorded as 
 Deno.test("to owe does nothing but say what is to be recorded", async () => {
   const desk = await MailDesk.open();
   const view = desk.outbox.view();
-  const changes = desk.outbox.owe({ events: [event("a")], alerts: [alert("relay-lost")] });
+  const changes = desk.outbox.enqueue({ events: [event("a")], alerts: [alert("relay-lost")] });
   await desk.passes(hourMs);
   const createdMs = desk.clock.nowMs() - hourMs;
   const owed = letter({ id: "m1", createdMs, events: [event("a")], alerts: [alert("relay-lost")] });
@@ -28,7 +28,7 @@ Deno.test("to owe does nothing but say what is to be recorded", async () => {
 
 Deno.test("to owe nothing changes nothing", async () => {
   const desk = await MailDesk.open();
-  assert.deepEqual(desk.outbox.owe({ events: [], alerts: [] }), []);
+  assert.deepEqual(desk.outbox.enqueue({ events: [], alerts: [] }), []);
   await desk.news("a");
   assert.deepEqual(desk.got, ["m1: a"]);
 });
@@ -40,7 +40,7 @@ Deno.test("news that are not recorded yet hold back the mail that they have join
   desk.owes("b");
   await desk.passes(hourMs);
   assert.deepEqual(desk.got, ["m1: a"]);
-  desk.outbox.recorded();
+  desk.outbox.release();
   await desk.passes(0);
   assert.deepEqual(desk.got, ["m1: a", "m1: a b"]);
 });
@@ -49,7 +49,7 @@ Deno.test("a mail waits for its gate, and news that come meanwhile are in it", a
   const desk = await MailDesk.open();
   const gate = Promise.withResolvers<void>();
   desk.owes("a");
-  desk.outbox.recorded(gate.promise);
+  desk.outbox.release(gate.promise);
   await desk.passes(1_000);
   await desk.news("b");
   assert.deepEqual(desk.got, []);
@@ -61,7 +61,7 @@ Deno.test("a mail waits for its gate, and news that come meanwhile are in it", a
 Deno.test("a gate that fails is an open one", async () => {
   const desk = await MailDesk.open();
   desk.owes("a");
-  desk.outbox.recorded(Promise.reject(new Error("book is down")));
+  desk.outbox.release(Promise.reject(new Error("book is down")));
   await desk.passes(0);
   assert.deepEqual(desk.got, ["m1: a"]);
 });
@@ -70,10 +70,10 @@ Deno.test("gates that follow one another for ever do not keep a mail waiting", a
   const desk = await MailDesk.open();
   const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const;
   desk.owes("a");
-  desk.outbox.recorded(gates[0].promise);
+  desk.outbox.release(gates[0].promise);
   await desk.passes(0);
   desk.owes("b");
-  desk.outbox.recorded(gates[1].promise);
+  desk.outbox.release(gates[1].promise);
   gates[0].resolve();
   await desk.passes(0);
   assert.deepEqual(desk.got, ["m1: a b"]);
@@ -85,7 +85,7 @@ Deno.test("what an earlier run left is composed when a gate given before the sta
   kept.letters.set("old", letter({ id: "old", events: [event("a")] }));
   const desk = new MailDesk({}, new FakeClock(), kept);
   const gate = Promise.withResolvers<void>();
-  desk.outbox.recorded(gate.promise);
+  desk.outbox.release(gate.promise);
   await desk.run();
   assert.deepEqual(desk.got, []);
   gate.resolve();
@@ -146,7 +146,7 @@ Deno.test("news that come after a mail has failed stand behind those that came w
   desk.answers = ["hang"];
   await desk.news("a");
   desk.owes("b");
-  desk.outbox.recorded(book.promise);
+  desk.outbox.release(book.promise);
   await desk.says(deferred);
   await desk.news("c");
   book.resolve();
@@ -432,7 +432,7 @@ Deno.test("a stop with nothing under way is at once, with something waiting too"
 Deno.test("a stop that waits for a gate does not wait for it", async () => {
   const desk = await MailDesk.open();
   desk.owes("a");
-  desk.outbox.recorded(new Promise(() => {}));
+  desk.outbox.release(new Promise(() => {}));
   await desk.passes(0);
   assert.deepEqual(await desk.stop(), { stopped: true });
   assert.deepEqual(desk.got, []);

@@ -1,29 +1,29 @@
 /** What is held for those who take a body: the same pieces for all, no more than a limit, and whoever reads gets the whole. */
 import assert from "node:assert/strict";
-import { Body, Outgoing, outgoingBytesMax, pieceBytes, stalledMs } from "../src/response_cache.ts";
+import { EncodedBody, OutgoingBudget, outgoingBytesMax, pieceBytes, stalledMs } from "../src/response_cache.ts";
 import { appOf, wellLab } from "./fixtures/app.ts";
 import { snapshot } from "./fixtures/snapshot.ts";
 
 const half = outgoingBytesMax / 2;
 
 /** A body of so many bytes, that takes none of them. */
-function body(bytes: number): Body {
-  return new Body([{ length: bytes } as Uint8Array<ArrayBuffer>]);
+function body(bytes: number): EncodedBody {
+  return new EncodedBody([{ length: bytes } as Uint8Array<ArrayBuffer>]);
 }
 
 function setUp() {
   const bench = { nowMs: 0, cut: [] as number[], full: 0, ended: [] as string[] };
-  const outgoing = new Outgoing({
-    steadyMs: () => bench.nowMs,
+  const outgoing = new OutgoingBudget({
+    monotonicMs: () => bench.nowMs,
     cut: (readers) => bench.cut.push(readers),
     full: () => bench.full++,
   });
-  const take = (name: string, what: Body) => outgoing.take(what, () => bench.ended.push(name));
+  const take = (name: string, what: EncodedBody) => outgoing.take(what, () => bench.ended.push(name));
   return { bench, outgoing, take };
 }
 
 Deno.test("a thousand who take one body hold it once, and read the very same pieces", async () => {
-  const [{ outgoing }, shared] = [setUp(), Body.of("x".repeat(3 * pieceBytes))];
+  const [{ outgoing }, shared] = [setUp(), EncodedBody.of("x".repeat(3 * pieceBytes))];
   const readers = Array.from({ length: 1_000 }, () => outgoing.stream(shared)!.getReader());
   const firsts = await Promise.all(readers.map((reader) => reader.read()));
 
@@ -34,7 +34,7 @@ Deno.test("a thousand who take one body hold it once, and read the very same pie
 });
 
 Deno.test("nothing is held for one who has read all, though the end is not asked for", async () => {
-  const [{ outgoing }, large] = [setUp(), Body.of("x".repeat(2 * pieceBytes))];
+  const [{ outgoing }, large] = [setUp(), EncodedBody.of("x".repeat(2 * pieceBytes))];
   const reader = outgoing.stream(large)!.getReader();
   await reader.read();
   assert.equal(outgoing.bytes, large.length);
@@ -101,7 +101,7 @@ Deno.test("of sixty who read slowly and come one after another, each of another 
   const pieces = 60, begun: ReadableStreamDefaultReader[] = [];
   for (let second = 0; second < 60; second++) {
     bench.nowMs += 1_000;
-    const stream = outgoing.stream(new Body(Array.from({ length: pieces }, () => new Uint8Array(pieceBytes))));
+    const stream = outgoing.stream(new EncodedBody(Array.from({ length: pieces }, () => new Uint8Array(pieceBytes))));
     if (stream !== null) begun.push(stream.getReader());
     for (const reader of begun) await reader.read();
   }
@@ -141,7 +141,7 @@ Deno.test("who is cut off sees that it is not the whole, and nothing is printed 
 });
 
 Deno.test("who finds no room is told to come again, and HEAD takes none", async () => {
-  const bodies = [0, 1, 2].map(() => Body.of("x".repeat(40 * 1024 * 1024)));
+  const bodies = [0, 1, 2].map(() => EncodedBody.of("x".repeat(40 * 1024 * 1024)));
   const app = appOf(snapshot(wellLab().bench), { metrics: () => Promise.resolve(bodies.shift()!) });
   const head = await app.request("/metrics", { method: "HEAD" });
   const first = await app.request("/metrics");

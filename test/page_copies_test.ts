@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { Pause } from "../src/async.ts";
-import { Body, Copies, waitingMax } from "../src/response_cache.ts";
+import type { YieldToEventLoop } from "../src/async.ts";
+import { EncodedBody, PageCache, waitingMax } from "../src/response_cache.ts";
 import type { Snapshot } from "../src/snapshot.ts";
 import { lab } from "./fixtures/page_lab.ts";
 
@@ -13,22 +13,27 @@ function setUp({ costMs = 0, bytes = 0 } = {}) {
   };
   const aheadMs = { by: 0 };
   const snapshot = () => lab([], { revision: bench.revision });
-  const copies = new Copies({ nowMs: () => bench.nowMs + aheadMs.by, steadyMs: () => bench.nowMs, pause, snapshot });
-  const make = async (_: Snapshot, pause: Pause) => {
+  const copies = new PageCache({
+    nowMs: () => bench.nowMs + aheadMs.by,
+    monotonicMs: () => bench.nowMs,
+    pause,
+    snapshot,
+  });
+  const make = async (_: Snapshot, pause: YieldToEventLoop) => {
     assert.equal(++bench.making, 1, "one is made at a time");
     const text = `page ${++bench.made}`;
     bench.nowMs += costMs / 2;
     await pause();
     bench.nowMs += costMs / 2;
     bench.making--;
-    return Body.of(text.padEnd(bytes));
+    return EncodedBody.of(text.padEnd(bytes));
   };
   const ask = (address = "/") => copies.of(address, make) ?? Promise.reject(new Error("there is no room"));
   const read = async (address?: string) => (await textOf(await ask(address))).trim();
   return { bench, ask, read, copies, aheadMs };
 }
 
-function textOf({ pieces }: Body): Promise<string> {
+function textOf({ pieces }: EncodedBody): Promise<string> {
   return new Blob([...pieces]).text();
 }
 

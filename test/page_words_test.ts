@@ -15,7 +15,7 @@ import {
   streamWords,
   timeWords,
 } from "../src/page_model.ts";
-import type { SeenView, StreamView } from "../src/snapshot.ts";
+import type { StreamView, TopicView } from "../src/snapshot.ts";
 import type { FeedView } from "../src/system_alerts.ts";
 import { missingJump, nowMs, snapshot, unhealthy, view } from "./fixtures/letters.ts";
 import { connection } from "./fixtures/page_lab.ts";
@@ -29,17 +29,17 @@ const at = (state: FeedView["state"]) => {
 };
 const sent = (idleMs: number) => connection({ idle: { kind: "for", ms: idleMs } });
 const never = connection({ idle: { kind: "never" } });
-const seen = ({ connection = null, ...given }: Partial<SeenView>): SeenView => {
+const seen = ({ connection = null, ...given }: Partial<TopicView>): TopicView => {
   return { verdict: "ok", seenMs: nowMs, ...seenBy(connection), ...given };
 };
 
 /** Without statistics, and last listened to 2 s ago, for 10 s. */
-const heard = (isHeard: boolean): SeenView & Pick<StreamView, "probe"> => {
+const heard = (isHeard: boolean): TopicView & Pick<StreamView, "probe"> => {
   const probe = { atMs: nowMs - 2 * second, heard: isHeard, sinceMs: nowMs - 12 * second };
   return { ...seen({ connection: { ...never, stats: null } }), probe };
 };
 
-const streams: Record<string, [SeenView & Partial<Pick<StreamView, "probe">>, FeedView["state"], SeenWords]> = {
+const streams: Record<string, [TopicView & Partial<Pick<StreamView, "probe">>, FeedView["state"], SeenWords]> = {
   "one that sends": [seen({ connection: sent(300) }), "live", {
     mark: "healthy",
     words: "sent 0.3 s ago",

@@ -1,8 +1,8 @@
 /** Whose turn it is, counted in turns: readers go on one at a time, and what monitors waits for none of them. */
 import assert from "node:assert/strict";
-import { inPieces, pause, pauseForReaders } from "../src/async.ts";
+import { forEachYielding, yieldForReaders, yieldToEventLoop } from "../src/async.ts";
 import { composeMail } from "../src/mail_html.tsx";
-import { newLetter } from "../src/notification.ts";
+import { newNotification } from "../src/notification.ts";
 import { buildMessage } from "../src/smtp.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
 import { wellLab } from "./fixtures/app.ts";
@@ -12,13 +12,13 @@ import { event, noonMs, saying } from "./fixtures/store_samples.ts";
 Deno.test("a pause lets all that is due have its turn", async () => {
   let turns = 0;
   for (let at = 0; at < 3; at++) setTimeout(() => turns++, 0);
-  await pause();
+  await yieldToEventLoop();
   assert.equal(turns, 3);
 });
 
 Deno.test("of several readers who pause one goes on at a time, and all else has its turn in between", async () => {
   const turns: string[] = [];
-  const readers = ["first", "second", "third"].map((name) => pauseForReaders().then(() => turns.push(name)));
+  const readers = ["first", "second", "third"].map((name) => yieldForReaders().then(() => turns.push(name)));
   const monitor = inTurns(3, () => turns.push("monitor"));
   await Promise.all([...readers, monitor]);
 
@@ -30,10 +30,10 @@ const names = Array.from({ length: 1_000 }, (_, number) => `pend${number}`);
 const events = names.map((name) => event(name));
 const address = { name: "", address: "status@example.org" };
 const works: Record<string, () => Promise<unknown>> = {
-  "what pauses in pieces": () => inPieces(names, spend),
+  "what pauses in pieces": () => forEachYielding(names, spend),
   "recording": () => createMemoryStore().record(events.map(saying.event)),
   "making a mail": () => {
-    const letter = newLetter({ id: "m1", channel: "mail", createdMs: noonMs }, { events, alerts: [] });
+    const letter = newNotification({ id: "m1", channel: "mail", createdMs: noonMs }, { events, alerts: [] });
     return composeMail(letter, snapshot(wellLab().bench), { subject: "", link: "" }, noonMs);
   },
   "packing a mail up": () => {
@@ -46,7 +46,7 @@ const works: Record<string, () => Promise<unknown>> = {
 for (const [name, work] of Object.entries(works)) {
   Deno.test(`${name} goes on at once while a hundred readers pause`, async () => {
     let turns = 0;
-    const readers = Array.from({ length: crowd }, () => pauseForReaders().then(() => turns++));
+    const readers = Array.from({ length: crowd }, () => yieldForReaders().then(() => turns++));
     await work();
     const before = turns;
     await Promise.all(readers);
@@ -57,7 +57,7 @@ for (const [name, work] of Object.entries(works)) {
 
 async function inTurns(count: number, act: () => void): Promise<void> {
   for (let at = 0; at < count; at++) {
-    await pause();
+    await yieldToEventLoop();
     act();
   }
 }

@@ -1,6 +1,6 @@
 /** What listening finds, and what is made of it report by report: the rules of a relay without statistics. */
 import assert from "node:assert/strict";
-import { emptyLab, restored, savedExperiment, withManifest } from "../src/lab.ts";
+import { initialLab, persistedExperiment, restoreLab, withManifest } from "../src/lab.ts";
 import { Bench, resource, type rules, type Sending, startMs } from "./fixtures/bench.ts";
 import { nothing } from "./fixtures/store_samples.ts";
 
@@ -57,14 +57,14 @@ Deno.test("one that is heard and then silent in between two reports is what was 
 Deno.test("a new connection of the stream may be well: what was found of the old one is forgotten", () => {
   const bench = silent();
   assert.deepEqual(bench.relay(both, 5_000, anew), ["pend00: ok"]);
-  assert.equal(bench.lab.relay.findings.size, 0);
+  assert.equal(bench.lab.relay.probeResults.size, 0);
 });
 
 Deno.test("what was found of a connection that is gone by then counts for nothing", () => {
   const bench = healthy();
   bench.relay(both, 5_000, anew);
   bench.listened(video, false);
-  assert.equal(bench.lab.relay.findings.size, 0);
+  assert.equal(bench.lab.relay.probeResults.size, 0);
   assert.deepEqual(bench.relay(both, 5_000, anew), []);
 });
 
@@ -72,7 +72,7 @@ Deno.test("nor does what was found of a stream that is in no report", () => {
   const bench = healthy();
   bench.relay({ [data]: "unmeasured" });
   bench.listened(video, false);
-  assert.equal(bench.lab.relay.findings.size, 0);
+  assert.equal(bench.lab.relay.probeResults.size, 0);
 });
 
 Deno.test("a silent stream that leaves the reports is missing in its time, and well when it is back", () => {
@@ -123,10 +123,10 @@ Deno.test("the first report after a start does not yet say that a silent stream 
 /** A run that goes on from what an earlier one kept of a stream that was silent, and of the manifest. */
 function restarted(before: Bench, resources = pend()): Bench {
   const experiment = before.lab.experiments.get("pend00");
-  const saved = experiment && savedExperiment(experiment, before.lab, before.nowMs);
+  const saved = experiment && persistedExperiment(experiment, before.lab, before.nowMs);
   assert.ok(saved);
   const manifest = { atMs: startMs, resources };
-  const lab = restored(emptyLab(startMs), { ...nothing, experiments: [saved], manifest });
+  const lab = restoreLab(initialLab(startMs), { ...nothing, experiments: [saved], manifest });
   const bench = new Bench([], { startupMs: 60_000 }, withManifest(lab, resources, startMs));
   bench.jump(["pend00"]);
   return bench;
@@ -165,10 +165,10 @@ Deno.test("it is forgotten too where the program was killed between keeping that
 
 Deno.test("listening again to what is as it was changes when, and not since when", () => {
   const bench = silent();
-  const [first] = bench.lab.relay.findings.values();
+  const [first] = bench.lab.relay.probeResults.values();
   bench.nowMs += 20_000;
   bench.listened(video, false);
-  const [second] = bench.lab.relay.findings.values();
+  const [second] = bench.lab.relay.probeResults.values();
   assert.deepEqual([second?.sinceMs, second?.atMs], [first?.sinceMs, bench.nowMs]);
 });
 
@@ -184,5 +184,5 @@ Deno.test("of a stream that is required no more, and gone, no finding is kept", 
   const bench = silent();
   bench.lab = withManifest(bench.lab, [], bench.nowMs);
   bench.relay({});
-  assert.equal(bench.lab.relay.findings.size, 0);
+  assert.equal(bench.lab.relay.probeResults.size, 0);
 });

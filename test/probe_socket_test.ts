@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type AccessPorts, type AccessRequest, streamClaims } from "../src/access.ts";
 import { type Probed, probeStream } from "../src/probe_socket.ts";
 import { Secret } from "../src/setting_types.ts";
-import { type Ears, SocketPool, startSocketWorker } from "../src/socket_pool.ts";
+import { type ProbeSocket, SocketPool, startSocketWorker } from "../src/socket_pool.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 import { descriptors, linuxTest, startSilentServer, until } from "./fixtures/descriptors.ts";
 
@@ -52,7 +52,7 @@ linuxTest(
     const silent = await startSilentServer(), before = descriptors();
     const clock = new FakeClock(), pool = new SocketPool(clock, startSocketWorker);
     let opened = 0, most = 0;
-    const sockets: Ears = {
+    const sockets: ProbeSocket = {
       listen: (url, ear) => pool.listen(url, { ...ear, open: () => (opened++, ear.open()) }),
     };
     try {
@@ -74,7 +74,7 @@ linuxTest(
 );
 
 /** Given access to `url`, listens there. */
-function probe(url: string, { clock, sockets }: { clock: FakeClock; sockets: Ears }): Promise<Probed> {
+function probe(url: string, { clock, sockets }: { clock: FakeClock; sockets: ProbeSocket }): Promise<Probed> {
   const request: AccessRequest = {
     name: "relay",
     accessUrl: new URL("http://127.0.0.1/session/pend00-st-data"),

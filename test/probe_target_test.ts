@@ -71,7 +71,7 @@ for (const [name, has] of Object.entries(cases)) {
       bench.relay(has.sends ?? {});
       const { newest } = bench.lab.relay;
       const connections = newest.kind === "report" ? newest.connections : noConnections;
-      const isMeasured = [...connections.keys()].some((topic) => connections.quietMs(topic) !== null);
+      const isMeasured = [...connections.keys()].some((topic) => connections.idleMs(topic) !== null);
       const generation = isMeasured ? "measured" : "unmeasured";
       const rest = { entries: connections.size, skipped: 0, generation, intervalMs: 5_000 } as const;
       relay = afterReport(relay, { feed: "relay", atMs: startMs, connections, ...rest });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type AccessRequest, streamClaims } from "../src/access.ts";
 import { type Probed, probeStream } from "../src/probe_socket.ts";
 import { Secret } from "../src/setting_types.ts";
-import type { Ear, Ears } from "../src/socket_pool.ts";
+import type { Ear, ProbeSocket } from "../src/socket_pool.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 
 const listenMs = 10_000;
@@ -29,7 +29,7 @@ async function dialled(answer = () => Response.json({ uri: socketUrl }), isDeaf 
   const gone = Promise.withResolvers<void>();
   const clock = new FakeClock(), said: string[] = [], stop = new AbortController();
   let ear: Ear | null = null;
-  const sockets: Ears = {
+  const sockets: ProbeSocket = {
     listen(url, given) {
       said.push(`dialled ${url}`);
       ear = given;
@@ -74,7 +74,7 @@ Deno.test("no message for the whole time that the socket was open is silence, an
   const { ear, outcome, said, clock } = await dialled();
   await clock.advance(5_000);
   ear.open();
-  const openMs = clock.steadyMs();
+  const openMs = clock.monotonicMs();
   await clock.advance(listenMs - 1);
   assert.equal(await outcome(), "listening");
   await clock.advance(1);

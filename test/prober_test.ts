@@ -1,6 +1,6 @@
 /** Listening in turn, on a clock that the test holds: probes take and find what the test says. */
 import assert from "node:assert/strict";
-import type { Finding } from "../src/lab.ts";
+import type { ProbeResult } from "../src/lab.ts";
 import type { Probed } from "../src/probe_socket.ts";
 import { createProber, noProber, type Prober, type ProbeTargets } from "../src/stream_probe.ts";
 import { FakeClock } from "./fixtures/clock.ts";
@@ -14,7 +14,7 @@ interface Bench {
   readonly prober: Prober;
   /** What was begun with and what came of it, in order. */
   readonly told: string[];
-  readonly found: Finding[];
+  readonly found: ProbeResult[];
   /** What a stream says; `hang`: nothing, until it is called off. */
   readonly says: Map<string, Probed["kind"] | "hang" | "broken">;
   targets: ProbeTargets;
@@ -27,7 +27,7 @@ interface Bench {
 }
 
 async function playing(play: (bench: Bench) => Promise<void>): Promise<void> {
-  const clock = new FakeClock(), told: string[] = [], found: Finding[] = [], says: Bench["says"] = new Map();
+  const clock = new FakeClock(), told: string[] = [], found: ProbeResult[] = [], says: Bench["says"] = new Map();
   let reports = 0, connects = 1;
   const bench: Bench = {
     clock,
@@ -70,7 +70,7 @@ async function playing(play: (bench: Bench) => Promise<void>): Promise<void> {
   };
   async function listen(topic: string, signal: AbortSignal): Promise<Probed> {
     told.push(`listen ${topic}`);
-    const openMs = clock.steadyMs(), kind = says.get(topic) ?? "heard";
+    const openMs = clock.monotonicMs(), kind = says.get(topic) ?? "heard";
     const tookMs = { heard: 50, silent: periodMs, failed: 100, hang: 1e9, broken: 100 }[kind];
     await clock.wait(tookMs, signal).catch((reason) => {
       told.push(`${topic} called off`);

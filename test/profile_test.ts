@@ -9,7 +9,7 @@ const startMs = Date.UTC(2026, 10, 22, 20, 30, 0);
 function bench() {
   const clock = new FakeClock(startMs);
   const stop = new AbortController();
-  const app = createProfileApp({ clock, startedMs: clock.steadyMs() - 5_000, signal: stop.signal });
+  const app = createProfileApp({ clock, startedMs: clock.monotonicMs() - 5_000, signal: stop.signal });
   return { app, clock, stop };
 }
 
@@ -135,7 +135,7 @@ for (const [name, [path, method, status]] of Object.entries(refusals)) {
 Deno.test("a client that hangs up over the network ends its profile", async () => {
   const clock = new FakeClock(startMs);
   const stop = new AbortController();
-  const { port, done } = startProfiling(0, { clock, startedMs: clock.steadyMs(), signal: stop.signal });
+  const { port, done } = startProfiling(0, { clock, startedMs: clock.monotonicMs(), signal: stop.signal });
   const leaving = new AbortController();
   const answer = await fetch(`http://127.0.0.1:${port}/profile`, { signal: leaving.signal });
   assert.equal(clock.waiting, 1);

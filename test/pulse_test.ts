@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { intervalOf, noPulse, type Pulse, withGap } from "../src/feed.ts";
+import { intervalOf, noIntervals, type ReportIntervals, withGap } from "../src/feed.ts";
 import { lateAfterMs, lostAfterMs } from "../src/health.ts";
 
 const intervals: Record<string, [gapsMs: number[], want: number | null]> = {
@@ -12,7 +12,7 @@ const intervals: Record<string, [gapsMs: number[], want: number | null]> = {
 };
 for (const [name, [gapsMs, want]] of Object.entries(intervals)) {
   Deno.test(`the interval of a feed ${name}`, () => {
-    assert.equal(intervalOf(gapsMs.reduce<Pulse>(withGap, noPulse)), want);
+    assert.equal(intervalOf(gapsMs.reduce<ReportIntervals>(withGap, noIntervals)), want);
   });
 }
 

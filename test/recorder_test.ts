@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { alertText, type SystemAlert } from "../src/alerts.ts";
-import type { Change } from "../src/persisted.ts";
+import type { StoreChange } from "../src/persisted.ts";
 import { type Store, StoreFailed, StoreGone } from "../src/store.ts";
 import { compacted, createRecorder, pruneEveryMs, waitingEventsMax } from "../src/store_writer.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 
-const event = (experiment: string): Change => ({
+const event = (experiment: string): StoreChange => ({
   kind: "event",
   event: { experiment, atMs: 0, healthy: true, issues: [], jumpOk: true, streamOk: {}, lastedMs: null },
 });
-const sent = (id: string): Change => ({ kind: "letter-sent", id, channel: "mail", atMs: 0 });
+const sent = (id: string): StoreChange => ({ kind: "letter-sent", id, channel: "mail", atMs: 0 });
 
 /** A store that takes what it is given, or refuses it while `isFull`. */
 function disk(kind: Store["kind"] = "durable") {
@@ -132,14 +132,14 @@ Deno.test("compacted: of what is replaced as a whole only the newest waits, and 
 });
 
 Deno.test("compacted: that the clock was put back stays between what came before and what came after", () => {
-  const back = (toMs: number): Change => ({ kind: "clock-back", toMs });
+  const back = (toMs: number): StoreChange => ({ kind: "clock-back", toMs });
   const changes = [event("a"), back(5), event("b"), back(3), event("c")];
   assert.deepEqual(compacted(changes), { changes, lost: 0 });
 });
 
 Deno.test("compacted: of a run only the newest sign of life waits, and every turn does", () => {
-  const ran = (startedMs: number, aliveMs: number): Change => ({ kind: "run", run: { startedMs, aliveMs } });
-  const turned = (atMs: number): Change => {
+  const ran = (startedMs: number, aliveMs: number): StoreChange => ({ kind: "run", run: { startedMs, aliveMs } });
+  const turned = (atMs: number): StoreChange => {
     return { kind: "turn", experiment: "pend00", turn: { atMs, state: "healthy", available: true } };
   };
   const changes = [ran(0, 1), turned(1), ran(0, 2), turned(2), turned(2), ran(5, 5)];

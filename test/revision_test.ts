@@ -1,21 +1,21 @@
 import assert from "node:assert/strict";
 import type { SystemAlert } from "../src/alerts.ts";
 import type { ResourceState } from "../src/availability.ts";
-import { BookSaid } from "../src/book_sync.ts";
-import { Revision } from "../src/change_detector.ts";
+import { ReportedStates } from "../src/book_sync.ts";
+import { ChangeDetector } from "../src/change_detector.ts";
 import { conditionsOf } from "../src/health.ts";
-import { Timeline } from "../src/history.ts";
+import { HistoryRecorder } from "../src/history.ts";
 import { withManifest } from "../src/lab.ts";
 import { createJsonChannel } from "../src/live_updates.ts";
 import { type Connection, ConnectionTable, type FeedName } from "../src/report.ts";
-import { ExperimentBodies } from "../src/response_cache.ts";
-import type { Known } from "../src/snapshot.ts";
+import { ListCache } from "../src/response_cache.ts";
+import type { SnapshotInputs } from "../src/snapshot.ts";
 import * as sources from "../src/system_alerts.ts";
 import { Bench, connection, resource, rules, startMs } from "./fixtures/bench.ts";
 import { manifest, setUp } from "./fixtures/monitor.ts";
 import { offViews } from "./fixtures/views.ts";
 
-type Judged = Omit<Known, "revision">;
+type Judged = Omit<SnapshotInputs, "revision">;
 
 const resources = [resource("pend00", ["st-data"]), resource("spin31", ["st-data"])];
 const saidAvailable = { kind: "said", available: true, reason: "", atMs: startMs } as const;
@@ -33,7 +33,7 @@ function wellKnown(): { bench: Bench; known: Judged } {
     conditions: conditionsOf(bench.lab, rules, bench.nowMs),
     rules: { health: rules, availability: { holds: "respect", writes: true } },
     sources: sources.newSources(startMs),
-    timeline: new Timeline({ turns: new Map(), runs: [] }, bench.lab),
+    timeline: new HistoryRecorder({ stateChanges: new Map(), runs: [] }, bench.lab),
     alerts: new Map(),
     waitingForBook: 0,
     mail: { ...idle, state: "idle", sent: 0, failed: 0, oldestMs: null },
@@ -54,17 +54,17 @@ function played(known: Judged, bench: Bench, play: (bench: Bench) => void): Judg
   return { ...known, atMs: bench.nowMs, lab: bench.lab, conditions: conditionsOf(bench.lab, rules, bench.nowMs) };
 }
 
-function heard(book: sources.BookSource, resource: string, state: ResourceState): sources.BookSource {
-  const said = new BookSaid();
+function heard(book: sources.BookStatus, resource: string, state: ResourceState): sources.BookStatus {
+  const said = new ReportedStates();
   said.note(resource, state, resources.length);
   return said.takenInto(book);
 }
 
-const inBook = (change: (book: sources.BookSource) => sources.BookSource) => ({ known }: { known: Judged }): Judged => {
+const inBook = (change: (book: sources.BookStatus) => sources.BookStatus) => ({ known }: { known: Judged }): Judged => {
   return { ...known, sources: { ...known.sources, book: change(known.sources.book) } };
 };
 const inRelay =
-  (change: (feed: sources.FeedSource) => sources.FeedSource) => ({ known }: { known: Judged }): Judged => {
+  (change: (feed: sources.FeedStatus) => sources.FeedStatus) => ({ known }: { known: Judged }): Judged => {
     return { ...known, sources: { ...known.sources, relay: change(known.sources.relay) } };
   };
 const onBench = (play: (bench: Bench) => void) => ({ bench, known }: ReturnType<typeof wellKnown>): Judged => {
@@ -118,7 +118,7 @@ const nothing: Record<string, Step> = {
 };
 for (const [what, next] of Object.entries(nothing)) {
   Deno.test(`the revision stays: ${what}`, () => {
-    const revision = new Revision();
+    const revision = new ChangeDetector();
     const now = wellKnown();
     const before = revision.of(now.known);
     assert.equal(revision.of(next(now)), before);
@@ -181,7 +181,7 @@ const something: Record<string, Step> = {
 };
 for (const [what, next] of Object.entries(something)) {
   Deno.test(`the revision grows by one: ${what}`, () => {
-    const revision = new Revision();
+    const revision = new ChangeDetector();
     const now = wellKnown();
     const before = revision.of(now.known);
     const then = next(now);
@@ -191,7 +191,7 @@ for (const [what, next] of Object.entries(something)) {
 }
 
 Deno.test("the revision stays when a stream is found again as it was, and grows when otherwise", () => {
-  const revision = new Revision(), { bench, known } = wellKnown();
+  const revision = new ChangeDetector(), { bench, known } = wellKnown();
   const found = (heard: boolean) =>
     revision.of(played(known, bench, (bench) => bench.listened("pend00-st-data", heard)));
   const before = found(true);
@@ -201,14 +201,14 @@ Deno.test("the revision stays when a stream is found again as it was, and grows 
 
 Deno.test("the first revision of a run is 1, even of an empty laboratory", () => {
   const { known } = wellKnown();
-  assert.equal(new Revision().of(known), 1);
-  assert.equal(new Revision().of({ ...known, lab: new Bench([]).lab }), 1);
+  assert.equal(new ChangeDetector().of(known), 1);
+  assert.equal(new ChangeDetector().of({ ...known, lab: new Bench([]).lab }), 1);
 });
 
 Deno.test("the revision grows when an experiment is judged for the first time, and well", () => {
   const bench = new Bench(resources, { startupMs: 1_000 });
   const { known } = wellKnown();
-  const revision = new Revision();
+  const revision = new ChangeDetector();
   well(bench);
   const before = revision.of(played(known, bench, () => {}));
   const judged = played(known, bench, (bench) => bench.pass(1_000));
@@ -224,7 +224,7 @@ Deno.test("that another connection has a stream is told to live readers, and is 
     await clock.advance(5_000);
   }
   const pause = () => Promise.resolve();
-  const bodies = new ExperimentBodies({ snapshot: () => monitor.snapshot(), pause }, { addresses: true });
+  const bodies = new ListCache({ snapshot: () => monitor.snapshot(), pause }, { addresses: true });
   const before = await bodies.now();
   const channel = createJsonChannel(monitor.snapshot(), clock.nowMs(), { addresses: true });
   report("relay", { ...connection("pend00-st-data", 0), userAgent: "other" });

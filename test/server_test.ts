@@ -172,7 +172,7 @@ Deno.test("the page finds what it needs below /api/, from / and from /api/", asy
 
 Deno.test("a page is what was asked for and what is so, and at most a second old", async () => {
   let [seen, nowMs] = [well, well.atMs];
-  const app = appOf(well, { snapshot: () => seen, nowMs: () => nowMs, steadyMs: () => nowMs });
+  const app = appOf(well, { snapshot: () => seen, nowMs: () => nowMs, monotonicMs: () => nowMs });
   const ask = async (path: string) => await (await app.request(path)).text();
 
   const list = await ask("/api/");

@@ -29,7 +29,7 @@ for (const [name, [env, want]] of Object.entries(requests)) {
 /** The service manager is told until the test ends it; `told` has each message with the second of its coming. */
 function setUp(request: ManagerRequest | null, changes: { open?: () => never; isDeaf?: boolean } = {}) {
   const clock = new FakeClock();
-  const beganMs = clock.steadyMs();
+  const beganMs = clock.monotonicMs();
   const world = {
     told: [] as string[],
     logged: [] as string[],
@@ -45,7 +45,7 @@ function setUp(request: ManagerRequest | null, changes: { open?: () => never; is
     open: () => ({
       send(text) {
         if (world.isDeaf) return Promise.reject(new Error("Connection refused (os error 111)"));
-        world.told.push(`${(clock.steadyMs() - beganMs) / 1_000} ${text}`);
+        world.told.push(`${(clock.monotonicMs() - beganMs) / 1_000} ${text}`);
         return Promise.resolve();
       },
       close: () => world.told.push("closed"),

@@ -1,10 +1,10 @@
 /** That what is known means the same after the clock was set, or the program was stopped: no rule gives another verdict. */
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { judge, nextLimitMs } from "../src/health.ts";
+import { evaluate, nextLimitMs } from "../src/health.ts";
 import { noConnections } from "../src/report.ts";
 import { type Shift, shiftedAlert, shiftedLab } from "../src/shift.ts";
-import { Alarms, newSources, shiftedSources } from "../src/system_alerts.ts";
+import { newSources, shiftedSources, SystemAlertTracker } from "../src/system_alerts.ts";
 import { Bench, resource, startMs } from "./fixtures/bench.ts";
 import { alert } from "./fixtures/letters.ts";
 
@@ -53,7 +53,7 @@ for (const [name, deed] of Object.entries(moves)) {
     bench.listened("pend00-st-data", false);
     bench.nowMs += 3_000;
     move(bench, deed);
-    const [finding] = bench.lab.relay.findings.values();
+    const [finding] = bench.lab.relay.probeResults.values();
     const agoMs = 3_000 + (deed.stoppedMs ?? 0);
     assert.deepEqual([finding?.atMs, finding?.sinceMs], [bench.nowMs - agoMs, bench.nowMs - agoMs - 10_000]);
   });
@@ -87,7 +87,7 @@ Deno.test("what is due next is as far off as it was, whatever is done to the clo
       const before = (nextLimitMs(bench.lab, bench.rules, bench.nowMs) ?? 0) - bench.nowMs;
       move(bench, { setMs, stoppedMs });
       assert.equal((nextLimitMs(bench.lab, bench.rules, bench.nowMs) ?? 0) - bench.nowMs, before);
-      const { events, lab } = judge(bench.lab, bench.rules, bench.nowMs);
+      const { events, lab } = evaluate(bench.lab, bench.rules, bench.nowMs);
       assert.deepEqual(events, []);
       assert.equal(lab.relay.verdicts, bench.lab.relay.verdicts);
     },
@@ -146,7 +146,7 @@ Deno.test("every moment by which something ages goes with the clock, and with th
   const left = new Map([["pend00-st-extra", { seenMs: 3, namedMs: 4, connection: null }]]);
   const newest = { kind: "report", atMs: 5, connections } as const;
   const { lab } = new Bench([resource("pend00", ["st-data"])]);
-  const jump = { ...lab.jump, startedMs: 1, backMs: 2, newest, left };
+  const jump = { ...lab.jump, startedMs: 1, recoveredMs: 2, newest, left };
   const known = lab.experiments.get("pend00") ?? assert.fail();
   const starting = { ...known, firstSeenMs: 6, namedBeforeMs: 7, isStarting: true };
   const aged = { ...lab, startedMs: 0, listedMs: 8, jump, experiments: new Map([["pend00", starting]]) };
@@ -160,7 +160,7 @@ Deno.test("every moment by which something ages goes with the clock, and with th
   assert.deepEqual(shifted.jump, {
     ...jump,
     startedMs: 101,
-    backMs: 102,
+    recoveredMs: 102,
     newest: { ...newest, atMs: 105 },
     left: new Map([["pend00-st-extra", { seenMs: 103, namedMs: 104, connection: null }]]),
   });
@@ -191,7 +191,7 @@ Deno.test("when this run was started, and an experiment first seen, goes with a 
 });
 
 Deno.test("alerts that hold go with the clock, and are told of no more for it", () => {
-  const alarms = new Alarms(new Map([["relay-lost", alert("relay-lost", { atMs: startMs })]]), []);
+  const alarms = new SystemAlertTracker(new Map([["relay-lost", alert("relay-lost", { atMs: startMs })]]), []);
   alarms.shift({ byMs: -dayMs, setMs: -dayMs, startedMs: startMs, nowMs: startMs - dayMs + 5 });
   assert.deepEqual([...alarms.known.values()], [alert("relay-lost", { atMs: startMs - dayMs })]);
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Columns } from "../src/report.ts";
+import type { ReportDelta } from "../src/report.ts";
 import { type Socket, type SocketListener, SocketPool, type SocketWorker } from "../src/socket_pool.ts";
 import type { SocketEvent, SocketOrder } from "../src/socket_worker.ts";
 import { FakeClock } from "./fixtures/clock.ts";
@@ -56,7 +56,7 @@ async function withNineStuck({ dial, workers, clock }: ReturnType<typeof bench>,
   await clock.advance(5_000);
 }
 
-const report: Columns = {
+const report: ReportDelta = {
   ...{ entries: 3, skipped: 0, generation: "measured", gone: [], peers: [], figures: null },
 };
 

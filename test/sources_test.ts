@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type AlertCode, alertText, type SystemAlert } from "../src/alerts.ts";
 import type { Conditions } from "../src/health.ts";
-import { emptyLab, type Lab } from "../src/lab.ts";
+import { initialLab, type LabState } from "../src/lab.ts";
 import { ConnectionTable, noConnections } from "../src/report.ts";
 import {
   afterAnswer,
@@ -25,11 +25,11 @@ const refused = { kind: "refused", message: 'relay answered 500 "token invalid"'
 
 /** The lines that are told, given which alerts people know of. */
 function told(
-  has: Partial<Sources & { lab: Lab; conditions: Conditions; storeError: string; probes: Partial<ProbesView> }>,
+  has: Partial<Sources & { lab: LabState; conditions: Conditions; storeError: string; probes: Partial<ProbesView> }>,
   known: AlertCode[] = [],
 ): string[] {
   const probes = { ...offViews.probes, ...has.probes };
-  const given = { ...start, lab: emptyLab(t0), conditions: live, storeError: null, ...has, probes };
+  const given = { ...start, lab: initialLab(t0), conditions: live, storeError: null, ...has, probes };
   const knownAlerts = known.map((
     code,
   ): [AlertCode, SystemAlert] => [code, { code, turn: "raised", atMs: t0, detail: "" }]);
@@ -37,8 +37,8 @@ function told(
 }
 
 const heard = {
-  ...emptyLab(t0),
-  relay: { ...emptyLab(t0).relay, newest: { kind: "report", atMs: t0, connections: noConnections } as const },
+  ...initialLab(t0),
+  relay: { ...initialLab(t0).relay, newest: { kind: "report", atMs: t0, connections: noConnections } as const },
 };
 const connected = afterNews(start.jump, { kind: "connected", tokenExpiresMs: t0 });
 const bookDown = [1, 2, 3].reduce((book, failures) => afterTrouble(book, refused, failures, t0), start.book);
@@ -122,23 +122,23 @@ const cases: Record<string, [lines: string[], want: string[]]> = {
     ["streams can be listened to again, or need not be"],
   ],
   "more experiments than the limit": [
-    told({ lab: { ...emptyLab(t0), refused: new Set(["a", "b"]) } }),
+    told({ lab: { ...initialLab(t0), overLimit: new Set(["a", "b"]) } }),
     ["there are more experiments and streams than the limit so some are not watched: 2 left out"],
   ],
   "no more than the limit for almost an hour": [
-    told({ lab: { ...emptyLab(t0 - 1e9), refusedMs: t0 - 3_599_999 } }, ["too-many"]),
+    told({ lab: { ...initialLab(t0 - 1e9), overLimitMs: t0 - 3_599_999 } }, ["too-many"]),
     [],
   ],
   "no more than the limit for an hour": [
-    told({ lab: { ...emptyLab(t0 - 1e9), refusedMs: t0 - 3_600_000 } }, ["too-many"]),
+    told({ lab: { ...initialLab(t0 - 1e9), overLimitMs: t0 - 3_600_000 } }, ["too-many"]),
     ["all experiments and streams are watched again"],
   ],
   "more than the limit in the run before this one, which has just begun": [told({}, ["too-many"]), []],
   "more than the limit in the run before this one, which has gone on for an hour": [
-    told({ lab: emptyLab(t0 - 3_600_000) }, ["too-many"]),
+    told({ lab: initialLab(t0 - 3_600_000) }, ["too-many"]),
     ["all experiments and streams are watched again"],
   ],
-  "no more than the limit, and nobody was told of more": [told({ lab: { ...emptyLab(t0), refusedMs: t0 } }), []],
+  "no more than the limit, and nobody was told of more": [told({ lab: { ...initialLab(t0), overLimitMs: t0 } }), []],
   "several at once": [
     told({ conditions: { jump: "lost", relay: "lost" }, jump: { ...start.jump, trouble: refused } }).map((line) =>
       line.slice(0, 30)

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { ResourceState } from "../src/availability.ts";
 import { type Condition, conditionsOf, type HealthRules } from "../src/health.ts";
-import { standingOf } from "../src/history.ts";
+import { statusOf } from "../src/history.ts";
 import type { ExperimentState } from "../src/persisted.ts";
 import { Bench, resource, rules } from "./fixtures/bench.ts";
 
@@ -19,7 +19,7 @@ function standing(
   assert.ok(experiment);
   const conditions = has.conditions ?? conditionsOf(bench.lab, bench.rules, bench.nowMs);
   const states = new Map(Object.entries(has.states ?? {}));
-  return standingOf(experiment, { lab: bench.lab, conditions, health: bench.rules, states }, has.wasAvailable ?? false);
+  return statusOf(experiment, { lab: bench.lab, conditions, health: bench.rules, states }, has.wasAvailable ?? false);
 }
 
 /** pend00 with one required stream that sends, or never did. */

@@ -3,8 +3,8 @@
  * What only a file can do or suffer is in store_sqlite_test.ts.
  */
 import assert from "node:assert/strict";
-import type { Issue, Letter } from "../src/alerts.ts";
-import { type Change, runsMax, type Saved, type Turn } from "../src/persisted.ts";
+import type { Issue, Notification } from "../src/alerts.ts";
+import { type Persisted, runsMax, type StateChange, type StoreChange } from "../src/persisted.ts";
 import { type Store, StoreFailed } from "../src/store.ts";
 import { atMost, event, experiment, letter, noonMs, nothing, saying, turn } from "./fixtures/store_samples.ts";
 
@@ -22,7 +22,7 @@ const manifestLater = { atMs: noonMs + 900_000, resources: [] };
 const healthy = { healthy: true, issues: [], jumpOk: true, lastedMs: null };
 
 /** What is recorded, one list a transaction, and what is then loaded (what is not named: nothing). */
-const cases: Record<string, [records: Change[][], loaded: Partial<Saved>]> = {
+const cases: Record<string, [records: StoreChange[][], loaded: Partial<Persisted>]> = {
   "holds nothing at first": [[], {}],
   "takes an empty record": [[[]], {}],
   "keeps an experiment as it was last judged": [[[pend00]], { experiments: [experiment("pend00")] }],
@@ -61,7 +61,7 @@ const cases: Record<string, [records: Change[][], loaded: Partial<Saved>]> = {
     {
       experiments: [experiment("pend00")],
       events: new Map([["pend00", [1, 3, 4].map((ms) => event("pend00", noonMs + ms))]]),
-      turns: new Map([["pend00", [turn(noonMs + 1), turn(noonMs + 3, "unhealthy")]]]),
+      stateChanges: new Map([["pend00", [turn(noonMs + 1), turn(noonMs + 3, "unhealthy")]]]),
       runs: [{ startedMs: noonMs, aliveMs: noonMs + 3 }, { startedMs: noonMs + 3, aliveMs: noonMs + 3 }],
     },
   ],
@@ -81,25 +81,25 @@ const cases: Record<string, [records: Change[][], loaded: Partial<Saved>]> = {
       ]),
     },
   ],
-  "owes a mail": [[[saying.letter(letter("a"))]], { letters: [letter("a")] }],
+  "owes a mail": [[[saying.letter(letter("a"))]], { notifications: [letter("a")] }],
   "owes a mail that had no room for all its news": [
     [[saying.letter(letter("a", { leftOut: { events: 7, alerts: 0 } }))]],
-    { letters: [letter("a", { leftOut: { events: 7, alerts: 0 } })] },
+    { notifications: [letter("a", { leftOut: { events: 7, alerts: 0 } })] },
   ],
   "owes a reminder that tells of nothing new": [
     [[saying.letter(letter("a", { events: [], alerts: [], reminder: true }))]],
-    { letters: [letter("a", { events: [], alerts: [], reminder: true })] },
+    { notifications: [letter("a", { events: [], alerts: [], reminder: true })] },
   ],
   "replaces a letter that has grown or was frozen": [
     [[saying.letter(letter("a"))], [saying.letter(letter("a", { events: [], frozen: "Subject: x\r\n\r\nBody\r\n" }))]],
-    { letters: [letter("a", { events: [], frozen: "Subject: x\r\n\r\nBody\r\n" })] },
+    { notifications: [letter("a", { events: [], frozen: "Subject: x\r\n\r\nBody\r\n" })] },
   ],
   "gives letters oldest first, and those of one time as they were first recorded": [
     [
       [saying.letter(letter("z")), saying.letter(letter("a")), saying.letter(letter("m", { createdMs: noonMs - 1 }))],
       [saying.letter(letter("z", { reminder: true }))],
     ],
-    { letters: [letter("m", { createdMs: noonMs - 1 }), letter("z", { reminder: true }), letter("a")] },
+    { notifications: [letter("m", { createdMs: noonMs - 1 }), letter("z", { reminder: true }), letter("a")] },
   ],
   "owes a mail that was sent no more, and knows when": [
     [[saying.letter(letter("a")), saying.letter(letter("b"))], [{
@@ -108,7 +108,7 @@ const cases: Record<string, [records: Change[][], loaded: Partial<Saved>]> = {
       channel: "mail",
       atMs: noonMs + 5,
     }]],
-    { letters: [letter("b")], lastMailMs: noonMs + 5 },
+    { notifications: [letter("b")], lastMailMs: noonMs + 5 },
   ],
   "knows when the last mail was sent": [
     [[{ kind: "letter-sent", id: "a", channel: "mail", atMs: noonMs }], [{
@@ -124,11 +124,11 @@ const cases: Record<string, [records: Change[][], loaded: Partial<Saved>]> = {
       [saying.letter(letter("a", { channel: "webhook", frozen: "{}" })), saying.letter(letter("b"))],
       [{ kind: "letter-sent", id: "c", channel: "webhook", atMs: noonMs + 5 }],
     ],
-    { letters: [letter("a", { channel: "webhook", frozen: "{}" }), letter("b")], lastWebhookMs: noonMs + 5 },
+    { notifications: [letter("a", { channel: "webhook", frozen: "{}" }), letter("b")], lastWebhookMs: noonMs + 5 },
   ],
   "owes what is dropped no more, and takes it for sent no more either": [
     [[saying.letter(letter("a")), saying.letter(letter("b"))], [{ kind: "letter-dropped", id: "a" }]],
-    { letters: [letter("b")] },
+    { notifications: [letter("b")] },
   ],
   "keeps a system alert": [[[{ kind: "alert", alert: bookLost }]], { alerts: new Map([["book-lost", bookLost]]) }],
   "keeps the newest words of a system alert": [
@@ -173,20 +173,20 @@ const histories: typeof cases = {
       saying.turn("pend00", turn(4, "unknown", true)),
     ]],
     {
-      turns: new Map([
+      stateChanges: new Map([
         ["pend00", [turn(1, "starting", false), turn(2, "healthy"), turn(3, "unhealthy", false), turn(4, "unknown")]],
       ]),
     },
   ],
   "gives turns by their time, and those of one time as they were recorded": [
     [[saying.turn("pend00", turn(noonMs + 1, "unknown")), watched, saying.turn("pend00", turn(noonMs, "unhealthy"))]],
-    { turns: new Map([["pend00", [turn(noonMs), turn(noonMs, "unhealthy"), turn(noonMs + 1, "unknown")]]]) },
+    { stateChanges: new Map([["pend00", [turn(noonMs), turn(noonMs, "unhealthy"), turn(noonMs + 1, "unknown")]]]) },
   ],
   "has no turns of an experiment that has none": [[[pend00]], { experiments: [experiment("pend00")] }],
   "gives the turns of a forgotten experiment no more": [[[watched], [forgotten]], {}],
   "has the turns of a forgotten experiment when it is back": [
     [[watched], [forgotten], [saying.turn("pend00", turn(noonMs + 10))]],
-    { turns: new Map([["pend00", [turn(noonMs), turn(noonMs + 9, "not_watched", false), turn(noonMs + 10)]]]) },
+    { stateChanges: new Map([["pend00", [turn(noonMs), turn(noonMs + 9, "not_watched", false), turn(noonMs + 10)]]]) },
   ],
   "keeps when the monitor ran, in the order of that": [
     [[saying.run(300, 310)], [saying.run(100, 200)]],
@@ -210,7 +210,7 @@ const oddNames: Record<string, string> = {
   "4000 letters": "p".repeat(4000),
 };
 
-const refused: Record<string, Change> = {
+const refused: Record<string, StoreChange> = {
   "a time that is no number": saying.event(event("pend00", NaN)),
   "a time that no date has": saying.letter(letter("a", { createdMs: 1e300 })),
   "a clock that was put back to no time": { kind: "clock-back", toMs: NaN },
@@ -269,7 +269,7 @@ export function storeContract(name: string, begin: () => Promise<StoreSubject>):
 }
 
 async function keepsName(odd: string, subject: StoreSubject): Promise<void> {
-  const changes: Change[] = [
+  const changes: StoreChange[] = [
     saying.experiment(experiment(odd, { streams: { [odd]: { verdict: "ok", seenMs: 1 } } })),
     saying.experiment(experiment(`${odd}2`)),
     saying.event(event(odd, noonMs, { streamOk: { [odd]: true }, issues: [{ code: "missing", topic: odd }] })),
@@ -306,7 +306,7 @@ async function keepsName(odd: string, subject: StoreSubject): Promise<void> {
     atMs: 2,
   }]);
   const later = await subject.store.load(atMost(1));
-  assert.deepEqual([later.experiments, later.letters], [[experiment(`${odd}2`)], []]);
+  assert.deepEqual([later.experiments, later.notifications], [[experiment(`${odd}2`)], []]);
 }
 
 async function givesNewest({ store }: StoreSubject): Promise<void> {
@@ -351,7 +351,7 @@ async function prunesLongHistory({ store }: StoreSubject): Promise<void> {
 }
 
 /** What is left of pend00's turns, as second and state, when those before the tenth second are deleted. */
-const prunedTurns: Record<string, [turns: [second: number, state: Turn["state"]][], kept: number[]]> = {
+const prunedTurns: Record<string, [turns: [second: number, state: StateChange["state"]][], kept: number[]]> = {
   "none": [[], []],
   "the only one stays, since it tells how it stood then": [[[1, "healthy"]], [1]],
   "of the old the newest stays": [[[1, "healthy"], [9, "unhealthy"], [10, "healthy"], [11, "unknown"]], [9, 10, 11]],
@@ -364,7 +364,7 @@ const prunedTurns: Record<string, [turns: [second: number, state: Turn["state"]]
 };
 
 async function prunesTurns(
-  turns: readonly [second: number, state: Turn["state"]][],
+  turns: readonly [second: number, state: StateChange["state"]][],
   kept: readonly number[],
   store: Store,
 ): Promise<void> {
@@ -408,7 +408,7 @@ async function givesNewestTurns({ store }: StoreSubject): Promise<void> {
   const turns = [5, 1, 4, 2, 3].map((second) => saying.turn("pend00", turn(second)));
   await store.record([...turns, saying.turn("turn04", turn(9)), saying.run(3, 4), saying.run(5, 6), saying.run(1, 2)]);
 
-  const { turns: newest, runs } = await store.load(atMost(2));
+  const { stateChanges: newest, runs } = await store.load(atMost(2));
 
   assert.deepEqual(newest, new Map([["pend00", [turn(4), turn(5)]], ["turn04", [turn(9)]]]));
   assert.deepEqual(runs.map(({ startedMs }) => startedMs), [3, 5]);
@@ -434,7 +434,7 @@ async function keepsGreatLetter(subject: StoreSubject): Promise<void> {
   const frozen = `Subject: great\r\n\r\n${'é😀\u0000\\"'.repeat(200_000)}`;
   await subject.store.record([saying.letter(letter("a", { frozen }))]);
 
-  const { letters } = await (await subject.reopen()).store.load(atMost(1));
+  const { notifications: letters } = await (await subject.reopen()).store.load(atMost(1));
 
   assert.equal(letters[0]?.frozen === frozen, true);
 }
@@ -457,13 +457,15 @@ async function keepsItsOwn({ store }: StoreSubject): Promise<void> {
 
   const first = await store.load(atMost(1));
   assert.deepEqual(first.experiments[0]?.issues, [{ code: "missing-jump" }]);
-  for (const part of [first.experiments[0], first.experiments[0]?.streams, first.letters[0]?.events[0]?.issues[0]]) {
+  for (
+    const part of [first.experiments[0], first.experiments[0]?.streams, first.notifications[0]?.events[0]?.issues[0]]
+  ) {
     assert.equal(Object.isFrozen(part), true);
   }
-  (first.letters as Letter[]).pop();
+  (first.notifications as Notification[]).pop();
   (first.events as Map<string, unknown>).set("turn04", []);
   const second = await store.load(atMost(1));
-  assert.deepEqual([second.letters, second.events], [[letter("a")], new Map()]);
+  assert.deepEqual([second.notifications, second.events], [[letter("a")], new Map()]);
 }
 
 async function closesTwice({ store }: StoreSubject): Promise<void> {

@@ -98,7 +98,7 @@ Deno.test("what this run has told by a clock that is then put back is moved in a
     Deno.removeSync(path);
     await failing(store, /has only just been written anew/);
     await store.record([{ kind: "clock-back", toMs: noonMs }]);
-    const { events, turns, runs } = await store.load(all);
+    const { events, stateChanges: turns, runs } = await store.load(all);
     assert.deepEqual(events.get("pend00")?.map(({ atMs }) => atMs), [noonMs]);
     assert.deepEqual(turns.get("pend00")?.map(({ atMs }) => atMs), [noonMs]);
     assert.deepEqual(runs, []);

@@ -26,7 +26,7 @@ Deno.test("a store file of version 1 keeps everything, and has a history from th
     const path = `${folder}/status.db`;
     await fillStore(path);
     const { store: before } = await openSqliteStore(path, { nowMs: noonMs });
-    const { turns: _turns, runs: _runs, ...kept } = await before.load(atMost(1_000));
+    const { stateChanges: _turns, runs: _runs, ...kept } = await before.load(atMost(1_000));
     await before.close();
     alterStore(
       path,
@@ -59,19 +59,19 @@ Deno.test("a store that version 2 left opens with its letters as mails, the one 
 
     assert.equal(damaged, null);
     const saved = await store.load(atMost(10));
-    assert.deepEqual(saved.letters, [
+    assert.deepEqual(saved.notifications, [
       letter("in flight", { createdMs: noonMs - 1, frozen: "Subject: x\r\n\r\nBody\r\n" }),
       letter("waiting"),
       letter("reminder", { events: [], alerts: [], reminder: true, createdMs: noonMs + 1 }),
       letter("full", { createdMs: noonMs + 2, leftOut: { events: 7, alerts: 0 } }),
     ]);
-    assert.deepEqual(saved.letters.map(({ channel }) => channel), ["mail", "mail", "mail", "mail"]);
+    assert.deepEqual(saved.notifications.map(({ channel }) => channel), ["mail", "mail", "mail", "mail"]);
     assert.deepEqual([saved.lastMailMs, saved.lastWebhookMs], [noonMs - 60_000, null]);
     assert.deepEqual(saved.events, new Map([["pend00", [event("pend00")]]]));
     await store.record([saying.letter(letter("post", { channel: "webhook", createdMs: noonMs + 3 }))]);
     await store.close();
     const { store: again } = await openSqliteStore(path, { nowMs: noonMs });
-    assert.equal((await again.load(atMost(10))).letters.at(-1)?.channel, "webhook");
+    assert.equal((await again.load(atMost(10))).notifications.at(-1)?.channel, "webhook");
     await again.close();
   }));
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import type { Channel, HealthEvent, Letter, SystemAlert } from "../src/alerts.ts";
-import type { Change, SavedExperiment, SavedVerdict, Turn } from "../src/persisted.ts";
+import type { Channel, HealthEvent, Notification, SystemAlert } from "../src/alerts.ts";
+import type { PersistedExperiment, PersistedVerdict, StateChange, StoreChange } from "../src/persisted.ts";
 import { openSqliteStore } from "../src/sqlite_file.ts";
 import { createMemoryStore, memoryEventsMax, memoryTurnsMax } from "../src/store_memory.ts";
 import { atMost, event, experiment, noonMs, saying, turn as turnAt } from "./fixtures/store_samples.ts";
@@ -48,7 +48,7 @@ Deno.test("when the clock is put back, what earlier runs wrote in a file stays a
   await subject.store.record([saying.event(event("pend00", noonMs + 6)), saying.turn("pend00", turnAt(noonMs + 6))]);
   await subject.store.record([saying.run(noonMs + 2, noonMs + 9), { kind: "clock-back", toMs: noonMs - 1_000 }]);
 
-  const { events, turns, runs } = await subject.store.load(atMost(100));
+  const { events, stateChanges: turns, runs } = await subject.store.load(atMost(100));
   assert.deepEqual(events.get("pend00")?.map(({ atMs }) => atMs - noonMs), [-1_000, 5]);
   assert.deepEqual(turns.get("pend00")?.map(({ atMs }) => atMs - noonMs), [-1_000, 5]);
   assert.deepEqual(runs, [{ startedMs: noonMs, aliveMs: noonMs + 9 }]);
@@ -104,11 +104,11 @@ const healthEvent: fc.Arbitrary<HealthEvent> = fc.record({
   streamOk: fc.dictionary(name, fc.boolean(), { maxKeys: 3, noNullPrototype: true }),
   lastedMs: fc.option(timeMs),
 });
-const verdict: fc.Arbitrary<SavedVerdict> = fc.record({
+const verdict: fc.Arbitrary<PersistedVerdict> = fc.record({
   verdict: fc.constantFrom("ok", "missing", "unhealthy"),
   seenMs: fc.option(timeMs),
 });
-const savedExperiment: fc.Arbitrary<SavedExperiment> = fc.record({
+const savedExperiment: fc.Arbitrary<PersistedExperiment> = fc.record({
   name,
   issues,
   sinceMs: timeMs,
@@ -116,9 +116,9 @@ const savedExperiment: fc.Arbitrary<SavedExperiment> = fc.record({
   host: fc.option(verdict),
   streams: fc.dictionary(name, verdict, { maxKeys: 3, noNullPrototype: true }),
 });
-const turn: fc.Arbitrary<Turn> = fc.record({
+const turn: fc.Arbitrary<StateChange> = fc.record({
   atMs: timeMs,
-  state: fc.constantFrom<Turn["state"][]>("healthy", "unhealthy", "starting", "unknown", "not_watched"),
+  state: fc.constantFrom<StateChange["state"][]>("healthy", "unhealthy", "starting", "unknown", "not_watched"),
   available: fc.boolean(),
 });
 const alert: fc.Arbitrary<SystemAlert> = fc.record({
@@ -128,7 +128,7 @@ const alert: fc.Arbitrary<SystemAlert> = fc.record({
   detail: name,
 });
 const channel = fc.constantFrom<Channel[]>("mail", "webhook");
-const letter: fc.Arbitrary<Letter> = fc.record({
+const letter: fc.Arbitrary<Notification> = fc.record({
   id: name,
   channel,
   createdMs: timeMs,
@@ -138,7 +138,7 @@ const letter: fc.Arbitrary<Letter> = fc.record({
   frozen: fc.option(name),
 });
 const resource = fc.record({ name, stub: name, required: fc.array(name, { maxLength: 2 }) });
-const change: fc.Arbitrary<Change> = fc.oneof(
+const change: fc.Arbitrary<StoreChange> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("event"), event: healthEvent }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("experiment"), experiment: savedExperiment }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("forgotten"), name }) },
@@ -159,7 +159,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
     }),
   },
 );
-type Step = { kind: "record"; changes: Change[] } | { kind: "prune"; beforeMs: number } | { kind: "reopen" };
+type Step = { kind: "record"; changes: StoreChange[] } | { kind: "prune"; beforeMs: number } | { kind: "reopen" };
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ kind: fc.constant("record"), changes: fc.array(change, { maxLength: 8 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("prune"), beforeMs: timeMs }) },

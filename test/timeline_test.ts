@@ -2,9 +2,9 @@ import fc from "fast-check";
 import assert from "node:assert/strict";
 import type { ResourceState } from "../src/availability.ts";
 import { conditionsOf } from "../src/health.ts";
-import { spansOf, Timeline, turnsMax, turnsTotalMax } from "../src/history.ts";
-import { emptyLab } from "../src/lab.ts";
-import { type Change, type Run, runsMax, type Turn } from "../src/persisted.ts";
+import { HistoryRecorder, spansOf, turnsMax, turnsTotalMax } from "../src/history.ts";
+import { initialLab } from "../src/lab.ts";
+import { type MonitorRun, runsMax, type StateChange, type StoreChange } from "../src/persisted.ts";
 import { shiftedLab } from "../src/shift.ts";
 import { Bench, resource, startMs } from "./fixtures/bench.ts";
 
@@ -12,14 +12,14 @@ const minuteMs = 60_000;
 
 /** A bench whose judgements are followed; what is to be recorded comes out in words, times in seconds since the start. */
 class Followed extends Bench {
-  readonly timeline: Timeline;
+  readonly timeline: HistoryRecorder;
   #book: ReadonlyMap<string, ResourceState> = new Map();
-  readonly #owed: Change[] = [];
+  readonly #owed: StoreChange[] = [];
 
-  constructor(stubs: readonly string[], saved: { turns?: Record<string, Turn[]>; runs?: Run[] } = {}) {
+  constructor(stubs: readonly string[], saved: { turns?: Record<string, StateChange[]>; runs?: MonitorRun[] } = {}) {
     super(stubs.map((stub) => resource(stub, ["st-data"])));
     const turns = new Map(Object.entries(saved.turns ?? {}));
-    this.timeline = new Timeline({ turns, runs: saved.runs ?? [] }, this.lab);
+    this.timeline = new HistoryRecorder({ stateChanges: turns, runs: saved.runs ?? [] }, this.lab);
   }
 
   bookSays(name: string, available: boolean): void {
@@ -60,7 +60,7 @@ class Followed extends Bench {
 
 const second = (atMs: number) => (atMs - startMs) / 1_000;
 
-function words(change: Change): string {
+function words(change: StoreChange): string {
   if (change.kind === "clock-back") return `back to ${second(change.toMs)}`;
   if (change.kind === "run") return `ran ${second(change.run.startedMs)} to ${second(change.run.aliveMs)}`;
   assert.ok(change.kind === "turn");
@@ -68,11 +68,11 @@ function words(change: Change): string {
   return `${change.experiment} ${second(atMs)} ${state} ${available ? "A" : "U"}`;
 }
 
-const runText = ({ startedMs, aliveMs }: Run) => `${second(startedMs)} to ${second(aliveMs)}`;
-const turn = (atSecond: number, state: Turn["state"], available = true): Turn => {
+const runText = ({ startedMs, aliveMs }: MonitorRun) => `${second(startedMs)} to ${second(aliveMs)}`;
+const turn = (atSecond: number, state: StateChange["state"], available = true): StateChange => {
   return { atMs: startMs + atSecond * 1_000, state, available };
 };
-const ran = (fromSecond: number, toSecond: number): Run => {
+const ran = (fromSecond: number, toSecond: number): MonitorRun => {
   return { startedMs: startMs + fromSecond * 1_000, aliveMs: startMs + toSecond * 1_000 };
 };
 
@@ -403,6 +403,6 @@ Deno.test("whatever the clock does, what is recorded is in order, and ends with 
 });
 
 Deno.test("a timeline of nothing has nothing to tell", () => {
-  const timeline = new Timeline({ turns: new Map(), runs: [] }, emptyLab(startMs));
+  const timeline = new HistoryRecorder({ stateChanges: new Map(), runs: [] }, initialLab(startMs));
   assert.deepEqual([timeline.turnsOf("pend00"), timeline.wasAvailable("pend00")], [[], false]);
 });

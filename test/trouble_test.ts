@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { answerWords, excerpt } from "../src/failure.ts";
+import { errorTextOf, sanitize } from "../src/failure.ts";
 
 const bodies: Record<string, [body: string, want: string]> = {
   "code as a string": ['{"code":"404","message":"resource r-x not found"}', "resource r-x not found"],
@@ -14,10 +14,10 @@ const bodies: Record<string, [body: string, want: string]> = {
   "nothing": ["", ""],
 };
 for (const [name, [body, want]] of Object.entries(bodies)) {
-  Deno.test(`answerWords: ${name}`, () => assert.equal(answerWords(body), want));
+  Deno.test(`answerWords: ${name}`, () => assert.equal(errorTextOf(body), want));
 }
 
 Deno.test("excerpt: one line, no control or direction characters, 200 characters at most", () => {
-  assert.equal(excerpt("a\r\nBcc: b\u202ec\u0000d"), "a Bcc: b c d");
-  assert.equal(excerpt("x".repeat(300)).length, 200);
+  assert.equal(sanitize("a\r\nBcc: b\u202ec\u0000d"), "a Bcc: b c d");
+  assert.equal(sanitize("x".repeat(300)).length, 200);
 });

@@ -2,18 +2,21 @@ import assert from "node:assert/strict";
 import type { Store } from "../src/store.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
 import { createRecorder } from "../src/store_writer.ts";
-import { hanging, type Sign, turnMsMax, Vigil } from "../src/watchdog.ts";
+import { hanging, Liveness, type LivenessSignal, turnMsMax } from "../src/watchdog.ts";
 import { appOf, wellLab } from "./fixtures/app.ts";
 import { FakeClock } from "./fixtures/clock.ts";
 import { setUp } from "./fixtures/monitor.ts";
 import { snapshot } from "./fixtures/snapshot.ts";
 
 const nowMs = 1_000_000;
-const turned = (agoMs: number): Sign => ({ kind: "turned", atMs: nowMs - agoMs });
-const working = (forMs: number | null): Sign => ({ kind: "working", sinceMs: forMs === null ? null : nowMs - forMs });
-const running = (hasEnded: boolean): Sign => ({ kind: "running", hasEnded });
+const turned = (agoMs: number): LivenessSignal => ({ kind: "turned", atMs: nowMs - agoMs });
+const working = (forMs: number | null): LivenessSignal => ({
+  kind: "working",
+  sinceMs: forMs === null ? null : nowMs - forMs,
+});
+const running = (hasEnded: boolean): LivenessSignal => ({ kind: "running", hasEnded });
 
-const cases: Record<string, [signs: Record<string, Sign>, want: string | null]> = {
+const cases: Record<string, [signs: Record<string, LivenessSignal>, want: string | null]> = {
   "without a sign nothing hangs": [{}, null],
   "a loop that turned just now is alive": [{ "the monitor": turned(0) }, null],
   "a loop that turned 30 s ago is alive": [{ "the monitor": turned(30_000) }, null],
@@ -34,7 +37,7 @@ for (const [name, [signs, want]] of Object.entries(cases)) {
 }
 
 /** What /healthz answers. */
-async function health(vigil: Vigil): Promise<[status: number, body: unknown]> {
+async function health(vigil: Liveness): Promise<[status: number, body: unknown]> {
   const app = appOf(snapshot(wellLab().bench), { hanging: () => vigil.hanging() });
   const answer = await app.request("/healthz");
   return [answer.status, await answer.json()];
@@ -44,7 +47,7 @@ const alive = [200, { status: "alive" }];
 
 Deno.test("a store that never comes back from a record is what /healthz fails with, until it does", async () => {
   const clock = new FakeClock();
-  const vigil = new Vigil(clock);
+  const vigil = new Liveness(clock);
   const back = Promise.withResolvers<void>();
   const stuck: Store = { ...createMemoryStore(), record: () => back.promise };
   const recorder = createRecorder(vigil.store(stuck), { clock, random: () => 0, changed() {}, turned() {} });
@@ -63,7 +66,7 @@ Deno.test("a store that never comes back from a record is what /healthz fails wi
 
 Deno.test("a store that is slow but goes on is alive, however much waits", async () => {
   const clock = new FakeClock();
-  const vigil = new Vigil(clock);
+  const vigil = new Liveness(clock);
   const slow: Store = { ...createMemoryStore(), record: () => clock.wait(20_000, new AbortController().signal) };
   const recorder = createRecorder(vigil.store(slow), { clock, random: () => 0, changed() {}, turned() {} });
   const changes = ["a", "b", "c"].map((name) => recorder.record([{ kind: "forgotten", name }]));
@@ -76,7 +79,7 @@ Deno.test("a store that is slow but goes on is alive, however much waits", async
 
 Deno.test("a store that fails is not one that hangs", async () => {
   const clock = new FakeClock();
-  const vigil = new Vigil(clock);
+  const vigil = new Liveness(clock);
   const store = vigil.store({ ...createMemoryStore(), record: () => Promise.reject(new Error("the disk is full")) });
 
   await assert.rejects(store.record([]), /the disk is full/);
@@ -94,10 +97,10 @@ Deno.test("the store on which an eye is kept does all that it did", async () => 
     prune: (beforeMs) => (told.push(`prune ${beforeMs}`), Promise.resolve()),
     close: () => (told.push("close"), Promise.resolve()),
   };
-  const watched = new Vigil(new FakeClock()).store(store);
+  const watched = new Liveness(new FakeClock()).store(store);
 
   assert.deepEqual(Object.keys(watched).sort(), Object.keys(store).sort());
-  await watched.load({ events: 1, turns: 1, runs: 1 });
+  await watched.load({ events: 1, stateChanges: 1, runs: 1 });
   await watched.turns("pend00", { sinceMs: 0, max: 2 });
   await watched.record([]);
   await watched.prune(3);
@@ -108,7 +111,7 @@ Deno.test("the store on which an eye is kept does all that it did", async () => 
 
 Deno.test("the monitor's loop turns at least every 10 s, though there is nothing to judge", async () => {
   const clock = new FakeClock();
-  const vigil = new Vigil(clock);
+  const vigil = new Liveness(clock);
   const { end } = setUp({ clock, turned: vigil.loop("the monitor") });
 
   for (let round = 0; round < 20; round++) {
@@ -120,7 +123,7 @@ Deno.test("the monitor's loop turns at least every 10 s, though there is nothing
 
 Deno.test("a monitor's loop that never turns is what /healthz fails with; a stop of the program is not", async () => {
   const clock = new FakeClock();
-  const vigil = new Vigil(clock);
+  const vigil = new Liveness(clock);
   // A clock whose waits never end: the loop waits for ever, and no report wakes it.
   const hung = Object.assign(new FakeClock(), { wait: () => new Promise<void>(() => {}) });
   setUp({ clock: hung, turned: vigil.loop("the monitor") });
@@ -132,7 +135,7 @@ Deno.test("a monitor's loop that never turns is what /healthz fails with; a stop
 });
 
 Deno.test("a loop that ends before the program is to stop is what /healthz fails with; with the stop it is none", async () => {
-  const vigil = new Vigil(new FakeClock());
+  const vigil = new Liveness(new FakeClock());
   const stop = new AbortController();
   const mail = Promise.withResolvers<void>();
   const feeds = Promise.withResolvers<void>();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { abortedWith, backoffMs, createClock, serviceBackoff, systemClock, waitUnless } from "../src/clock.ts";
+import { backoffMs, createClock, linkedAbort, serviceBackoff, sleepUntil, systemClock } from "../src/clock.ts";
 
 const delays: Record<string, [failures: number, random: number, wantMs: number]> = {
   "the first retry comes within a second": [1, 0.999, 999.5],
@@ -60,15 +60,15 @@ function clockByHand() {
 Deno.test("the steady time goes on while the program runs, and stands still while it is stopped", async () => {
   const { clock, pass, stop } = clockByHand(), over = new AbortController();
   const attended = clock.attend(over.signal);
-  const startMs = clock.steadyMs();
+  const startMs = clock.monotonicMs();
 
   await pass(10_000);
-  assert.equal(clock.steadyMs() - startMs, 10_000);
+  assert.equal(clock.monotonicMs() - startMs, 10_000);
   await stop(60_000);
-  assert.ok(clock.steadyMs() - startMs <= 10_500, "a minute of being stopped counted");
+  assert.ok(clock.monotonicMs() - startMs <= 10_500, "a minute of being stopped counted");
   await pass(10_000);
-  assert.ok(clock.steadyMs() - startMs <= 20_500);
-  assert.ok(clock.steadyMs() - startMs >= 20_000);
+  assert.ok(clock.monotonicMs() - startMs <= 20_500);
+  assert.ok(clock.monotonicMs() - startMs >= 20_000);
 
   over.abort();
   await attended;
@@ -77,10 +77,10 @@ Deno.test("the steady time goes on while the program runs, and stands still whil
 Deno.test("a loop that hangs for a second has not stopped: the time counts", async () => {
   const { clock, pass, stop } = clockByHand(), over = new AbortController();
   const attended = clock.attend(over.signal);
-  const startMs = clock.steadyMs();
+  const startMs = clock.monotonicMs();
   await pass(1_000);
   await stop(900);
-  assert.equal(clock.steadyMs() - startMs, 1_900);
+  assert.equal(clock.monotonicMs() - startMs, 1_900);
   over.abort();
   await attended;
 });
@@ -103,9 +103,9 @@ Deno.test("a wait that was due while the program was stopped has what was left o
 
 Deno.test("a clock that nobody attends counts all that passes", async () => {
   const { clock, stop } = clockByHand();
-  const startMs = clock.steadyMs();
+  const startMs = clock.monotonicMs();
   await stop(3_600_000);
-  assert.equal(clock.steadyMs() - startMs, 3_600_000);
+  assert.equal(clock.monotonicMs() - startMs, 3_600_000);
 });
 
 /** A signal that counts who listens to it. */
@@ -127,7 +127,7 @@ function watchedSignal() {
 
 Deno.test("what is aborted with a signal leaves nothing in it when it has been aborted itself", () => {
   const { signal, listeners } = watchedSignal();
-  const own = abortedWith(signal);
+  const own = linkedAbort(signal);
   assert.equal(listeners.size, 1);
 
   own.abort();
@@ -137,9 +137,9 @@ Deno.test("what is aborted with a signal leaves nothing in it when it has been a
 
 Deno.test("what is aborted with a signal is so with its reason, also if it was before", () => {
   const { owner, signal } = watchedSignal();
-  const before = abortedWith(signal);
+  const before = linkedAbort(signal);
   owner.abort(new Error("the program stops"));
-  const after = abortedWith(signal);
+  const after = linkedAbort(signal);
 
   assert.deepEqual([before, after].map((each) => each.signal.reason.message), [
     "the program stops",
@@ -150,7 +150,7 @@ Deno.test("what is aborted with a signal is so with its reason, also if it was b
 Deno.test("a wait that something wakes leaves nothing in the signal of the program", async () => {
   const { signal, listeners } = watchedSignal();
 
-  await waitUnless(Promise.resolve(), { clock: systemClock, ms: 86_400_000 }, signal);
+  await sleepUntil(Promise.resolve(), { clock: systemClock, ms: 86_400_000 }, signal);
 
   assert.equal(listeners.size, 0);
 });

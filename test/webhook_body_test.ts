@@ -1,7 +1,7 @@
 /** What a message to the webhook says: the letter and the problems of the moment, as JSON that every reader takes. */
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import type { Letter } from "../src/alerts.ts";
+import type { Notification } from "../src/alerts.ts";
 import { messageSchema, type WebhookJson } from "../src/api_schema.ts";
 import type { Snapshot } from "../src/snapshot.ts";
 import { messageBytesMax, webhookMessage, webhookTest } from "../src/webhook.ts";
@@ -20,9 +20,12 @@ import {
 } from "./fixtures/letters.ts";
 
 const heading = { id: "8e03978e-40d5-43e8-bc93-6894a57f9324", name: "app.example.org/t", link: "" };
-const textOf = (given: Partial<Letter>, lab: Snapshot = snapshot(), pause = () => Promise.resolve()): Promise<string> =>
-  webhookMessage(letter(given), { snapshot: lab, heading, nowMs }, pause);
-const message = async (given: Partial<Letter>, lab?: Snapshot): Promise<WebhookJson> =>
+const textOf = (
+  given: Partial<Notification>,
+  lab: Snapshot = snapshot(),
+  pause = () => Promise.resolve(),
+): Promise<string> => webhookMessage(letter(given), { snapshot: lab, heading, nowMs }, pause);
+const message = async (given: Partial<Notification>, lab?: Snapshot): Promise<WebhookJson> =>
   messageSchema.parse(JSON.parse(await textOf(given, lab)));
 
 Deno.test("a message says what is new, what book then holds, and all problems", async () => {
