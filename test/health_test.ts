@@ -21,7 +21,7 @@ function feed(has: Partial<FeedState> & { sending?: Sending }): FeedState {
 
 const was = (verdict: Verdict) => ({ verdicts: new Map([[topic, verdict]]) });
 const seen = (agoMs: number) => ({
-  left: new Map([[topic, { seenMs: startMs - agoMs, namedMs: 0, connection: null }]]),
+  departed: new Map([[topic, { seenMs: startMs - agoMs, namedMs: 0, connection: null }]]),
 });
 
 const streaks = (count: number) => ({ streaks: new Map([[topic, count]]) });

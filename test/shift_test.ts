@@ -146,7 +146,7 @@ Deno.test("every moment by which something ages goes with the clock, and with th
   const left = new Map([["pend00-st-extra", { seenMs: 3, namedMs: 4, connection: null }]]);
   const newest = { kind: "report", atMs: 5, connections } as const;
   const { lab } = new Bench([resource("pend00", ["st-data"])]);
-  const jump = { ...lab.jump, startedMs: 1, recoveredMs: 2, newest, left };
+  const jump = { ...lab.jump, startedMs: 1, recoveredMs: 2, newest, departed: left };
   const known = lab.experiments.get("pend00") ?? assert.fail();
   const starting = { ...known, firstSeenMs: 6, namedBeforeMs: 7, isStarting: true };
   const aged = { ...lab, startedMs: 0, listedMs: 8, jump, experiments: new Map([["pend00", starting]]) };
@@ -162,7 +162,7 @@ Deno.test("every moment by which something ages goes with the clock, and with th
     startedMs: 101,
     recoveredMs: 102,
     newest: { ...newest, atMs: 105 },
-    left: new Map([["pend00-st-extra", { seenMs: 103, namedMs: 104, connection: null }]]),
+    departed: new Map([["pend00-st-extra", { seenMs: 103, namedMs: 104, connection: null }]]),
   });
   assert.equal(shifted.startedMs, 0, "when it was started is no age");
 });

@@ -290,10 +290,10 @@ async function keepsName(odd: string, subject: StoreSubject): Promise<void> {
     events: new Map([
       [odd, [event(odd, noonMs, { streamOk: { [odd]: true }, issues: [{ code: "missing", topic: odd }] })]],
     ]),
-    letters: [letter(odd, { frozen: odd })],
+    notifications: [letter(odd, { frozen: odd })],
     alerts: new Map([["book-lost", { ...bookLost, detail: odd }]]),
     manifest: { atMs: 1, resources: [{ name: odd, stub: odd, required: [odd] }] },
-    turns: new Map([[odd, [turn(1)]]]),
+    stateChanges: new Map([[odd, [turn(1)]]]),
     runs: [],
     lastMailMs: null,
     lastWebhookMs: null,
@@ -336,7 +336,7 @@ async function prunes(subject: StoreSubject): Promise<void> {
     ...nothing,
     experiments: [experiment("pend00")],
     events: new Map([["pend00", [event("pend00")]]]),
-    letters: [letter("a", { events: [old], createdMs: 0 })],
+    notifications: [letter("a", { events: [old], createdMs: 0 })],
   });
 }
 
@@ -390,7 +390,7 @@ async function prunesLongTurns({ store }: StoreSubject): Promise<void> {
 
   await store.prune(10_000);
 
-  assert.deepEqual(await store.load(atMost(100)), { ...nothing, turns: new Map([["turn04", [turn(0)]]]) });
+  assert.deepEqual(await store.load(atMost(100)), { ...nothing, stateChanges: new Map([["turn04", [turn(0)]]]) });
 }
 
 async function prunesRuns({ store }: StoreSubject): Promise<void> {

@@ -44,9 +44,9 @@ Deno.test("a history too large for SQLite's cache is sorted in memory, not in a 
 
   const made = await madeIn(
     temporary,
-    `import { openSqliteStore } from "./src/store_sqlite.ts";
+    `import { openSqliteStore } from "./src/sqlite_file.ts";
     const { store } = await openSqliteStore(${JSON.stringify(file)}, { nowMs: ${noonMs} });
-    const { turns } = await store.load({ events: 1, turns: 1_000, runs: 1 });
+    const { stateChanges: turns } = await store.load({ events: 1, stateChanges: 1_000, runs: 1 });
     if (turns.size !== 100) throw new Error(String(turns.size));
     await store.close();`,
   );
@@ -62,7 +62,7 @@ Deno.test("check looks into a store without a place for temporary files", async 
 
   const made = await madeIn(
     temporary,
-    `import { checkStore } from "./src/check_place.ts";
+    `import { checkStore } from "./src/check.ts";
     const { kind, words } = await checkStore(${JSON.stringify(file)}, { asked: true }, ${noonMs});
     if (kind !== "ok") throw new Error(words);`,
   );

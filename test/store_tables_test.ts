@@ -36,14 +36,14 @@ Deno.test("a store file of version 1 keeps everything, and has a history from th
     const { store, damaged } = await openSqliteStore(path, { nowMs: noonMs });
 
     assert.equal(damaged, null);
-    assert.deepEqual(await store.load(atMost(1_000)), { ...kept, turns: new Map(), runs: [] });
+    assert.deepEqual(await store.load(atMost(1_000)), { ...kept, stateChanges: new Map(), runs: [] });
     assert.equal(kept.events.get("pend00")?.length, 300);
     await store.record([saying.turn("pend00", turn(noonMs)), saying.run(noonMs, noonMs)]);
     await store.close();
     const { store: again } = await openSqliteStore(path, { nowMs: noonMs });
     assert.deepEqual(await again.load(atMost(1_000)), {
       ...kept,
-      turns: new Map([["pend00", [turn(noonMs)]]]),
+      stateChanges: new Map([["pend00", [turn(noonMs)]]]),
       runs: [{ startedMs: noonMs, aliveMs: noonMs }],
     });
     await again.close();
