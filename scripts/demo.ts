@@ -6,12 +6,12 @@
 import { parseArgs } from "node:util";
 import { systemClock } from "../src/clock.ts";
 import { beginning, type Expectation, furnish, schedule, type Step } from "./demo_schedule.ts";
-import { startWorld, type World } from "./world.ts";
-import { clockTime, type Happening } from "./world_board.ts";
-import { type Control, startControl } from "./world_control.ts";
-import type { ReceivedMail } from "./world_mail.ts";
-import { freePort } from "./world_port.ts";
-import { print, toldToEnd } from "./world_process.ts";
+import { clockTime, type Happening } from "./simulator/board.ts";
+import { type Control, startControl } from "./simulator/control.ts";
+import type { ReceivedMail } from "./simulator/mail.ts";
+import { freePort } from "./simulator/port.ts";
+import { print, toldToEnd } from "./simulator/process.ts";
+import { startWorld, type World } from "./simulator/world.ts";
 
 const usage = "Usage: deno task demo [--once | --no-schedule]\n";
 const stepMsMax = 30_000;

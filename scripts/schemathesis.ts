@@ -4,7 +4,7 @@
  * some of it in trouble. `deno run -A scripts/schemathesis.ts` installs it under build/ the first time (python3 with venv and
  * pip), takes about a minute, and exits 1 for anything found. Event streams have no end, so live is not asked for.
  */
-import { Station } from "../test/fixtures/station.ts";
+import { Station } from "../test/support/station.ts";
 
 // Another version finds other things: a new one is tried when somebody has time for what it says.
 const version = "4.32.5";

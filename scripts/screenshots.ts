@@ -4,10 +4,10 @@
  * of the machine.
  */
 import { chromium } from "playwright-core";
-import { FakeClock } from "../test/fixtures/clock.ts";
-import { PageServer } from "../test/fixtures/page_server.ts";
-import { shownLab } from "../test/fixtures/shown_lab.ts";
-import { findTool } from "../test/fixtures/tool.ts";
+import { FakeClock } from "../test/support/clock.ts";
+import { PageServer } from "../test/support/page_server.ts";
+import { shownLab } from "../test/support/shown_lab.ts";
+import { findTool } from "../test/support/tool.ts";
 
 interface Picture {
   readonly path: string;

@@ -7,10 +7,10 @@ import assert from "node:assert/strict";
 import { resolve } from "node:path";
 import config from "../deno.json" with { type: "json" };
 import { systemClock } from "../src/clock.ts";
-import { replacedProgramEnvironment } from "../test/fixtures/environment.ts";
+import { replacedProgramEnvironment } from "../test/support/environment.ts";
+import { freePort } from "./simulator/port.ts";
+import { startWorld, type World } from "./simulator/world.ts";
 import { checkPermissions } from "./smoke_permissions.ts";
-import { startWorld, type World } from "./world.ts";
-import { freePort } from "./world_port.ts";
 
 type Environment = Readonly<Record<string, string>>;
 

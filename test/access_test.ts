@@ -2,7 +2,7 @@ import { decodeJwt } from "jose";
 import assert from "node:assert/strict";
 import { askAccess, relayClaims } from "../src/access.ts";
 import { Secret } from "../src/setting_types.ts";
-import { FakeClock } from "./fixtures/clock.ts";
+import { FakeClock } from "./support/clock.ts";
 
 const request = {
   name: "relay",

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { type EncodedBody, keptMs, ListCache } from "../src/response_cache.ts";
 import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
-import { wellLab } from "./fixtures/app.ts";
-import { isLetGo } from "./fixtures/let_go.ts";
-import { snapshot } from "./fixtures/snapshot.ts";
+import { wellLab } from "./support/app.ts";
+import { isLetGo } from "./support/let_go.ts";
+import { snapshot } from "./support/snapshot.ts";
 
 /** A laboratory of `count` experiments that counts how many of them have been written down. */
 class Counted {

@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import { experimentText } from "../src/api.ts";
 import type { Connection } from "../src/report.ts";
 import type { ExperimentView } from "../src/snapshot.ts";
-import { laboratories, oddNames, wellLab } from "./fixtures/app.ts";
-import { connection } from "./fixtures/bench.ts";
-import { seenBy } from "./fixtures/seen.ts";
-import { snapshot } from "./fixtures/snapshot.ts";
+import { laboratories, oddNames, wellLab } from "./support/app.ts";
+import { connection } from "./support/bench.ts";
+import { seenBy } from "./support/seen.ts";
+import { snapshot } from "./support/snapshot.ts";
 
 const well = snapshot(wellLab(["pend00"]).bench).experiments[0]!;
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { historyJson, historyQuery, historyTurnsMax, historyWindow } from "../src/api.ts";
 import { parseDuration } from "../src/duration.ts";
 import { runsMax } from "../src/persisted.ts";
-import { turn } from "./fixtures/store_samples.ts";
+import { turn } from "./support/store_samples.ts";
 
 const nowMs = Date.UTC(2026, 10, 22, 12);
 const hourMs = 3_600_000;

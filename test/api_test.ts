@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { eventJson, missingParts, statusJson, time } from "../src/api.ts";
 import { applyReport } from "../src/health.ts";
-import {} from "../src/lab.ts";
 import { type Connection, ConnectionTable } from "../src/report.ts";
-import { experimentJson } from "./fixtures/api.ts";
-import { Bench, resource, startMs } from "./fixtures/bench.ts";
-import { snapshot } from "./fixtures/snapshot.ts";
+import { experimentJson } from "./support/api.ts";
+import { Bench, resource, startMs } from "./support/bench.ts";
+import { snapshot } from "./support/snapshot.ts";
 
 const hidden = { addresses: false };
 const common = {

@@ -1,7 +1,7 @@
 /** The made-up reports of the bench: are they what jump and relay would write, and are they read whole? */
 import assert from "node:assert/strict";
-import { connectionsIn, type Dialect, dialects, entriesIn, frameOf, topicOf } from "../scripts/bench_frames.ts";
-import { Core, FrameReading } from "../scripts/bench_lab.ts";
+import { connectionsIn, type Dialect, dialects, entriesIn, frameOf, topicOf } from "../scripts/bench/frames.ts";
+import { Core, FrameReading } from "../scripts/bench/lab.ts";
 
 // As protocol and recordings have them.
 const fields: Record<Dialect, string> = {

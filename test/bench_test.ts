@@ -1,6 +1,6 @@
 /** Does the bench reckon rightly, and does it measure what it says? Its arithmetic, and a moment of it. */
 import assert from "node:assert/strict";
-import { readArguments } from "../scripts/bench.ts";
+import { readArguments } from "../scripts/bench/bench.ts";
 import {
   type Figure,
   figureOf,
@@ -9,14 +9,14 @@ import {
   merged,
   movesSince,
   quantile,
-} from "../scripts/bench_figures.ts";
-import { benchAnswers } from "../scripts/bench_http.ts";
-import { specifiersIn } from "../scripts/bench_libraries.ts";
-import { Feeds, fromSource, Served } from "../scripts/bench_program.ts";
-import { benchReport } from "../scripts/bench_report.ts";
-import { goalsText, machineText, movesText, tableOf } from "../scripts/bench_table.ts";
-import { Findings, sleep } from "../scripts/bench_timing.ts";
-import { withFolder } from "./fixtures/folder.ts";
+} from "../scripts/bench/figures.ts";
+import { benchAnswers } from "../scripts/bench/http.ts";
+import { specifiersIn } from "../scripts/bench/libraries.ts";
+import { Feeds, fromSource, Served } from "../scripts/bench/program.ts";
+import { benchReport } from "../scripts/bench/report.ts";
+import { goalsText, machineText, movesText, tableOf } from "../scripts/bench/table.ts";
+import { Findings, sleep } from "../scripts/bench/timing.ts";
+import { withFolder } from "./support/folder.ts";
 
 const machine: Machine = { cpu: "made up", cores: 2, deno: "2.9.6" };
 const figure = (more: Partial<Figure> = {}): Figure => ({

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { bookTrouble, type BookUnreachable, createBook } from "../src/book_client.ts";
 import { Secret } from "../src/setting_types.ts";
-import { AnsweringBook } from "./fixtures/answering_book.ts";
-import { FakeClock } from "./fixtures/clock.ts";
+import { AnsweringBook } from "./support/answering_book.ts";
+import { FakeClock } from "./support/clock.ts";
 
 const never = new AbortController().signal;
 const listPath = "/t/book/api/v1/admin/resources";

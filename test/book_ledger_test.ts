@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { ResourceTable } from "../src/book_sync.ts";
 import type { DesiredAvailability } from "../src/health.ts";
-import { resource, startMs } from "./fixtures/bench.ts";
-import { no } from "./fixtures/book_desk.ts";
+import { resource, startMs } from "./support/bench.ts";
+import { no } from "./support/book_desk.ts";
 
 function ledgerOf(wishes: Record<string, DesiredAvailability>): ResourceTable {
   const ledger = new ResourceTable({ holds: "respect", writes: true }, () => {});

@@ -1,7 +1,7 @@
 /** What the real book answered, replayed to the client: each recorded request that it could send is sent, and understood. */
 import assert from "node:assert/strict";
 import type { Book } from "../src/book_client.ts";
-import { AnsweringBook } from "./fixtures/answering_book.ts";
+import { AnsweringBook } from "./support/answering_book.ts";
 
 interface Recorded {
   readonly request: { readonly method?: string; readonly path?: string; readonly note?: string };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ReportedStates } from "../src/book_sync.ts";
 import { newSources } from "../src/system_alerts.ts";
-import { startMs } from "./fixtures/bench.ts";
+import { startMs } from "./support/bench.ts";
 
 const said = (available: boolean) => ({ kind: "said", available, reason: "", atMs: startMs }) as const;
 const { book } = newSources(startMs);

@@ -1,7 +1,7 @@
-import assert from "node:assert/strict";
 import { jwtVerify } from "jose";
-import { AnsweringBook } from "./fixtures/answering_book.ts";
-import { FakeClock } from "./fixtures/clock.ts";
+import assert from "node:assert/strict";
+import { AnsweringBook } from "./support/answering_book.ts";
+import { FakeClock } from "./support/clock.ts";
 
 const never = new AbortController().signal;
 const listPath = "/t/book/api/v1/admin/resources";

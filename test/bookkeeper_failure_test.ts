@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { BookDesk, names, no, yes } from "./fixtures/book_desk.ts";
-import { refused, unknown, unreachable } from "./fixtures/memory_book.ts";
+import { BookDesk, names, no, yes } from "./support/book_desk.ts";
+import { refused, unknown, unreachable } from "./support/memory_book.ts";
 
 Deno.test("three failures in a row are counted, and the manifest is asked for until it is there", async () => {
   await using desk = new BookDesk(["r-1"]);

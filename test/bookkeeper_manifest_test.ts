@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { BookDesk, no, yes } from "./fixtures/book_desk.ts";
-import { refused, unknown, unreachable } from "./fixtures/memory_book.ts";
+import { BookDesk, no, yes } from "./support/book_desk.ts";
+import { refused, unknown, unreachable } from "./support/memory_book.ts";
 
 Deno.test("a manifest that is loaded again sets all available, and what must not be is taken off again", async () => {
   await using desk = await BookDesk.read(["r-1", "r-2"]);

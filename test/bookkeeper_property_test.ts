@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import type { DesiredAvailability } from "../src/health.ts";
-import { BookDesk, names, no, yes } from "./fixtures/book_desk.ts";
-import { refused, unreachable } from "./fixtures/memory_book.ts";
+import { BookDesk, names, no, yes } from "./support/book_desk.ts";
+import { refused, unreachable } from "./support/memory_book.ts";
 
 const three = names(3);
 const wish = fc.constantFrom<DesiredAvailability>(yes, no);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { BookDesk, no, yes } from "./fixtures/book_desk.ts";
+import { BookDesk, no, yes } from "./support/book_desk.ts";
 
 const hang = () => new Promise<void>(() => {});
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { BookDesk, names, no, yes } from "./fixtures/book_desk.ts";
+import { BookDesk, names, no, yes } from "./support/book_desk.ts";
 
 Deno.test("at the start the manifest is read, then what book says of each resource", async () => {
   await using desk = new BookDesk(["r-1", "r-2"]);

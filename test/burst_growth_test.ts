@@ -15,12 +15,12 @@ import { openSqliteStore } from "../src/sqlite_file.ts";
 import { createWriter } from "../src/sqlite_store.ts";
 import { checked } from "../src/store.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
-import { connection } from "./fixtures/bench.ts";
-import { withFolder } from "./fixtures/folder.ts";
-import { MailDesk } from "./fixtures/mail_desk.ts";
-import { setUp } from "./fixtures/monitor.ts";
-import { alterStore } from "./fixtures/store_files.ts";
-import { event, experiment, noonMs, saying, turn } from "./fixtures/store_samples.ts";
+import { connection } from "./support/bench.ts";
+import { withFolder } from "./support/folder.ts";
+import { MailDesk } from "./support/mail_desk.ts";
+import { setUp } from "./support/monitor.ts";
+import { alterStore } from "./support/store_files.ts";
+import { event, experiment, noonMs, saying, turn } from "./support/store_samples.ts";
 
 const names = (count: number) => Array.from({ length: count }, (_, number) => `exp${String(number).padStart(6, "0")}`);
 

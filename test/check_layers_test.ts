@@ -55,10 +55,10 @@ const c = new Worker(new URL("./api.ts", import.meta.url));
   "a file that nobody gave a layer is told so": [{ "src/misc.ts": "" }, [`src/misc.ts:1: ${noLayer}`]],
   "and so is one in a folder, since src is flat": [{ "src/feeds/relay.ts": "" }, [`src/feeds/relay.ts:1: ${noLayer}`]],
   "the program does not know its tests and scripts": [
-    { "main.ts": `import "./scripts/world.ts";\n`, "src/wait.ts": `import "../test/fixtures/clock.ts";\n` },
+    { "main.ts": `import "./scripts/simulator/world.ts";\n`, "src/wait.ts": `import "../test/support/clock.ts";\n` },
     [
-      "main.ts:1: imports scripts/world.ts: the program knows nothing of tests and scripts",
-      "src/wait.ts:1: imports test/fixtures/clock.ts: the program knows nothing of tests and scripts",
+      "main.ts:1: imports scripts/simulator/world.ts: the program knows nothing of tests and scripts",
+      "src/wait.ts:1: imports test/support/clock.ts: the program knows nothing of tests and scripts",
     ],
   ],
   "nothing in src knows main.ts": [
@@ -67,8 +67,8 @@ const c = new Worker(new URL("./api.ts", import.meta.url));
   ],
   "main.ts, tests and scripts may know all of src": [{
     "main.ts": `import "./src/server.ts";\nimport config from "./deno.json" with { type: "json" };\n`,
-    "test/a_test.ts": `import "../src/server.ts";\nimport "../main.ts";\nimport "../scripts/world.ts";\n`,
-    "scripts/world.ts": `import "../src/wait.ts";\n`,
+    "test/a_test.ts": `import "../src/server.ts";\nimport "../main.ts";\nimport "../scripts/simulator/world.ts";\n`,
+    "scripts/simulator/world.ts": `import "../src/wait.ts";\n`,
   }, []],
   "two files of one layer may not import each other": [
     {
@@ -125,12 +125,12 @@ const e = new Date( );
   }, []],
   "a wait is a Clock's": [
     {
-      "scripts/world.ts": "setTimeout(f, 1);\n",
+      "scripts/simulator/world.ts": "setTimeout(f, 1);\n",
       "src/feed.ts": "x();\nsetInterval(f, 1);\nclearTimeout(t);\nsocket.setTimeout(1);\nconst later = setTimeout;\n",
       "src/socket_worker.ts": "globalThis.setTimeout(f, 1);\n",
     },
     [
-      `scripts/world.ts:1: \`setTimeout\` is banned here: ${theWait}`,
+      `scripts/simulator/world.ts:1: \`setTimeout\` is banned here: ${theWait}`,
       `src/feed.ts:2: \`setInterval\` is banned here: ${theWait}`,
       `src/feed.ts:5: \`setTimeout\` is banned here: ${theWait}`,
       `src/socket_worker.ts:1: \`globalThis.setTimeout\` is banned here: ${theWait}`,
@@ -151,7 +151,7 @@ const e = new Date( );
     ],
   ],
   "the log is for log.ts": [
-    { "src/mail.ts": 'console.log("sent");\n', "scripts/world.ts": 'console.log("up");\n' },
+    { "src/mail.ts": 'console.log("sent");\n', "scripts/simulator/world.ts": 'console.log("up");\n' },
     ["src/mail.ts:1: `console.` is banned here: log with src/log.ts, or report it to the caller, who does"],
   ],
   "any is no type, wherever it stands": [

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { freePort } from "../scripts/world_port.ts";
+import { freePort } from "../scripts/simulator/port.ts";
 import { checkLogFile, checkPort, checkProfilePort, type CheckResult, checkStore } from "../src/check.ts";
 import { startProfiling } from "../src/profile.ts";
 import { openSqliteStore } from "../src/sqlite_file.ts";
-import { FakeClock } from "./fixtures/clock.ts";
-import { withFolder } from "./fixtures/folder.ts";
+import { FakeClock } from "./support/clock.ts";
+import { withFolder } from "./support/folder.ts";
 
 function names(folder: string): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();

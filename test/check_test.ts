@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { type CheckParts, runCheck } from "../src/check.ts";
 import type { Tried } from "../src/feed.ts";
 import { readSettings, type Settings } from "../src/settings.ts";
-import { FakeClock } from "./fixtures/clock.ts";
-import { type Environment, leastEnvironment, mailEnvironment } from "./fixtures/environment.ts";
+import { FakeClock } from "./support/clock.ts";
+import { type Environment, leastEnvironment, mailEnvironment } from "./support/environment.ts";
 
 function settingsOf(environment: Environment): Settings {
   const read = readSettings(environment, () => "");

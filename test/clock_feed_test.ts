@@ -1,7 +1,7 @@
 /** That nothing that is done to the clock, or to the program as a whole, looks like a service that has gone silent. */
 import assert from "node:assert/strict";
-import { BookDesk } from "./fixtures/book_desk.ts";
-import { aReport, type FeedBench, feedTest } from "./fixtures/feed_bench.ts";
+import { BookDesk } from "./support/book_desk.ts";
+import { aReport, type FeedBench, feedTest } from "./support/feed_bench.ts";
 
 const dayMs = 86_400_000;
 

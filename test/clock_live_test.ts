@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createExperimentChannel, createJsonChannel, createListChannel } from "../src/live_updates.ts";
 import type { Snapshot } from "../src/snapshot.ts";
 import type { Channel } from "../src/sse.ts";
-import { LiveLab } from "./fixtures/live_lab.ts";
+import { LiveLab } from "./support/live_lab.ts";
 
 const hourMs = 3_600_000;
 const channels: Record<string, (snapshot: Snapshot, nowMs: number) => Channel> = {

@@ -1,9 +1,9 @@
 /** What the monitor tells, and what it keeps, when the clock is set under it, or it is stopped. */
 import assert from "node:assert/strict";
 import { agedMs } from "../src/snapshot.ts";
-import { connection } from "./fixtures/bench.ts";
-import { FakeClock } from "./fixtures/clock.ts";
-import { manifest, setUp } from "./fixtures/monitor.ts";
+import { connection } from "./support/bench.ts";
+import { FakeClock } from "./support/clock.ts";
+import { manifest, setUp } from "./support/monitor.ts";
 
 const dayMs = 86_400_000;
 const all = { events: 100, stateChanges: 100, runs: 100 };

@@ -1,6 +1,6 @@
 /** That mails go in their time when the clock is set, or the program is stopped: none is kept waiting, none goes before. */
 import assert from "node:assert/strict";
-import { deferred, MailDesk } from "./fixtures/mail_desk.ts";
+import { deferred, MailDesk } from "./support/mail_desk.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;

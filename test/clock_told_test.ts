@@ -5,8 +5,8 @@ import { createHeartbeat } from "../src/heartbeat.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
 import { createRecorder } from "../src/store_writer.ts";
 import { createProber, noProber } from "../src/stream_probe.ts";
-import { FakeClock } from "./fixtures/clock.ts";
-import { MailDesk } from "./fixtures/mail_desk.ts";
+import { FakeClock } from "./support/clock.ts";
+import { MailDesk } from "./support/mail_desk.ts";
 
 const hourMs = 3_600_000;
 const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, always() {} };

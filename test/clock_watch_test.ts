@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type ClockChange, clockChangeText, ClockWatch } from "../src/clock.ts";
-import { FakeClock } from "./fixtures/clock.ts";
+import { FakeClock } from "./support/clock.ts";
 
 const minuteMs = 60_000;
 const nothing: Record<string, (clock: FakeClock) => void | Promise<void>> = {

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { type SocketListener, SocketPool, type SocketWorker, startSocketWorker } from "../src/socket_pool.ts";
 import type { SocketEvent } from "../src/socket_worker.ts";
-import { connection } from "./fixtures/bench.ts";
-import { FakeClock } from "./fixtures/clock.ts";
-import { isLetGo } from "./fixtures/let_go.ts";
-import { textFrame, upgrade } from "./fixtures/raw_socket.ts";
+import { connection } from "./support/bench.ts";
+import { FakeClock } from "./support/clock.ts";
+import { isLetGo } from "./support/let_go.ts";
+import { textFrame, upgrade } from "./support/raw_socket.ts";
 
 const deaf: SocketListener = { open() {}, report() {}, badFrame() {}, closed() {}, retire() {} };
 const oneEntry = '[{"topic":"pend00","scopes":["host"]}]';

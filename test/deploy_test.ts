@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { allSettings, readSettings, settingsList } from "../src/settings.ts";
-import { leastEnvironment } from "./fixtures/environment.ts";
-import { findTool, toolTest } from "./fixtures/tool.ts";
+import { leastEnvironment } from "./support/environment.ts";
+import { findTool, toolTest } from "./support/tool.ts";
 
 const read = (path: string) => Deno.readTextFileSync(`${import.meta.dirname}/../${path}`);
 
@@ -39,7 +39,7 @@ Deno.test("status.env can be taken with every line that has a default or an exam
   const all = Object.fromEntries(lines.map(({ name, value }) => [`STATUS_${name}`, value]));
 
   const secrets = { STATUS_EMAIL_PASSWORD: "a", STATUS_SECRET_WEBHOOK: "b" };
-  const result = readSettings({ ...all, ...secrets, ...leastEnvironment }, () => read("test/fixtures/tls/ca.pem"));
+  const result = readSettings({ ...all, ...secrets, ...leastEnvironment }, () => read("test/support/tls/ca.pem"));
 
   assert.deepEqual(result.kind === "faulty" ? result.faults : [], []);
 });

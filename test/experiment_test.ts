@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { extrasMax, withManifest } from "../src/lab.ts";
-import { Bench, resource, startMs } from "./fixtures/bench.ts";
+import { Bench, resource, startMs } from "./support/bench.ts";
 
 const dayMs = 86_400_000;
 

@@ -6,8 +6,8 @@ import { type FeedConfig, tryFeed, watchFeed } from "../src/feed.ts";
 import type { FeedName, FeedNews, Report } from "../src/report.ts";
 import { Secret } from "../src/setting_types.ts";
 import { SocketPool, type Sockets, startSocketWorker } from "../src/socket_pool.ts";
-import { capturedFrames, testOfCaptures } from "./fixtures/captures.ts";
-import { FakeClock } from "./fixtures/clock.ts";
+import { capturedFrames, testOfCaptures } from "./support/captures.ts";
+import { FakeClock } from "./support/clock.ts";
 
 const stream = (topic: string) => `{"topic":"${topic}","scopes":["expt"]}`;
 

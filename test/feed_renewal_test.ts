@@ -1,6 +1,6 @@
 /** When a feed that is connected is connected anew, and that no report is missed or counted twice by it. */
 import assert from "node:assert/strict";
-import { aReport, FeedBench, feedTest } from "./fixtures/feed_bench.ts";
+import { aReport, FeedBench, feedTest } from "./support/feed_bench.ts";
 
 const refused = 'refused: Cannot get access to relay at relay.test/session/stats: relay answered 500 "token invalid"';
 const ended = "unreachable: The connection to relay at relay.test/stats ended: closed with code 1006";

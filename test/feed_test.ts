@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { watchFeed } from "../src/feed.ts";
 import { noConnections } from "../src/report.ts";
-import { aReport, FeedBench, feedTest } from "./fixtures/feed_bench.ts";
+import { aReport, FeedBench, feedTest } from "./support/feed_bench.ts";
 
 const refused = 'refused: Cannot get access to relay at relay.test/session/stats: relay answered 500 "token invalid"';
 const silent = (seconds: number) =>

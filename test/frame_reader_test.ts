@@ -1,11 +1,11 @@
 /** A reader that has heard a socket for a while says of each frame what one says that hears it as its first. */
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { frameOf } from "../scripts/bench_frames.ts";
+import { frameOf } from "../scripts/bench/frames.ts";
 import { buffersOf, type Decoded, DeltaDecoder, type FeedName, type ReportDelta, type Traffic } from "../src/report.ts";
 import { FrameReader, splitFrame } from "../src/report_decoder.ts";
-import { countedIn } from "./fixtures/counted.ts";
-import { decodeJump, decodeRelay, inFull, ReadSocket } from "./fixtures/decoded.ts";
+import { countedIn } from "./support/counted.ts";
+import { decodeJump, decodeRelay, inFull, ReadSocket } from "./support/decoded.ts";
 
 // What looks like the end of an entry, so that a piece is cut in the middle of a text.
 const long = '"},{"'.repeat(500);

@@ -1,11 +1,10 @@
 /** What a judgement costs, counted in work and not in time: what makes it more than linear is seen here. */
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { evaluate } from "../src/health.ts";
-import { applyReport } from "../src/health.ts";
+import { applyReport, evaluate } from "../src/health.ts";
 import { namedIn, withManifest } from "../src/lab.ts";
 import { ConnectionTable } from "../src/report.ts";
-import { Bench, connection, resource, type Sending } from "./fixtures/bench.ts";
+import { Bench, connection, resource, type Sending } from "./support/bench.ts";
 
 /** Counts what it is asked. */
 class CountingTable extends ConnectionTable {

@@ -3,7 +3,7 @@ import type { Verdict } from "../src/alerts.ts";
 import { type Condition, feedCondition, verdictOf } from "../src/health.ts";
 import { type FeedState, initialFeed } from "../src/lab.ts";
 import { ConnectionTable } from "../src/report.ts";
-import { connection, rules, type Sending, startMs } from "./fixtures/bench.ts";
+import { connection, rules, type Sending, startMs } from "./support/bench.ts";
 
 const topic = "pend00-st-data";
 

@@ -3,7 +3,7 @@ import { systemClock } from "../src/clock.ts";
 import { askHeartbeat, createHeartbeat, type Missing, missingOf } from "../src/heartbeat.ts";
 import { Secret } from "../src/setting_types.ts";
 import type { FeedView } from "../src/system_alerts.ts";
-import { FakeClock } from "./fixtures/clock.ts";
+import { FakeClock } from "./support/clock.ts";
 
 const url = new Secret("https://alive.example.org/key-of-ours?x=more-key");
 const never = new AbortController().signal;

@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { type BookGarbled, isBookError } from "../src/book_client.ts";
 import { errorTextOf, sanitize } from "../src/failure.ts";
 import { FrameReader, tooIntricate } from "../src/report_decoder.ts";
-import { AnsweringBook } from "./fixtures/answering_book.ts";
-import { connection, resource } from "./fixtures/bench.ts";
-import { countedIn } from "./fixtures/counted.ts";
-import { decodeJump, decodeRelay } from "./fixtures/decoded.ts";
-import { hostileList, megabyteOf, unsafe } from "./fixtures/hostile.ts";
-import { setUp } from "./fixtures/monitor.ts";
+import { AnsweringBook } from "./support/answering_book.ts";
+import { connection, resource } from "./support/bench.ts";
+import { countedIn } from "./support/counted.ts";
+import { decodeJump, decodeRelay } from "./support/decoded.ts";
+import { hostileList, megabyteOf, unsafe } from "./support/hostile.ts";
+import { setUp } from "./support/monitor.ts";
 
 const never = new AbortController().signal;
 const topic = "pend00-st-data";

@@ -1,14 +1,14 @@
 /** What somebody who makes up names could do with them, at every place where they come out. */
 import assert from "node:assert/strict";
 import { readSettings } from "../src/settings.ts";
-import { Bench, resource } from "./fixtures/bench.ts";
-import { decodeJump, decodeRelay } from "./fixtures/decoded.ts";
-import { leastEnvironment } from "./fixtures/environment.ts";
-import { checkExits, checkMetrics, type Exits } from "./fixtures/exits.ts";
-import { hostileTexts, megabyteOf, unsafe } from "./fixtures/hostile.ts";
-import { alert, event, letter, unhealthy } from "./fixtures/letters.ts";
-import { metrics, promtoolTest } from "./fixtures/metrics.ts";
-import { snapshot } from "./fixtures/snapshot.ts";
+import { Bench, resource } from "./support/bench.ts";
+import { decodeJump, decodeRelay } from "./support/decoded.ts";
+import { leastEnvironment } from "./support/environment.ts";
+import { checkExits, checkMetrics, type Exits } from "./support/exits.ts";
+import { hostileTexts, megabyteOf, unsafe } from "./support/hostile.ts";
+import { alert, event, letter, unhealthy } from "./support/letters.ts";
+import { metrics, promtoolTest } from "./support/metrics.ts";
+import { snapshot } from "./support/snapshot.ts";
 
 /** A laboratory in trouble, in which everything that others say is `text`, as far as the core could ever be given it. */
 function labOf(text: string, name = text) {

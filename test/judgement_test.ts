@@ -2,7 +2,7 @@ import fc from "fast-check";
 import assert from "node:assert/strict";
 import { evaluate } from "../src/health.ts";
 import { initialLab, persistedExperiment, restoreLab, withManifest } from "../src/lab.ts";
-import { Bench, resource, type rules, type Sending, startMs } from "./fixtures/bench.ts";
+import { Bench, resource, type rules, type Sending, startMs } from "./support/bench.ts";
 
 const pend = () => [resource("pend00", ["st-data", "st-video"])];
 const both = { "pend00-st-data": 0, "pend00-st-video": 0 } as const;

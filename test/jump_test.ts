@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { Connection } from "../src/report.ts";
 import { splitFrame } from "../src/report_decoder.ts";
-import { capturedFrames, testOfCaptures } from "./fixtures/captures.ts";
-import { decodeJump, inFull } from "./fixtures/decoded.ts";
+import { capturedFrames, testOfCaptures } from "./support/captures.ts";
+import { decodeJump, inFull } from "./support/decoded.ts";
 
 const host = {
   can_read: true,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { isEmpty, joined, lettersBound, merged, newNotification, newReminder } from "../src/notification.ts";
-import { alert, event, letter, missingJump, nowMs } from "./fixtures/letters.ts";
+import { alert, event, letter, missingJump, nowMs } from "./support/letters.ts";
 
 const { eventsMax, alertsMax } = lettersBound;
 const many = (count: number, from = 0) => Array.from({ length: count }, (_, at) => event(`e${from + at}`));

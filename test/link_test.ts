@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { type ConnectionPorts, openConnection } from "../src/feed.ts";
 import { ConnectionTable } from "../src/report.ts";
 import type { SocketListener } from "../src/socket_pool.ts";
-import { connection } from "./fixtures/bench.ts";
-import { FakeClock } from "./fixtures/clock.ts";
-import { isLetGo } from "./fixtures/let_go.ts";
+import { connection } from "./support/bench.ts";
+import { FakeClock } from "./support/clock.ts";
+import { isLetGo } from "./support/let_go.ts";
 
 Deno.test("a connection that lives on does not keep what its first report said", async () => {
   const dialled: SocketListener[] = [];

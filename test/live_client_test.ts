@@ -4,9 +4,9 @@ import type { Page } from "playwright-core";
 import { systemClock } from "../src/clock.ts";
 import { listen, type Listening } from "../src/http_server.ts";
 import { createLive } from "../src/live_updates.ts";
-import { appOf } from "./fixtures/app.ts";
-import { browserTest, untilInPage, untilLive } from "./fixtures/browser.ts";
-import { LiveLab } from "./fixtures/live_lab.ts";
+import { appOf } from "./support/app.ts";
+import { browserTest, untilInPage, untilLive } from "./support/browser.ts";
+import { LiveLab } from "./support/live_lab.ts";
 
 const bad = { healthy: false, state: "unhealthy", issues: [{ code: "missing-jump" }] } as const;
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { chunkOf, eventText, jsonEventText } from "../src/sse.ts";
-import { eventsIn, textOf } from "./fixtures/live_lab.ts";
+import { eventsIn, textOf } from "./support/live_lab.ts";
 
 const cases: Record<string, [text: string, want: string]> = {
   "an event is its name and its data, and a blank line ends it": [

@@ -11,11 +11,11 @@ import {
 import type { ConnectionInfo } from "../src/report.ts";
 import { EncodedBody } from "../src/response_cache.ts";
 import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
-import { wellLab } from "./fixtures/app.ts";
-import { connection } from "./fixtures/bench.ts";
-import { eventsIn, LiveLab, textOf } from "./fixtures/live_lab.ts";
-import { plain } from "./fixtures/seen.ts";
-import { snapshot } from "./fixtures/snapshot.ts";
+import { wellLab } from "./support/app.ts";
+import { connection } from "./support/bench.ts";
+import { eventsIn, LiveLab, textOf } from "./support/live_lab.ts";
+import { plain } from "./support/seen.ts";
+import { snapshot } from "./support/snapshot.ts";
 
 const names = Array.from({ length: 500 }, (_, at) => `pend${at}`);
 

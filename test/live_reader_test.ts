@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { queuedBytesMax, Reader } from "../src/sse.ts";
-import { Listener } from "./fixtures/live_lab.ts";
+import { Listener } from "./support/live_lab.ts";
 
 const never = () => assert.fail("the client has not left");
 const piece = (bytes: number) => new Uint8Array(bytes);

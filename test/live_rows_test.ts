@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { changedRowsMax, oldestRowsMax, Rows } from "../src/live_updates.ts";
-import { LiveLab } from "./fixtures/live_lab.ts";
+import { LiveLab } from "./support/live_lab.ts";
 
 const names = (count: number) => Array.from({ length: count }, (_, at) => `pend${String(at).padStart(4, "0")}`);
 const named = (views: readonly { name: string }[]) => views.map(({ name }) => name);

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { isSameExperiment } from "../src/change_detector.ts";
 import type { Connection } from "../src/report.ts";
 import type { ExperimentView, StreamView } from "../src/snapshot.ts";
-import { Bench, connection, resource, startMs } from "./fixtures/bench.ts";
-import { plain, seenBy } from "./fixtures/seen.ts";
-import { snapshot } from "./fixtures/snapshot.ts";
+import { Bench, connection, resource, startMs } from "./support/bench.ts";
+import { plain, seenBy } from "./support/seen.ts";
+import { snapshot } from "./support/snapshot.ts";
 
 const view = viewOf();
 const [stream] = view.streams as [StreamView];

@@ -4,8 +4,8 @@ import { systemClock } from "../src/clock.ts";
 import { listen, type Listening } from "../src/http_server.ts";
 import { createLive } from "../src/live_updates.ts";
 import { type Live, readersMax } from "../src/sse.ts";
-import { appOf } from "./fixtures/app.ts";
-import { Listener, LiveLab } from "./fixtures/live_lab.ts";
+import { appOf } from "./support/app.ts";
+import { Listener, LiveLab } from "./support/live_lab.ts";
 
 /** The server of a laboratory, and whoever listens to it. */
 class Stage implements AsyncDisposable {

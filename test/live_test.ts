@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
+import { createLive } from "../src/live_updates.ts";
 import { stalledMs } from "../src/response_cache.ts";
 import type { Snapshot } from "../src/snapshot.ts";
-import { createLive } from "../src/live_updates.ts";
 import { type Live, type LivePorts, queuedBytesMax, readersMax } from "../src/sse.ts";
-import { FakeClock } from "./fixtures/clock.ts";
-import { Listener, LiveLab } from "./fixtures/live_lab.ts";
+import { FakeClock } from "./support/clock.ts";
+import { Listener, LiveLab } from "./support/live_lab.ts";
 
 /** A laboratory, its live streams, and the time in the test's hand. */
 class Stage implements AsyncDisposable {

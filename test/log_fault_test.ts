@@ -1,7 +1,7 @@
 /** Errors that nobody catches end a process, so each is played in one of its own. */
 import assert from "node:assert/strict";
 
-const script = new URL("./fixtures/fault_process.ts", import.meta.url).pathname;
+const script = new URL("./support/fault_process.ts", import.meta.url).pathname;
 
 for (const how of ["thrown", "rejected"]) {
   Deno.test(`an error that is ${how} where nobody catches it ends the program, and its log says so`, async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { LogFailed, logger, type LogOptions, startLog } from "../src/log.ts";
 import { Secret } from "../src/setting_types.ts";
-import { FakeClock } from "./fixtures/clock.ts";
+import { FakeClock } from "./support/clock.ts";
 
 /** What `write` logs, line by line, into a file that was asked for. */
 async function logged(options: Partial<LogOptions>, write: () => void): Promise<string[]> {

@@ -13,7 +13,7 @@ import {
   nowMs,
   snapshot,
   view,
-} from "./fixtures/letters.ts";
+} from "./support/letters.ts";
 
 function mailOf(owed: Partial<Notification>, experiments: readonly ExperimentView[]): Promise<MailText> {
   const style = { subject: "app.example.org/t", link: "https://app.example.org/t/status" };
@@ -33,7 +33,7 @@ const alertDetails: Record<AlertCode, string> = {
   "probes-failing": "relay answered 500",
 };
 
-/** Whole mails, kept in test/fixtures/mail. After a change that is meant: `deno test -A test/mail_html_test.ts -- --update`. */
+/** Whole mails, kept in test/support/mail. After a change that is meant: `deno test -A test/mail_html_test.ts -- --update`. */
 const wholeMails: Record<string, Promise<MailText>> = {
   "events_and_alert": mailOf(contractLetter, contractLab),
   "reminder": mailOf({ reminder: true }, contractLab),
@@ -53,7 +53,7 @@ const wholeMails: Record<string, Promise<MailText>> = {
 };
 for (const [name, mail] of Object.entries(wholeMails)) {
   const { subject, text, html } = await mail;
-  const file = new URL(`./fixtures/mail/${name}.eml`, import.meta.url);
+  const file = new URL(`./support/mail/${name}.eml`, import.meta.url);
   Deno.test(`a whole mail: ${name.replaceAll("_", " ")}`, async () => {
     const whole = `Subject: ${subject}\n\n${text}\n--- HTML, a line for each tag ---\n${
       html.replaceAll("><", ">\n<")

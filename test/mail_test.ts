@@ -3,7 +3,7 @@ import type { HealthEvent, Notification } from "../src/alerts.ts";
 import { composeMail } from "../src/mail_html.tsx";
 import type { MailStyle, MailText } from "../src/mail_text.ts";
 import type { ExperimentView } from "../src/snapshot.ts";
-import * as given from "./fixtures/letters.ts";
+import * as given from "./support/letters.ts";
 import {
   alert,
   contractLab,
@@ -16,7 +16,7 @@ import {
   nowMs,
   unhealthy,
   view,
-} from "./fixtures/letters.ts";
+} from "./support/letters.ts";
 
 const style: MailStyle = { subject: "app.example.org/t", link: "https://app.example.org/t/status" };
 

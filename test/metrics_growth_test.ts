@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { experimentsPerPart, samplesOf } from "../src/metric_definitions.ts";
 import type { Snapshot } from "../src/snapshot.ts";
-import { metrics, seriesOf } from "./fixtures/metrics.ts";
-import { lab, rig } from "./fixtures/page_lab.ts";
+import { metrics, seriesOf } from "./support/metrics.ts";
+import { lab, rig } from "./support/page_lab.ts";
 
 const figures = { deno: "2.9.6", residentBytes: 80_000_000, cpuSeconds: 1.5 };
 const live = { readers: 0, queuedBytes: 0, dropped: 0 };

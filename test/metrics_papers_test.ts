@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import dashboard from "../deploy/grafana.json" with { type: "json" };
 import { measuredMetrics, type Metric, shownMetrics } from "../src/metric_definitions.ts";
-import { withFolder } from "./fixtures/folder.ts";
-import { promtoolTest } from "./fixtures/metrics.ts";
+import { withFolder } from "./support/folder.ts";
+import { promtoolTest } from "./support/metrics.ts";
 
 const read = (path: string) => Deno.readTextFileSync(`${import.meta.dirname}/../${path}`);
 const all = Object.entries<Metric>({ ...shownMetrics, ...measuredMetrics });

@@ -3,9 +3,9 @@ import { samplesOf, type ShownName } from "../src/metric_definitions.ts";
 import type { Idle } from "../src/report.ts";
 import type { ExperimentView, Snapshot, StreamView } from "../src/snapshot.ts";
 import type { FeedView } from "../src/system_alerts.ts";
-import { connection } from "./fixtures/bench.ts";
-import { agoMs, alert, nowMs, snapshot, view } from "./fixtures/letters.ts";
-import { seenBy } from "./fixtures/seen.ts";
+import { connection } from "./support/bench.ts";
+import { agoMs, alert, nowMs, snapshot, view } from "./support/letters.ts";
+import { seenBy } from "./support/seen.ts";
 
 const figures = {
   deno: "2.9.6",

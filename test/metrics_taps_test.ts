@@ -12,7 +12,7 @@ import type { OutboxListener } from "../src/outbox.ts";
 import { noConnections, type Report } from "../src/report.ts";
 import { StoreFailed } from "../src/store.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
-import { agoMs, alert, event, letter, nowMs } from "./fixtures/letters.ts";
+import { agoMs, alert, event, letter, nowMs } from "./support/letters.ts";
 
 /** Measures that write down what they are told, and a clock that goes on by 100 ms whenever it is looked at. */
 function notebook() {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { measuredMetrics, type Metric, shownMetrics } from "../src/metric_definitions.ts";
 import { processFigures } from "../src/metrics.ts";
-import { alert, contractLab, snapshot, view } from "./fixtures/letters.ts";
-import { knownLab, metrics, promtoolTest, seriesOf } from "./fixtures/metrics.ts";
+import { alert, contractLab, snapshot, view } from "./support/letters.ts";
+import { knownLab, metrics, promtoolTest, seriesOf } from "./support/metrics.ts";
 
 const all = Object.entries<Metric>({ ...shownMetrics, ...measuredMetrics });
 

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { composeMail } from "../src/mail_html.tsx";
 import type { StoreChange } from "../src/persisted.ts";
-import { connection } from "./fixtures/bench.ts";
-import { FakeClock } from "./fixtures/clock.ts";
-import { event, letter } from "./fixtures/letters.ts";
-import { manifest, setUp } from "./fixtures/monitor.ts";
+import { connection } from "./support/bench.ts";
+import { FakeClock } from "./support/clock.ts";
+import { event, letter } from "./support/letters.ts";
+import { manifest, setUp } from "./support/monitor.ts";
 
 const startMs = new FakeClock().nowMs();
 const all = { events: 100, stateChanges: 100, runs: 100 };

@@ -3,8 +3,8 @@ import type { SystemAlert } from "../src/alerts.ts";
 import type { StoreChange } from "../src/persisted.ts";
 import { StoreFailed, StoreGone } from "../src/store.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
-import { connection, resource } from "./fixtures/bench.ts";
-import { manifest, setUp } from "./fixtures/monitor.ts";
+import { connection, resource } from "./support/bench.ts";
+import { manifest, setUp } from "./support/monitor.ts";
 
 Deno.test("what a judgement brings is recorded first, then wished of book, then told", async () => {
   const { clock, monitor, done, report, end } = setUp();

@@ -5,10 +5,10 @@ import { systemClock } from "../src/clock.ts";
 import { listen } from "../src/http_server.ts";
 import { createLive } from "../src/live_updates.ts";
 import type { Live } from "../src/sse.ts";
-import { appOf } from "./fixtures/app.ts";
-import { LiveLab } from "./fixtures/live_lab.ts";
-import { Nginx, nginxFile } from "./fixtures/nginx.ts";
-import { toolTest } from "./fixtures/tool.ts";
+import { appOf } from "./support/app.ts";
+import { LiveLab } from "./support/live_lab.ts";
+import { Nginx, nginxFile } from "./support/nginx.ts";
+import { toolTest } from "./support/tool.ts";
 
 interface Site {
   readonly lab: LiveLab;

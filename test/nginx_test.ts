@@ -4,10 +4,10 @@ import { systemClock } from "../src/clock.ts";
 import { listen } from "../src/http_server.ts";
 import { createLive } from "../src/live_updates.ts";
 import type { Live } from "../src/sse.ts";
-import { appOf } from "./fixtures/app.ts";
-import { Listener, LiveLab } from "./fixtures/live_lab.ts";
-import { Nginx, nginxFile } from "./fixtures/nginx.ts";
-import { toolTest } from "./fixtures/tool.ts";
+import { appOf } from "./support/app.ts";
+import { Listener, LiveLab } from "./support/live_lab.ts";
+import { Nginx, nginxFile } from "./support/nginx.ts";
+import { toolTest } from "./support/tool.ts";
 
 interface Site {
   readonly lab: LiveLab;

@@ -7,8 +7,8 @@ import { openapiDocument } from "../scripts/openapi.ts";
 import { experimentExample } from "../src/api_schema.ts";
 import type { StateChange } from "../src/persisted.ts";
 import { StoreFailed } from "../src/store.ts";
-import { appOf, laboratories, oddNames, wellLab } from "./fixtures/app.ts";
-import { snapshot } from "./fixtures/snapshot.ts";
+import { appOf, laboratories, oddNames, wellLab } from "./support/app.ts";
+import { snapshot } from "./support/snapshot.ts";
 
 /** As much of a document as is read here. */
 interface Document {

@@ -1,9 +1,9 @@
 /** What differs between the outboxes of mail and webhook, and that neither has anything of the other's. */
 import assert from "node:assert/strict";
 import type { Delivery } from "../src/notification.ts";
-import { FakeClock } from "./fixtures/clock.ts";
-import { event, letter } from "./fixtures/letters.ts";
-import { Kept, MailDesk, taken } from "./fixtures/mail_desk.ts";
+import { FakeClock } from "./support/clock.ts";
+import { event, letter } from "./support/letters.ts";
+import { Kept, MailDesk, taken } from "./support/mail_desk.ts";
 
 const webhook = { channel: "webhook", owesUnposted: false } as const;
 const minuteMs = 60_000;

@@ -14,9 +14,9 @@ import type { StoreChange } from "../src/persisted.ts";
 import type { Store } from "../src/store.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
 import { createRecorder } from "../src/store_writer.ts";
-import { FakeClock } from "./fixtures/clock.ts";
-import { event } from "./fixtures/letters.ts";
-import { Kept } from "./fixtures/mail_desk.ts";
+import { FakeClock } from "./support/clock.ts";
+import { event } from "./support/letters.ts";
+import { Kept } from "./support/mail_desk.ts";
 
 /** What the other side does with a message: `unsaid`: it takes it, and the answer is lost; `lost`: it does not even that. */
 type Answer = "taken" | "deferred" | "unsaid" | "lost" | "hang";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { Notification } from "../src/alerts.ts";
 import { make } from "../src/outbox.ts";
-import { alert, event, letter } from "./fixtures/letters.ts";
-import { deferred, MailDesk, taken } from "./fixtures/mail_desk.ts";
+import { alert, event, letter } from "./support/letters.ts";
+import { deferred, MailDesk, taken } from "./support/mail_desk.ts";
 
 const hourMs = 3_600_000;
 

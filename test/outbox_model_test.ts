@@ -5,9 +5,9 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import type { Delivery } from "../src/notification.ts";
-import { FakeClock } from "./fixtures/clock.ts";
-import { event } from "./fixtures/letters.ts";
-import { deferred, inDoubt, Kept, MailDesk, refused, taken, turnedAway } from "./fixtures/mail_desk.ts";
+import { FakeClock } from "./support/clock.ts";
+import { event } from "./support/letters.ts";
+import { deferred, inDoubt, Kept, MailDesk, refused, taken, turnedAway } from "./support/mail_desk.ts";
 
 type Deed =
   | { readonly kind: "news"; readonly count: number }

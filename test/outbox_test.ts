@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { FakeClock } from "./fixtures/clock.ts";
-import { deferred, inDoubt, Kept, MailDesk, refused, taken, turnedAway } from "./fixtures/mail_desk.ts";
-import { alert, event, letter } from "./fixtures/letters.ts";
+import { FakeClock } from "./support/clock.ts";
+import { alert, event, letter } from "./support/letters.ts";
+import { deferred, inDoubt, Kept, MailDesk, refused, taken, turnedAway } from "./support/mail_desk.ts";
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;

@@ -1,8 +1,8 @@
 /** What is held for those who take a body: the same pieces for all, no more than a limit, and whoever reads gets the whole. */
 import assert from "node:assert/strict";
 import { EncodedBody, OutgoingBudget, outgoingBytesMax, pieceBytes, stalledMs } from "../src/response_cache.ts";
-import { appOf, wellLab } from "./fixtures/app.ts";
-import { snapshot } from "./fixtures/snapshot.ts";
+import { appOf, wellLab } from "./support/app.ts";
+import { snapshot } from "./support/snapshot.ts";
 
 const half = outgoingBytesMax / 2;
 
@@ -132,7 +132,7 @@ Deno.test("whoever left is not ended later, and leaving twice is leaving once", 
 });
 
 Deno.test("who is cut off sees that it is not the whole, and nothing is printed of it", async () => {
-  const args = ["run", "-A", "--no-check", `${import.meta.dirname}/fixtures/cut_process.ts`];
+  const args = ["run", "-A", "--no-check", `${import.meta.dirname}/support/cut_process.ts`];
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, env: { NO_COLOR: "1" } }).output();
   const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { type Banner, bannerOf, newestChange, titleOf } from "../src/page_header.tsx";
 import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
-import { agoMs, alert, missingJump } from "./fixtures/letters.ts";
-import { lab, lost, rig } from "./fixtures/page_lab.ts";
+import { agoMs, alert, missingJump } from "./support/letters.ts";
+import { lab, lost, rig } from "./support/page_lab.ts";
 
 const many = (count: number, given: Partial<ExperimentView> = {}, from = 0) =>
   Array.from({ length: count }, (_, at) => rig(`rig${at + from}`, [], given));

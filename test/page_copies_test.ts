@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { YieldToEventLoop } from "../src/async.ts";
 import { EncodedBody, PageCache, waitingMax } from "../src/response_cache.ts";
 import type { Snapshot } from "../src/snapshot.ts";
-import { lab } from "./fixtures/page_lab.ts";
+import { lab } from "./support/page_lab.ts";
 
 /** Copies whose pages take `costMs` to make and say how many were begun before, with `bytes` after that. */
 function setUp({ costMs = 0, bytes = 0 } = {}) {

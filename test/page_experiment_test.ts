@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { renderExperiment } from "../src/page_experiment.tsx";
 import type { ExperimentView } from "../src/snapshot.ts";
-import { elementsOf } from "./fixtures/html.ts";
-import { agoMs, event, missingJump, missingRequired, unhealthy } from "./fixtures/letters.ts";
-import { connection, lab, rig, stream } from "./fixtures/page_lab.ts";
+import { elementsOf } from "./support/html.ts";
+import { agoMs, event, missingJump, missingRequired, unhealthy } from "./support/letters.ts";
+import { connection, lab, rig, stream } from "./support/page_lab.ts";
 
 function elements(view: ExperimentView) {
   return elementsOf(renderExperiment(view, lab([view]), "24h"));

@@ -11,8 +11,8 @@ import {
   tagsOf,
 } from "../src/page_model.ts";
 import type { ExperimentView } from "../src/snapshot.ts";
-import { agoMs, missingJump, nowMs, unhealthy } from "./fixtures/letters.ts";
-import { lab, rig } from "./fixtures/page_lab.ts";
+import { agoMs, missingJump, nowMs, unhealthy } from "./support/letters.ts";
+import { lab, rig } from "./support/page_lab.ts";
 
 const off = { available: false };
 const extra = { resources: [], available: false, wanted: null };

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { renderRow } from "../src/page_list.tsx";
 import type { PageWindow } from "../src/page_model.ts";
 import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
-import { elementsOf } from "./fixtures/html.ts";
-import { agoMs, missing, missingJump, missingRequired, nowMs, unhealthy } from "./fixtures/letters.ts";
-import { connection, lab, lost, rig, stream } from "./fixtures/page_lab.ts";
-import { seenBy } from "./fixtures/seen.ts";
+import { elementsOf } from "./support/html.ts";
+import { agoMs, missing, missingJump, missingRequired, nowMs, unhealthy } from "./support/letters.ts";
+import { connection, lab, lost, rig, stream } from "./support/page_lab.ts";
+import { seenBy } from "./support/seen.ts";
 
 function rowOf(view: ExperimentView, given: Partial<Snapshot> = {}, window: PageWindow = "24h") {
   return elementsOf(renderRow(view, lab([view], given), window));

@@ -4,10 +4,10 @@ import { createListChannel } from "../src/live_updates.ts";
 import { pageTexts } from "../src/page.tsx";
 import { linkTo, readQuery, restMin, rowsMax } from "../src/page_model.ts";
 import type { Snapshot } from "../src/snapshot.ts";
-import { elementsOf } from "./fixtures/html.ts";
-import { missingJump, nowMs } from "./fixtures/letters.ts";
-import { eventsIn, LiveLab } from "./fixtures/live_lab.ts";
-import { lab, renderPage, rig } from "./fixtures/page_lab.ts";
+import { elementsOf } from "./support/html.ts";
+import { missingJump, nowMs } from "./support/letters.ts";
+import { eventsIn, LiveLab } from "./support/live_lab.ts";
+import { lab, renderPage, rig } from "./support/page_lab.ts";
 
 const nameAt = (at: number) => `rig${10_000 + at}`;
 

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { readQuery } from "../src/page_model.ts";
 import type { ExperimentView } from "../src/snapshot.ts";
-import { agoMs, missingJump, nowMs } from "./fixtures/letters.ts";
-import { connection, lab, renderPage, rig, stream } from "./fixtures/page_lab.ts";
+import { agoMs, missingJump, nowMs } from "./support/letters.ts";
+import { connection, lab, renderPage, rig, stream } from "./support/page_lab.ts";
 
 /** Each has stood otherwise so many times in the window, at times that no other has. */
 function large(count: number, { turns: turnCount, minutes }: { turns: number; minutes: number }): ExperimentView[] {

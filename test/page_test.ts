@@ -4,9 +4,9 @@ import { iconSvg } from "../src/page_history.tsx";
 import { renderRow } from "../src/page_list.tsx";
 import { linkTo, readQuery } from "../src/page_model.ts";
 import type { Snapshot } from "../src/snapshot.ts";
-import { elementsOf } from "./fixtures/html.ts";
-import { agoMs, nowMs, unhealthy } from "./fixtures/letters.ts";
-import { connection, lab, renderPage, rig, stream } from "./fixtures/page_lab.ts";
+import { elementsOf } from "./support/html.ts";
+import { agoMs, nowMs, unhealthy } from "./support/letters.ts";
+import { connection, lab, renderPage, rig, stream } from "./support/page_lab.ts";
 
 const views = [
   rig("pend00", [unhealthy("pend00-st-video")], { sinceMs: agoMs(4), available: false, wanted: false }),

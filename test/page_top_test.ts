@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { renderTop } from "../src/page_header.tsx";
-import { sourcesOf } from "../src/page_header.tsx";
+import { renderTop, sourcesOf } from "../src/page_header.tsx";
 import type { Snapshot } from "../src/snapshot.ts";
-import { elementsOf } from "./fixtures/html.ts";
-import { agoMs, alert, missingJump, nowMs } from "./fixtures/letters.ts";
-import { lab, lost, rig } from "./fixtures/page_lab.ts";
+import { elementsOf } from "./support/html.ts";
+import { agoMs, alert, missingJump, nowMs } from "./support/letters.ts";
+import { lab, lost, rig } from "./support/page_lab.ts";
 
 const troubled = [rig("pend00", [missingJump], { sinceMs: agoMs(4) }), rig("spin31")];
 const usual = lab(troubled);

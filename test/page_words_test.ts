@@ -17,9 +17,9 @@ import {
 } from "../src/page_model.ts";
 import type { StreamView, TopicView } from "../src/snapshot.ts";
 import type { FeedView } from "../src/system_alerts.ts";
-import { missingJump, nowMs, snapshot, unhealthy, view } from "./fixtures/letters.ts";
-import { connection } from "./fixtures/page_lab.ts";
-import { seenBy } from "./fixtures/seen.ts";
+import { missingJump, nowMs, snapshot, unhealthy, view } from "./support/letters.ts";
+import { connection } from "./support/page_lab.ts";
+import { seenBy } from "./support/seen.ts";
 
 const second = 1_000, minute = 60 * second;
 /** The feeds in this state, having reported last at `nowMs`; it is a while later. */

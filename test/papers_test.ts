@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
 import { composeMail } from "../src/mail_html.tsx";
 import { unknownNames } from "../src/settings.ts";
-import { appOf } from "./fixtures/app.ts";
-import { contractLab, contractLetter, letter, nowMs, snapshot } from "./fixtures/letters.ts";
+import { appOf } from "./support/app.ts";
+import { contractLab, contractLetter, letter, nowMs, snapshot } from "./support/letters.ts";
 
 const root = new URL("..", import.meta.url);
 const textOf = (path: string): string => Deno.readTextFileSync(new URL(path, root));
@@ -85,7 +85,7 @@ for (const [name, text] of Object.entries(papers)) {
 Deno.test("every name that ARCHITECTURE and CONTRIBUTING give to search for can be found", () => {
   const named = found(architecture + contributing, /`([A-Za-z]+(?:\.[a-z][A-Za-z]*)?)`/g)
     .flatMap((name) => name.split(".")).filter((name) => /[a-z][A-Z]|^[A-Z][a-z]/.test(name));
-  const code = ["src", "scripts", "test/fixtures"].flatMap(sources).join("\n");
+  const code = ["src", "scripts", "test/support"].flatMap(sources).join("\n");
 
   assert.deepEqual(named.filter((name) => !new RegExp(`\\b${name}\\b`).test(code)), []);
   assert.ok(named.includes("judgeEntry"));

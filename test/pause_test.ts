@@ -5,9 +5,9 @@ import { composeMail } from "../src/mail_html.tsx";
 import { newNotification } from "../src/notification.ts";
 import { buildMessage } from "../src/smtp.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
-import { wellLab } from "./fixtures/app.ts";
-import { snapshot } from "./fixtures/snapshot.ts";
-import { event, noonMs, saying } from "./fixtures/store_samples.ts";
+import { wellLab } from "./support/app.ts";
+import { snapshot } from "./support/snapshot.ts";
+import { event, noonMs, saying } from "./support/store_samples.ts";
 
 Deno.test("a pause lets all that is due have its turn", async () => {
   let turns = 0;

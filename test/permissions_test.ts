@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { permissions } from "../scripts/compile.ts";
 import { managerVariables } from "../src/watchdog.ts";
 
-/** What came of each attempt of fixtures/hostage.ts, by its name; what it ran or imported has left a trace. */
+/** What came of each attempt of support/hostage.ts, by its name; what it ran or imported has left a trace. */
 async function tryAll(): Promise<{ outcomes: Record<string, string>; traces: string[] }> {
   const folder = await Deno.makeTempDir({ prefix: "hostage" });
   const traces: string[] = [];
@@ -19,7 +19,7 @@ async function tryAll(): Promise<{ outcomes: Record<string, string>; traces: str
     args: [
       "run",
       ...permissions,
-      `${import.meta.dirname}/fixtures/hostage.ts`,
+      `${import.meta.dirname}/support/hostage.ts`,
       `http://127.0.0.1:${server.addr.port}`,
       folder,
     ],

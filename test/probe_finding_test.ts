@@ -1,8 +1,8 @@
 /** What listening finds, and what is made of it report by report: the rules of a relay without statistics. */
 import assert from "node:assert/strict";
 import { initialLab, persistedExperiment, restoreLab, withManifest } from "../src/lab.ts";
-import { Bench, resource, type rules, type Sending, startMs } from "./fixtures/bench.ts";
-import { nothing } from "./fixtures/store_samples.ts";
+import { Bench, resource, type rules, type Sending, startMs } from "./support/bench.ts";
+import { nothing } from "./support/store_samples.ts";
 
 const data = "pend00-st-data", video = "pend00-st-video";
 const both: Record<string, Sending> = { [data]: "unmeasured", [video]: "unmeasured" };

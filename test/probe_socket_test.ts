@@ -4,8 +4,8 @@ import { type AccessPorts, type AccessRequest, streamClaims } from "../src/acces
 import { type Probed, probeStream } from "../src/probe_socket.ts";
 import { Secret } from "../src/setting_types.ts";
 import { type ProbeSocket, SocketPool, startSocketWorker } from "../src/socket_pool.ts";
-import { FakeClock } from "./fixtures/clock.ts";
-import { descriptors, linuxTest, startSilentServer, until } from "./fixtures/descriptors.ts";
+import { FakeClock } from "./support/clock.ts";
+import { descriptors, linuxTest, startSilentServer, until } from "./support/descriptors.ts";
 
 const listenMs = 10_000;
 

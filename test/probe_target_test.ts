@@ -5,7 +5,7 @@ import { canBeAskedFor } from "../src/probe_socket.ts";
 import { noConnections } from "../src/report.ts";
 import { type ProbeTargets, probeTargets, rememberedTargets } from "../src/stream_probe.ts";
 import { afterNews, afterReport, newSources } from "../src/system_alerts.ts";
-import { Bench, resource, rules, type Sending, startMs } from "./fixtures/bench.ts";
+import { Bench, resource, rules, type Sending, startMs } from "./support/bench.ts";
 
 const trouble = { kind: "unreachable", message: "the connection ended" } as const;
 const connected = "2026-11-22T07:00:00Z";

@@ -3,7 +3,7 @@ import { type AccessRequest, streamClaims } from "../src/access.ts";
 import { type Probed, probeStream } from "../src/probe_socket.ts";
 import { Secret } from "../src/setting_types.ts";
 import type { Ear, ProbeSocket } from "../src/socket_pool.ts";
-import { FakeClock } from "./fixtures/clock.ts";
+import { FakeClock } from "./support/clock.ts";
 
 const listenMs = 10_000;
 const socketUrl = "wss://relay.example.org/session/pend00-st-data?code=never-to-be-shown";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { ProbeResult } from "../src/lab.ts";
 import type { Probed } from "../src/probe_socket.ts";
 import { createProber, noProber, type Prober, type ProbeTargets } from "../src/stream_probe.ts";
-import { FakeClock } from "./fixtures/clock.ts";
+import { FakeClock } from "./support/clock.ts";
 
 const data = "pend00-st-data", video = "pend00-st-video";
 const periodMs = 10_000;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
+import { freePort } from "../scripts/simulator/port.ts";
 import { createProfileApp, startProfiling } from "../src/profile.ts";
-import { freePort } from "../scripts/world_port.ts";
-import { FakeClock } from "./fixtures/clock.ts";
-import { Station } from "./fixtures/station.ts";
+import { FakeClock } from "./support/clock.ts";
+import { Station } from "./support/station.ts";
 
 const startMs = Date.UTC(2026, 10, 22, 20, 30, 0);
 

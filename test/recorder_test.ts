@@ -3,7 +3,7 @@ import { alertText, type SystemAlert } from "../src/alerts.ts";
 import type { StoreChange } from "../src/persisted.ts";
 import { type Store, StoreFailed, StoreGone } from "../src/store.ts";
 import { compacted, createRecorder, pruneEveryMs, waitingEventsMax } from "../src/store_writer.ts";
-import { FakeClock } from "./fixtures/clock.ts";
+import { FakeClock } from "./support/clock.ts";
 
 const event = (experiment: string): StoreChange => ({
   kind: "event",

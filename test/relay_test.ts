@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { type Connection, splitTopic } from "../src/report.ts";
 import { splitFrame } from "../src/report_decoder.ts";
-import { capturedFrames, testOfCaptures } from "./fixtures/captures.ts";
-import { decodeRelay, inFull } from "./fixtures/decoded.ts";
+import { capturedFrames, testOfCaptures } from "./support/captures.ts";
+import { decodeRelay, inFull } from "./support/decoded.ts";
 
 const topic = "pend00-st-video";
 const plain = {

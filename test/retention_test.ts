@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Retention } from "../src/store_writer.ts";
-import { FakeClock } from "./fixtures/clock.ts";
+import { FakeClock } from "./support/clock.ts";
 
 const hourMs = 3_600_000;
 const yearMs = 365 * 24 * hourMs;

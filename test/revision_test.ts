@@ -11,9 +11,9 @@ import { type Connection, ConnectionTable, type FeedName } from "../src/report.t
 import { ListCache } from "../src/response_cache.ts";
 import type { SnapshotInputs } from "../src/snapshot.ts";
 import * as sources from "../src/system_alerts.ts";
-import { Bench, connection, resource, rules, startMs } from "./fixtures/bench.ts";
-import { manifest, setUp } from "./fixtures/monitor.ts";
-import { offViews } from "./fixtures/views.ts";
+import { Bench, connection, resource, rules, startMs } from "./support/bench.ts";
+import { manifest, setUp } from "./support/monitor.ts";
+import { offViews } from "./support/views.ts";
 
 type Judged = Omit<SnapshotInputs, "revision">;
 

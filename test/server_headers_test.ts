@@ -1,8 +1,8 @@
 /** How answers travel: what browsers and caches are told, compression, HEAD, and requests that no client library would send. */
 import assert from "node:assert/strict";
 import { listen } from "../src/http_server.ts";
-import { appOf, wellLab } from "./fixtures/app.ts";
-import { snapshot } from "./fixtures/snapshot.ts";
+import { appOf, wellLab } from "./support/app.ts";
+import { snapshot } from "./support/snapshot.ts";
 
 const well = snapshot(wellLab(Array.from({ length: 20 }, (_, at) => `pend${at}`)).bench);
 const plainly: RequestInit & { headers: Record<string, string> } = { headers: {} };

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { listen } from "../src/http_server.ts";
 import { StoreFailed } from "../src/store.ts";
-import { appOf, oddNames, wellLab } from "./fixtures/app.ts";
-import { snapshot } from "./fixtures/snapshot.ts";
+import { appOf, oddNames, wellLab } from "./support/app.ts";
+import { snapshot } from "./support/snapshot.ts";
 
 const odd = snapshot(wellLab(oddNames).bench);
 const well = snapshot(wellLab().bench);

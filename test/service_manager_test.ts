@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { countWords, type ManagerRequest, managerRequest, openChannel, runServiceManager } from "../src/watchdog.ts";
-import { wellLab } from "./fixtures/app.ts";
-import { FakeClock } from "./fixtures/clock.ts";
-import { snapshot } from "./fixtures/snapshot.ts";
+import { wellLab } from "./support/app.ts";
+import { FakeClock } from "./support/clock.ts";
+import { snapshot } from "./support/snapshot.ts";
 
 const socket = "/run/systemd/notify";
 const requests: Record<string, [env: Record<string, string>, want: ManagerRequest | null]> = {

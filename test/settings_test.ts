@@ -9,13 +9,13 @@ import {
   settingsInForce,
   settingsTable,
 } from "../src/settings.ts";
-import { authorityPem } from "./fixtures/authority.ts";
+import { authorityPem } from "./support/authority.ts";
 import {
   type Environment,
   leastEnvironment,
   mailEnvironment,
   replacedProgramEnvironment,
-} from "./fixtures/environment.ts";
+} from "./support/environment.ts";
 
 const second = 1_000;
 const minute = 60 * second;

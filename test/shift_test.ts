@@ -5,8 +5,8 @@ import { evaluate, nextLimitMs } from "../src/health.ts";
 import { noConnections } from "../src/report.ts";
 import { type Shift, shiftedAlert, shiftedLab } from "../src/shift.ts";
 import { newSources, shiftedSources, SystemAlertTracker } from "../src/system_alerts.ts";
-import { Bench, resource, startMs } from "./fixtures/bench.ts";
-import { alert } from "./fixtures/letters.ts";
+import { Bench, resource, startMs } from "./support/bench.ts";
+import { alert } from "./support/letters.ts";
 
 const dayMs = 86_400_000;
 

@@ -3,7 +3,7 @@ import net from "node:net";
 import type { Delivery } from "../src/notification.ts";
 import { Secret } from "../src/setting_types.ts";
 import { createPostOffice, type SmtpOptions, type SmtpTimeouts, smtpTimeouts } from "../src/smtp.ts";
-import { type Script, type ScriptedServer, startScript } from "./fixtures/smtp_script.ts";
+import { type Script, type ScriptedServer, startScript } from "./support/smtp_script.ts";
 
 const alpha = { name: "", address: "alpha@a.org" };
 const beta = { name: "", address: "beta@b.org" };

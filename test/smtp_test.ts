@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { MailText } from "../src/mail_text.ts";
 import { Secret } from "../src/setting_types.ts";
 import { createPostOffice, type PostOffice, type SmtpOptions } from "../src/smtp.ts";
-import { type Arrived, certificates, type MailBox, openBox } from "./fixtures/smtp_box.ts";
+import { type Arrived, certificates, type MailBox, openBox } from "./support/smtp_box.ts";
 
 const dateMs = Date.UTC(2026, 10, 22, 20, 31, 14);
 const text: MailText = {

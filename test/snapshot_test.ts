@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Snapshot } from "../src/snapshot.ts";
-import { Bench, resource, rules, startMs } from "./fixtures/bench.ts";
-import { snapshot } from "./fixtures/snapshot.ts";
+import { Bench, resource, rules, startMs } from "./support/bench.ts";
+import { snapshot } from "./support/snapshot.ts";
 
 function pend(changes: Partial<typeof rules> = {}, more: Parameters<typeof resource>[] = []): Bench {
   return new Bench([resource("pend00", ["st-data"]), ...more.map((each) => resource(...each))], changes);

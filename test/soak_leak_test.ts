@@ -1,6 +1,6 @@
 /** Does the soak see a program that leaks, and does it run? On Linux alone: /proc is where it looks. */
 import assert from "node:assert/strict";
-import { type FigureName, findingOf } from "../scripts/soak_figures.ts";
+import { type FigureName, findingOf } from "../scripts/chaos/soak_figures.ts";
 import { readProc } from "../scripts/proc.ts";
 
 const ignore = Deno.build.os !== "linux";
@@ -23,7 +23,7 @@ for (const [name, [kind, growing]] of Object.entries(leaks)) {
 
 /** Of a program that leaks so, step by step. */
 async function whatGrows(kind: string): Promise<FigureName[]> {
-  const args = ["run", "--allow-all", script("fixtures/leak.ts"), kind];
+  const args = ["run", "--allow-all", script("support/leak.ts"), kind];
   await using child = new Deno.Command(Deno.execPath(), { args, stdin: "piped", stdout: "piped" }).spawn();
   const input = child.stdin.getWriter();
   const output = child.stdout.getReader();
@@ -44,7 +44,7 @@ Deno.test({
   ignore,
   async fn() {
     const folder = await Deno.makeTempDir({ prefix: "soak" });
-    const args = ["run", "--allow-all", script("../scripts/soak.ts")];
+    const args = ["run", "--allow-all", script("../scripts/chaos/soak.ts")];
     const wish = ["--day", "--minutes", "0.12", "--experiments", "5", "--out", `${folder}/soak`];
     const { stdout, stderr } = await new Deno.Command(Deno.execPath(), { args: [...args, ...wish] }).output();
     const said = [stdout, stderr].map((each) => new TextDecoder().decode(each)).join("");

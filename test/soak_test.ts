@@ -1,7 +1,7 @@
 /** Does the soak see what grows, and only that? Its arithmetic, and the whole of it for a few seconds. */
 import assert from "node:assert/strict";
-import { outcomeOf, type Soak } from "../scripts/soak_report.ts";
-import { findingOf, leftOvers, percentiles, type Sample } from "../scripts/soak_figures.ts";
+import { findingOf, leftOvers, percentiles, type Sample } from "../scripts/chaos/soak_figures.ts";
+import { outcomeOf, type Soak } from "../scripts/chaos/soak_report.ts";
 import {
   lowerEnvelope,
   type Point,
@@ -10,7 +10,7 @@ import {
   studentsT,
   type Verdict,
   verdictOf,
-} from "../scripts/soak_slope.ts";
+} from "../scripts/chaos/soak_slope.ts";
 
 const line = (...ys: number[]): Point[] => ys.map((y, x) => ({ x: x + 1, y }));
 const rounded = (value: object) =>

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { ReportDelta } from "../src/report.ts";
 import { type Socket, type SocketListener, SocketPool, type SocketWorker } from "../src/socket_pool.ts";
 import type { SocketEvent, SocketOrder } from "../src/socket_worker.ts";
-import { FakeClock } from "./fixtures/clock.ts";
+import { FakeClock } from "./support/clock.ts";
 
 /** Workers that only note what they are asked; a test says what becomes of the sockets. */
 class FakeWorkers {

@@ -1,8 +1,8 @@
 /** The pool with its real Worker and real sockets, on loopback. */
 import assert from "node:assert/strict";
 import { type Socket, type SocketListener, SocketPool, startSocketWorker } from "../src/socket_pool.ts";
-import { FakeClock } from "./fixtures/clock.ts";
-import { descriptors, linuxTest, startSilentServer, until } from "./fixtures/descriptors.ts";
+import { FakeClock } from "./support/clock.ts";
+import { descriptors, linuxTest, startSilentServer, until } from "./support/descriptors.ts";
 
 linuxTest("a hundred sockets that would not close leave no more than a few descriptors behind", async () => {
   const server = await startSilentServer(), clock = new FakeClock(), pool = new SocketPool(clock, startSocketWorker);

@@ -15,8 +15,8 @@ import {
   type ProbesView,
   type Sources,
 } from "../src/system_alerts.ts";
-import { connection } from "./fixtures/bench.ts";
-import { offViews } from "./fixtures/views.ts";
+import { connection } from "./support/bench.ts";
+import { offViews } from "./support/views.ts";
 
 const t0 = Date.UTC(2026, 10, 22);
 const start = newSources(t0);

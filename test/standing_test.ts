@@ -3,7 +3,7 @@ import type { ResourceState } from "../src/availability.ts";
 import { type Condition, conditionsOf, type HealthRules } from "../src/health.ts";
 import { statusOf } from "../src/history.ts";
 import type { ExperimentState } from "../src/persisted.ts";
-import { Bench, resource, rules } from "./fixtures/bench.ts";
+import { Bench, resource, rules } from "./support/bench.ts";
 
 const said = (available: boolean): ResourceState => ({ kind: "said", available, reason: "", atMs: 0 });
 

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { openSqliteStore } from "../src/sqlite_file.ts";
-import { withFolder } from "./fixtures/folder.ts";
-import { alterStore, fillStore } from "./fixtures/store_files.ts";
-import { atMost, event, experiment, noonMs, nothing, saying } from "./fixtures/store_samples.ts";
+import { withFolder } from "./support/folder.ts";
+import { alterStore, fillStore } from "./support/store_files.ts";
+import { atMost, event, experiment, noonMs, nothing, saying } from "./support/store_samples.ts";
 
 const nowMs = Date.UTC(2026, 10, 22, 20, 31, 14, 120);
 

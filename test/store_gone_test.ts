@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { openSqliteStore } from "../src/sqlite_file.ts";
 import { type Store, StoreFailed, StoreGone } from "../src/store.ts";
-import { withFolder } from "./fixtures/folder.ts";
-import { fillStore } from "./fixtures/store_files.ts";
-import { atMost, event, experiment, noonMs, saying, turn } from "./fixtures/store_samples.ts";
+import { withFolder } from "./support/folder.ts";
+import { fillStore } from "./support/store_files.ts";
+import { atMost, event, experiment, noonMs, saying, turn } from "./support/store_samples.ts";
 
 const all = atMost(1_000);
 

@@ -1,7 +1,7 @@
 /** The store's folder is the only place that has to be writable: an image's root, and its /tmp, need not be. */
 import assert from "node:assert/strict";
 import { openSqliteStore } from "../src/sqlite_file.ts";
-import { experiment, noonMs, saying, turn } from "./fixtures/store_samples.ts";
+import { experiment, noonMs, saying, turn } from "./support/store_samples.ts";
 
 const root = new URL("..", import.meta.url).pathname;
 

@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { openSqliteStore } from "../src/sqlite_file.ts";
 import { StoreLocked } from "../src/store.ts";
-import { withFolder } from "./fixtures/folder.ts";
-import { fillStore } from "./fixtures/store_files.ts";
-import { atMost, event, noonMs } from "./fixtures/store_samples.ts";
+import { withFolder } from "./support/folder.ts";
+import { fillStore } from "./support/store_files.ts";
+import { atMost, event, noonMs } from "./support/store_samples.ts";
 
-const script = new URL("./fixtures/store_process.ts", import.meta.url).pathname;
+const script = new URL("./support/store_process.ts", import.meta.url).pathname;
 
 Deno.test("a store that another process holds says who does, and is free at once when that is killed", () =>
   withFolder(async (folder) => {

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { openSqliteStore } from "../src/sqlite_file.ts";
 import { StoreFailed } from "../src/store.ts";
-import { withFolder } from "./fixtures/folder.ts";
-import { alterStore, fillStore } from "./fixtures/store_files.ts";
-import { atMost, experiment, saying } from "./fixtures/store_samples.ts";
+import { withFolder } from "./support/folder.ts";
+import { alterStore, fillStore } from "./support/store_files.ts";
+import { atMost, experiment, saying } from "./support/store_samples.ts";
 
 const nowMs = Date.UTC(2026, 10, 22, 20, 31, 14, 120);
 

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { openSqliteStore } from "../src/sqlite_file.ts";
 import { migrate, migrations, storedText, textOf, versionOf } from "../src/sqlite_store.ts";
-import { withFolder } from "./fixtures/folder.ts";
-import { alterStore, fillStore } from "./fixtures/store_files.ts";
-import { atMost, event, experiment, letter, noonMs, saying, turn } from "./fixtures/store_samples.ts";
+import { withFolder } from "./support/folder.ts";
+import { alterStore, fillStore } from "./support/store_files.ts";
+import { atMost, event, experiment, letter, noonMs, saying, turn } from "./support/store_samples.ts";
 
 for (const version of [...migrations.keys(), migrations.length]) {
   Deno.test(`a store file of version ${version} is opened and made one of version ${migrations.length}`, () =>
@@ -52,7 +52,7 @@ Deno.test("a store file of version 1 keeps everything, and has a history from th
 Deno.test("a store that version 2 left opens with its letters as mails, the one in flight as it was, and can owe the webhook", () =>
   withFolder(async (folder) => {
     const path = `${folder}/status.db`;
-    const dump = await Deno.readTextFile(new URL("fixtures/store_v2.sql", import.meta.url));
+    const dump = await Deno.readTextFile(new URL("./support/store_v2.sql", import.meta.url));
     withDatabase(path, (db) => db.exec(dump));
 
     const { store, damaged } = await openSqliteStore(path, { nowMs: noonMs });

@@ -4,8 +4,8 @@ import type { Channel, HealthEvent, Notification, SystemAlert } from "../src/ale
 import type { PersistedExperiment, PersistedVerdict, StateChange, StoreChange } from "../src/persisted.ts";
 import { openSqliteStore } from "../src/sqlite_file.ts";
 import { createMemoryStore, memoryEventsMax, memoryTurnsMax } from "../src/store_memory.ts";
-import { atMost, event, experiment, noonMs, saying, turn as turnAt } from "./fixtures/store_samples.ts";
-import { storeContract, type StoreSubject } from "./store_contract.ts";
+import { storeContract, type StoreSubject } from "./support/store_contract.ts";
+import { atMost, event, experiment, noonMs, saying, turn as turnAt } from "./support/store_samples.ts";
 
 storeContract("a store in memory", () => Promise.resolve(memorySubject()));
 storeContract("a store in a file", sqliteSubject);

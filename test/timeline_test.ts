@@ -6,7 +6,7 @@ import { HistoryRecorder, spansOf, turnsMax, turnsTotalMax } from "../src/histor
 import { initialLab } from "../src/lab.ts";
 import { type MonitorRun, runsMax, type StateChange, type StoreChange } from "../src/persisted.ts";
 import { shiftedLab } from "../src/shift.ts";
-import { Bench, resource, startMs } from "./fixtures/bench.ts";
+import { Bench, resource, startMs } from "./support/bench.ts";
 
 const minuteMs = 60_000;
 

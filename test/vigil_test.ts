@@ -3,10 +3,10 @@ import type { Store } from "../src/store.ts";
 import { createMemoryStore } from "../src/store_memory.ts";
 import { createRecorder } from "../src/store_writer.ts";
 import { hanging, Liveness, type LivenessSignal, turnMsMax } from "../src/watchdog.ts";
-import { appOf, wellLab } from "./fixtures/app.ts";
-import { FakeClock } from "./fixtures/clock.ts";
-import { setUp } from "./fixtures/monitor.ts";
-import { snapshot } from "./fixtures/snapshot.ts";
+import { appOf, wellLab } from "./support/app.ts";
+import { FakeClock } from "./support/clock.ts";
+import { setUp } from "./support/monitor.ts";
+import { snapshot } from "./support/snapshot.ts";
 
 const nowMs = 1_000_000;
 const turned = (agoMs: number): LivenessSignal => ({ kind: "turned", atMs: nowMs - agoMs });

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import assert from "node:assert/strict";
 import { Secret } from "../src/setting_types.ts";
 import { createWebhook, withoutAddress } from "../src/webhook.ts";
-import { FakeClock } from "./fixtures/clock.ts";
+import { FakeClock } from "./support/clock.ts";
 
 const url = new URL("https://ann:pass-word-9@h.example.org/services/T0A1B2C3/x?token=s3cr3t%2Bkey%3D&room=lab");
 

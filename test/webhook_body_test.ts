@@ -5,7 +5,7 @@ import type { Notification } from "../src/alerts.ts";
 import { messageSchema, type WebhookJson } from "../src/api_schema.ts";
 import type { Snapshot } from "../src/snapshot.ts";
 import { messageBytesMax, webhookMessage, webhookTest } from "../src/webhook.ts";
-import { experimentJson } from "./fixtures/api.ts";
+import { experimentJson } from "./support/api.ts";
 import {
   agoMs,
   alert,
@@ -17,7 +17,7 @@ import {
   snapshot,
   unhealthy,
   view,
-} from "./fixtures/letters.ts";
+} from "./support/letters.ts";
 
 const heading = { id: "8e03978e-40d5-43e8-bc93-6894a57f9324", name: "app.example.org/t", link: "" };
 const textOf = (

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { messageSchema, webhookExample } from "../src/api_schema.ts";
 import { Secret } from "../src/setting_types.ts";
 import { deliveryKind, messageBytesMax, requestMsMax, signature } from "../src/webhook.ts";
-import { withFolder } from "./fixtures/folder.ts";
-import { findTool, toolTest } from "./fixtures/tool.ts";
+import { withFolder } from "./support/folder.ts";
+import { findTool, toolTest } from "./support/tool.ts";
 
 const paper = Deno.readTextFileSync(new URL("../docs/webhook.md", import.meta.url));
 const secret = "it's a secret $HOME";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { Delivery } from "../src/notification.ts";
 import { Secret } from "../src/setting_types.ts";
 import { createWebhook, deliveryKind, requestMsMax, retryAfterMs, signature, type Webhook } from "../src/webhook.ts";
-import { FakeClock } from "./fixtures/clock.ts";
+import { FakeClock } from "./support/clock.ts";
 
 const id = "8e03978e-40d5-43e8-bc93-6894a57f9324";
 const message = JSON.stringify({ version: 1, id, words: "pénd😀" });

@@ -1,8 +1,8 @@
 /** The stand-in world over HTTP, in this process and as one of its own. */
 import assert from "node:assert/strict";
-import { type Control, startControl } from "../scripts/world_control.ts";
-import type { World } from "../scripts/world.ts";
-import { withWorld } from "./fixtures/world_client.ts";
+import { type Control, startControl } from "../scripts/simulator/control.ts";
+import type { World } from "../scripts/simulator/world.ts";
+import { withWorld } from "./support/world_client.ts";
 
 Deno.test("what is asked for over HTTP is done", async () => {
   await withControl(async (world, control) => {
@@ -64,7 +64,7 @@ Deno.test("the control page needs nothing from elsewhere", async () => {
 });
 
 Deno.test("as a process of its own it tells where it is, can be broken, and ends when told to", async () => {
-  const script = new URL("../scripts/world.ts", import.meta.url).pathname;
+  const script = new URL("../scripts/simulator/world.ts", import.meta.url).pathname;
   const args = ["run", "--allow-all", script, "--json", "--experiments", "2"];
   const child = new Deno.Command(Deno.execPath(), { args, stdout: "piped" }).spawn();
   const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();

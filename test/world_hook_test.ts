@@ -1,10 +1,10 @@
 /** The stand-in world's receiver of webhooks: it keeps what comes, knows a right signature from a wrong one, and fails. */
 import assert from "node:assert/strict";
-import type { World } from "../scripts/world.ts";
-import { startControl } from "../scripts/world_control.ts";
+import { startControl } from "../scripts/simulator/control.ts";
+import type { World } from "../scripts/simulator/world.ts";
 import { Secret } from "../src/setting_types.ts";
 import { signature } from "../src/webhook.ts";
-import { alone, withWorld } from "./fixtures/world_client.ts";
+import { alone, withWorld } from "./support/world_client.ts";
 
 const body = '{"no":"message of a monitor"}';
 

@@ -1,8 +1,8 @@
 /** The stand-in world's mail server: what arrives is kept whole, and it fails at each stage of the conversation. */
 import assert from "node:assert/strict";
 import { createTransport } from "nodemailer";
-import type { World } from "../scripts/world.ts";
-import { withWorld } from "./fixtures/world_client.ts";
+import type { World } from "../scripts/simulator/world.ts";
+import { withWorld } from "./support/world_client.ts";
 
 Deno.test("a mail arrives whole: parsed, with its envelope and what the client called itself", async () => {
   await withWorld({}, async (world) => {

@@ -3,8 +3,8 @@
  * entry in a report. Needs the recordings beside the repository.
  */
 import assert from "node:assert/strict";
-import type { Service, World, WorldOptions } from "../scripts/world.ts";
-import { access, alone, claimsFor, Listener, sign, withWorld } from "./fixtures/world_client.ts";
+import type { Service, World, WorldOptions } from "../scripts/simulator/world.ts";
+import { access, alone, claimsFor, Listener, sign, withWorld } from "./support/world_client.ts";
 
 const recordings = new URL("../../shared/captures/", import.meta.url);
 const ignore = !isThere(recordings);

@@ -1,8 +1,8 @@
 /** The stand-in relay's streams, as whoever listens to one has them. */
 import assert from "node:assert/strict";
-import type { World } from "../scripts/world.ts";
-import type { SessionFault } from "../scripts/world_session.ts";
-import { alone, claimsFor, Listener, sign, withWorld } from "./fixtures/world_client.ts";
+import type { SessionFault } from "../scripts/simulator/session.ts";
+import type { World } from "../scripts/simulator/world.ts";
+import { alone, claimsFor, Listener, sign, withWorld } from "./support/world_client.ts";
 
 const topic = "pend00-st-data";
 

@@ -1,7 +1,7 @@
 /** The stand-in world: it fails as the real services do, and is mended. See also `world_mail_test`, `world_recorded_test`. */
 import assert from "node:assert/strict";
-import type { World, WorldOptions } from "../scripts/world.ts";
-import { access, Listener, withWorld } from "./fixtures/world_client.ts";
+import type { World, WorldOptions } from "../scripts/simulator/world.ts";
+import { access, Listener, withWorld } from "./support/world_client.ts";
 
 const quick: WorldOptions = { reportEveryMs: 30 };
 

@@ -1,0 +1,229 @@
+/**
+ * Does the program hold out? `deno task soak --day` plays a day of a busy laboratory in half an hour, `--hours N` as many real
+ * hours; the real program as a process (from source, or the executable that PROGRAM names), watched from outside on Linux.
+ * A table and JSON at `--out PATH`, written anew each minute; exits 1 if something grows, or is left over in the end, and 3 if it was too short to tell.
+ */
+import { parseArgs } from "node:util";
+import { systemClock as clock } from "../../src/clock.ts";
+import { randomOf } from "../seeded.ts";
+import { print, toldToEnd } from "../simulator/process.ts";
+import { crowdIn } from "./soak_crowd.ts";
+import { playDay } from "./soak_day.ts";
+import { leftOvers, type Sample } from "./soak_figures.ts";
+import { startReceiver } from "./soak_receiver.ts";
+import { markdown, outcomeOf, type Soak, writeReport } from "./soak_report.ts";
+import { SoakProgram, type SoakWorld, startSoakWorld } from "./soak_watch.ts";
+
+const usage = `Usage: deno task soak (--day [--minutes N] | --hours N) [options]
+  --day            a laboratory's day at 50 times its speed, which takes 29 minutes; --minutes N: so long of it
+  --hours N        so many real hours, with trouble 8 times as often as a busy laboratory has
+  --experiments N  how many there are from the start (100)
+  --seed N         of the chance that says when what happens (1)
+  --out PATH       where the results go: PATH.md and PATH.json (build/soak)
+`;
+
+/** How a soak is played. Lengths are milliseconds. */
+export interface SoakOptions {
+  readonly title: string;
+  readonly speed: number;
+  readonly haste: number;
+  readonly lastsMs: number;
+  readonly sampleEveryMs: number;
+  /** How long all that has ended may take to be gone. */
+  readonly quietMsMax: number;
+  readonly heartbeatEvery: string;
+  readonly experiments: number;
+  readonly seed: number;
+  readonly out: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const reportEveryMs = 5_000;
+const dayMs = 86_400_000;
+const writeEveryMs = 60_000;
+const settleMs = 5_000;
+
+/** Plays it to its end, or until it is told to end, and writes what it found. */
+export async function runSoak(options: SoakOptions, told: Promise<unknown>): Promise<Soak> {
+  const { speed, experiments } = options;
+  const soak: Soak = {
+    title: options.title,
+    facts: await factsOf(options),
+    startedMs: clock.nowMs(),
+    dayMs: dayMs / speed,
+    ...{ before: null, samples: [], after: null },
+    happened: {},
+    end: null,
+    failure: null,
+  };
+  const folder = await Deno.makeTempDir({ prefix: "soak" });
+  try {
+    await using world = await startSoakWorld({ experiments, reportEveryMs: reportEveryMs / speed });
+    await using receiver = startReceiver(options.heartbeatEvery, randomOf(options.seed + 1));
+    const program = await SoakProgram.start({ ...world.env, ...receiver.env, ...options.env }, folder);
+    await using _ = program.process;
+    await soakIt(soak, options, { world, program, told });
+  } catch (error) {
+    soak.failure = String(error);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+    await writeReport(soak, options.out);
+  }
+  return soak;
+}
+
+interface Players {
+  readonly world: SoakWorld;
+  readonly program: SoakProgram;
+  readonly told: Promise<unknown>;
+}
+
+async function soakIt(soak: Soak, options: SoakOptions, { world, program, told }: Players): Promise<void> {
+  const { speed, haste, lastsMs } = options;
+  const over = new AbortController();
+  const { signal } = over;
+  await clock.wait(settleMs, signal);
+  const before = soak.before = await program.sample();
+  const names = Array.from({ length: options.experiments }, (_, each) => `pend${String(each).padStart(2, "0")}`);
+  const random = randomOf(options.seed);
+  const load = Promise.all([
+    playDay({ experiments: names, post: world.post, random }, { clock, speed, haste }, signal),
+    crowdIn({ clock, port: program.port, speed, random }, signal),
+    each(dayMs / 24 / speed / haste, signal, () => program.rotateLog()),
+    each(options.sampleEveryMs, signal, async () => void soak.samples.push(await program.sample())),
+    each(writeEveryMs, signal, () => writeReport(soak, options.out)),
+  ]);
+  const gone = program.process.ended.then((code) => {
+    throw new Error(`the program ended by itself with ${code}: ${program.process.words}`);
+  });
+  gone.catch(() => {}); // it is told to end after the load: only an end before that is one of itself
+  try {
+    await Promise.race([clock.wait(lastsMs, signal), told, load, gone]);
+  } finally {
+    over.abort();
+  }
+  const [troubles, crowd] = await Promise.race([load, gone]);
+  Object.assign(soak.happened, troubles, crowd, { "the log is rotated": program.rotations });
+  const { after, ...quiet } = await quietness(before, program, options.quietMsMax);
+  soak.after = after;
+  soak.end = { ...quiet, exit: await program.process.end() };
+}
+
+/** What is still there when nothing happens any more, as soon as that is nothing, or when its time is up. */
+async function quietness(before: Sample, program: SoakProgram, quietMsMax: number) {
+  const startMs = clock.monotonicMs();
+  for (;;) {
+    const after = await program.sample();
+    const left = leftOvers(before, after);
+    const quietAfterMs = clock.monotonicMs() - startMs;
+    if (left.length === 0 || quietAfterMs > quietMsMax) return { after, leftOvers: left, quietAfterMs };
+    await clock.wait(1_000, new AbortController().signal);
+  }
+}
+
+async function each(everyMs: number, signal: AbortSignal, act: () => Promise<void>): Promise<void> {
+  while (!signal.aborted) {
+    await clock.wait(everyMs, signal).catch(() => {}); // the end of the load
+    if (!signal.aborted) await act();
+  }
+}
+
+async function factsOf(options: SoakOptions): Promise<Record<string, string>> {
+  const git = new Deno.Command("git", { args: ["rev-parse", "--short", "HEAD"], cwd: import.meta.dirname ?? "." });
+  const commit = await git.output().then(({ stdout }) => new TextDecoder().decode(stdout).trim(), () => "unknown");
+  const { experiments, seed, speed, haste, env } = options;
+  return {
+    program: Deno.env.get("PROGRAM") ?? `from source, Deno ${Deno.version.deno}`,
+    commit,
+    laboratory:
+      `${experiments} experiments of 2 streams and ${speed} times its speed, trouble ${haste} times as often, seed ${seed}`,
+    settings: Object.entries(env).map(([name, value]) => `${name}=${value}`).join(" "),
+    machine: `${navigator.hardwareConcurrency} cores, load ${
+      Deno.loadavg().map((each) => each.toFixed(1)).join(" ")
+    } at the start`,
+  };
+}
+
+/** A day in half an hour: what takes long in a laboratory is set shorter by as much as can be. */
+const dayEnv = {
+  STATUS_HEALTH_LAST_CHECKED: "2s",
+  STATUS_HEALTH_LAST_ACTIVE: "6s",
+  STATUS_HEALTH_STARTUP: "1s",
+  STATUS_HEALTH_FORGET: "20s",
+  STATUS_HEALTH_EVENTS: "10",
+  STATUS_HEALTH_LOG_EVERY: "72s",
+  STATUS_QUERY_BOOK_EVERY: "5s",
+  STATUS_TIMEOUT_BOOK: "2s",
+  STATUS_RECONNECT_JUMP_EVERY: "15s",
+  STATUS_RECONNECT_RELAY_EVERY: "20s",
+  STATUS_EMAIL_REMIND_EVERY: "30s",
+  STATUS_STORE_KEEP: "3m",
+  STATUS_PROBE_STREAMS: "always",
+  STATUS_LOG_LEVEL: "info",
+};
+
+/** Real hours: the defaults, but for what would not happen once in them. */
+const hoursEnv = {
+  STATUS_HEALTH_LAST_ACTIVE: "20s",
+  STATUS_HEALTH_FORGET: "5m",
+  STATUS_HEALTH_LOG_EVERY: "10m",
+  STATUS_QUERY_BOOK_EVERY: "5m",
+  STATUS_RECONNECT_JUMP_EVERY: "4m",
+  STATUS_RECONNECT_RELAY_EVERY: "5m",
+  STATUS_EMAIL_REMIND_EVERY: "30m",
+  STATUS_STORE_KEEP: "15m",
+  STATUS_PROBE_STREAMS: "always",
+  STATUS_LOG_LEVEL: "info",
+};
+
+/** Null for what can't be run. */
+export function readOptions(args: readonly string[]): SoakOptions | null {
+  const number = { type: "string" } as const;
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        ...{ day: { type: "boolean", default: false }, minutes: number, hours: number },
+        ...{ experiments: { type: "string", default: "100" }, seed: { type: "string", default: "1" } },
+        out: { type: "string", default: "build/soak" },
+      },
+    });
+    const { day, minutes = String(dayMs / 50 / 60_000), hours } = values;
+    const common = { experiments: Number(values.experiments), seed: Number(values.seed), out: values.out };
+    const lengthMs = day ? Number(minutes) * 60_000 : Number(hours) * 3_600_000;
+    if (day === (hours !== undefined) || !(lengthMs > 0) || !(common.experiments > 0)) return null;
+    const quiet = { quietMsMax: 150_000, lastsMs: lengthMs, ...common };
+    return day
+      ? {
+        title: "A day of a laboratory",
+        speed: 50,
+        haste: 1,
+        sampleEveryMs: 1_000,
+        heartbeatEvery: "2s",
+        env: dayEnv,
+        ...quiet,
+      }
+      : {
+        title: `${hours} real hours`,
+        speed: 1,
+        haste: 8,
+        sampleEveryMs: 5_000,
+        heartbeatEvery: "1m",
+        env: hoursEnv,
+        ...quiet,
+      };
+  } catch {
+    return null; // an unknown option: the usage says which there are
+  }
+}
+
+if (import.meta.main) {
+  const options = readOptions(Deno.args);
+  if (options === null) {
+    print(Deno.stderr, usage);
+    Deno.exit(2);
+  }
+  const soak = await runSoak(options, toldToEnd());
+  print(Deno.stdout, markdown(soak));
+  Deno.exit({ good: 0, bad: 1, unclear: 3 }[outcomeOf(soak)]);
+}
