@@ -6,11 +6,10 @@
 import { parseArgs } from "node:util";
 import { systemClock } from "../src/clock.ts";
 import { beginning, type Expectation, furnish, schedule, type Step } from "./demo_schedule.ts";
-import { clockTime, type Happening } from "./simulator/board.ts";
-import { type Control, startControl } from "./simulator/control.ts";
-import type { ReceivedMail } from "./simulator/mail.ts";
-import { freePort } from "./simulator/port.ts";
+import { clockTime, type Control, type Happening, startControl } from "./simulator/control.ts";
 import { print, toldToEnd } from "./simulator/process.ts";
+import type { ReceivedMail } from "./simulator/receivers.ts";
+import { freePort } from "./simulator/wire.ts";
 import { startWorld, type World } from "./simulator/world.ts";
 
 const usage = "Usage: deno task demo [--once | --no-schedule]\n";

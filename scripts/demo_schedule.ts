@@ -2,7 +2,7 @@
  * What happens in the demo's laboratory, in order: what is broken or mended, and what then has to be seen in mails and in
  * book. How it is shown, and for how long, is `demo`'s.
  */
-import type { ReceivedMail } from "./simulator/mail.ts";
+import type { ReceivedMail } from "./simulator/receivers.ts";
 import type { World } from "./simulator/world.ts";
 
 export interface Step {

@@ -8,3 +8,31 @@ export function randomOf(seed: number): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
+
+/*  Chance that can be played again: the same seed throws the same. */
+
+export class Dice {
+  /** In [0, 1). */
+  readonly next: () => number;
+
+  /** `seed`: a whole number of 32 bits. */
+  constructor(seed: number) {
+    this.next = randomOf(seed);
+  }
+
+  /** A whole number from 0 to `count - 1`. */
+  below(count: number): number {
+    return Math.floor(this.next() * count);
+  }
+
+  /** Throws for an empty list. */
+  pick<T>(from: readonly T[]): T {
+    if (from.length === 0) throw new Error("Cannot pick from nothing");
+    return from[this.below(from.length)] as T;
+  }
+
+  /** True so often in one. */
+  chance(share: number): boolean {
+    return this.next() < share;
+  }
+}

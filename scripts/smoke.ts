@@ -8,7 +8,7 @@ import { resolve } from "node:path";
 import config from "../deno.json" with { type: "json" };
 import { systemClock } from "../src/clock.ts";
 import { replacedProgramEnvironment } from "../test/support/environment.ts";
-import { freePort } from "./simulator/port.ts";
+import { freePort } from "./simulator/wire.ts";
 import { startWorld, type World } from "./simulator/world.ts";
 import { checkPermissions } from "./smoke_permissions.ts";
 

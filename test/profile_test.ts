@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { freePort } from "../scripts/simulator/port.ts";
+import { freePort } from "../scripts/simulator/wire.ts";
 import { createProfileApp, startProfiling } from "../src/profile.ts";
 import { FakeClock } from "./support/clock.ts";
 import { Station } from "./support/station.ts";

@@ -16,17 +16,22 @@
  */
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { benchBurst } from "./burst.ts";
-import { type Figure, leftOf, merged, movesSince, type Run } from "./figures.ts";
-import { benchHttp } from "./http.ts";
-import { benchLibraries } from "./libraries.ts";
-import { benchLoad } from "./load.ts";
-import { benchReport } from "./report.ts";
-import { benchStart } from "./start.ts";
-import { benchStore } from "./store.ts";
-import { goalsText, machineText, movesText, tableOf } from "./table.ts";
-import type { BenchOptions, Part } from "./timing.ts";
-import { benchWay } from "./way.ts";
+import {
+  type BenchOptions,
+  type Figure,
+  goalsText,
+  leftOf,
+  machineText,
+  merged,
+  movesSince,
+  movesText,
+  type Part,
+  type Run,
+  tableOf,
+} from "./figures.ts";
+import { benchBurst, benchHttp, benchStore } from "./http.ts";
+import { benchLibraries, benchLoad, benchStart } from "./program.ts";
+import { benchReport, benchWay } from "./report.ts";
 
 const parts: Readonly<Record<string, Part>> = {
   report: benchReport,

@@ -1,3 +1,6 @@
+import process from "node:process";
+import { systemClock } from "../../src/clock.ts";
+
 /**
  * What a bench has measured, and what the figures say: median and spread, how they stand to a goal, and what has moved since
  * the figures that were kept. Pure. How they are shown is for `bench_table`; where they come from, for the other `bench_*`.
@@ -28,7 +31,9 @@ export interface Figure {
   readonly go?: number;
 }
 
-export type Measured = Pick<Figure, "what" | "unit"> & Partial<Pick<Figure, "size" | "atMost" | "by" | "go">>;
+export type Measured =
+  & Pick<Figure, "what" | "unit">
+  & Partial<Pick<Figure, "size" | "atMost" | "by" | "go">>;
 
 export interface Machine {
   readonly cpu: string;
@@ -131,4 +136,146 @@ function rangeOf({ min, median, max }: Figure): { low: number; high: number } {
 /** Four digits: more would only be noise in what is kept. */
 function rounded(value: number): number {
   return Number(value.toPrecision(4));
+}
+
+/*  The figures of a bench as people read them: a table for each part, the goals, and what has moved. Pure. */
+
+const columns = ["what", "experiments", "median", "min", "max", "times", "goal", "Go program"] as const;
+
+/** A table of the figures of one part. */
+export function tableOf(figures: readonly Figure[]): string {
+  const rows = [columns, ...figures.map(rowOf)];
+  const widths = columns.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+  // Words stand at the left, numbers at the right.
+  const cell = (text: string, at: number) => at === 0 ? text.padEnd(widths[at] ?? 0) : text.padStart(widths[at] ?? 0);
+  return rows.map((row) => row.map(cell).join("  ").trimEnd()).join("\n");
+}
+
+export function machineText({ cpu, cores, deno }: Machine): string {
+  return `${cpu}, ${cores} cores, Deno ${deno}. Times and sizes hold for this machine, ratios (×) for any.`;
+}
+
+/** A line for each goal that is missed; that all are kept, where they are. */
+export function goalsText(figures: readonly Figure[]): string {
+  const goals = figures.filter(({ atMost }) => atMost !== undefined);
+  const missed = goals.filter((each) => !keepsGoal(each));
+  const lines = missed.map((each) =>
+    `  ${nameOf(each)}: ${amount(judgedOf(each), each)}, and ${goalOf(each)} is the goal`
+  );
+  return [
+    `${goals.length - missed.length} of ${goals.length} goals kept${lines.length > 0 ? "; missed:" : ""}`,
+    ...lines,
+  ]
+    .join("\n");
+}
+
+/** A line for each figure that has moved since the kept ones. */
+export function movesText(moves: readonly Move[]): string {
+  if (moves.length === 0) return "Nothing has moved beyond the spread since the kept figures.";
+  const line = ({ figure, before, by }: Move) =>
+    `  ${nameOf(figure)}: ${amount(before.median, before)} → ${amount(figure.median, figure)} (× ${number(by)})`;
+  return ["Moved beyond the spread since the kept figures:", ...moves.map(line)].join("\n");
+}
+
+function rowOf(figure: Figure): readonly string[] {
+  const { what, size, median, min, max, times, atMost, go } = figure;
+  return [
+    what,
+    size === null ? "" : size.toLocaleString("en"),
+    amount(median, figure),
+    number(min),
+    number(max),
+    String(times),
+    atMost === undefined ? "" : `${goalOf(figure)} ${keepsGoal(figure) ? "kept" : "MISSED"}`,
+    go === undefined ? "" : `${number(go)}: × ${number(median / go)}`,
+  ];
+}
+
+function goalOf({ atMost = NaN, by }: Figure): string {
+  return `${by === "max" ? "each " : ""}≤ ${number(atMost)}`;
+}
+
+function amount(value: number, { unit }: Figure): string {
+  return unit === "×" ? `× ${number(value)}` : `${number(value)} ${unit}`;
+}
+
+/** Three digits, and no more zeros than needed. */
+function number(value: number): string {
+  return Math.abs(value) >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
+}
+
+/*
+ * How long does something take here? CPU time of this process, which others on the machine disturb less than the time that
+ * passes; and how the parts of the bench say what they found. All measured against each other is measured in turn, so that
+ * what slows the machine slows both.
+ */
+
+/** What is asked of a part. */
+export interface BenchOptions {
+  /** How many experiments the laboratories have. */
+  readonly sizes: readonly number[];
+  /** Whether there is time: the five minutes of reports, more rounds. */
+  readonly full: boolean;
+  /** Compiled programs to measure beside the source; none. */
+  readonly binaries: readonly { readonly program: string; readonly hello: string }[];
+  /** Somewhere to put files. */
+  readonly folder: string;
+}
+
+/** A part of the bench: what it has measured, in the order in which it is shown. */
+export type Part = (options: BenchOptions) => Promise<Figure[]> | Figure[];
+
+/** Collects the values of one figure after another. */
+export class Findings {
+  readonly #part: string;
+  readonly #values = new Map<string, { readonly measured: Measured; readonly values: number[] }>();
+
+  constructor(part: string) {
+    this.#part = part;
+  }
+
+  add(measured: Measured, ...values: readonly number[]): void {
+    const key = `${measured.what} ${measured.size ?? ""}`;
+    const found = this.#values.get(key) ?? { measured, values: [] };
+    found.values.push(...values);
+    this.#values.set(key, found);
+  }
+
+  get figures(): Figure[] {
+    return [...this.#values.values()].map(({ measured, values }) => figureOf(this.#part, measured, values));
+  }
+}
+
+/** All CPU time that this process has taken, of all its threads, in milliseconds. */
+export function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+}
+
+/**
+ * CPU milliseconds that one call of `act` takes, as the mean of `times`. It is called once before, so that what is thrown away
+ * meanwhile is its own. (V8 is not asked to collect its garbage first: that throws away what it has learnt of the objects,
+ * and reading then takes a quarter more than in the program.)
+ */
+export function cpuMsOf(times: number, act: (at: number) => void): number {
+  act(times);
+  const startMs = cpuMs();
+  for (let at = 0; at < times; at++) act(at);
+  return (cpuMs() - startMs) / times;
+}
+
+/** Milliseconds that pass while `act` is done, and the CPU time that this process takes meanwhile. */
+export async function timesOf(act: () => Promise<unknown>): Promise<{ tookMs: number; cpu: number }> {
+  const [startMs, startCpu] = [systemClock.monotonicMs(), cpuMs()];
+  await act();
+  return { tookMs: systemClock.monotonicMs() - startMs, cpu: cpuMs() - startCpu };
+}
+
+/** A line of what is being done, on stderr: the results alone are on stdout. */
+export function say(words: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`${words}\n`));
+}
+
+export function sleep(ms: number): Promise<void> {
+  return systemClock.wait(ms, new AbortController().signal);
 }

@@ -2,6 +2,7 @@
  * The parts of the program as the bench drives them without a process: what reads a frame, the core alone, and the real
  * monitor with a store on the disk and hands that only note.
  */
+import { systemClock as clock } from "../../src/clock.ts";
 import { applyReport, evaluate } from "../../src/health.ts";
 import { initialLab, type LabState, withManifest } from "../../src/lab.ts";
 import { buffersOf, DeltaDecoder, type Report, type ReportDelta, type Resource } from "../../src/report.ts";
@@ -9,7 +10,9 @@ import { FrameReader } from "../../src/report_decoder.ts";
 import { openSqliteStore } from "../../src/sqlite_file.ts";
 import { resource, rules, startMs } from "../../test/support/bench.ts";
 import { setUp } from "../../test/support/monitor.ts";
-import { type Dialect, frameOf, nameOf } from "./frames.ts";
+import { type Dialect, frameOf, nameOf } from "./feed.ts";
+import { type BenchOptions, type Findings, quantile, say, sleep } from "./figures.ts";
+import { Feeds, fromSource, Served } from "./program.ts";
 
 /** Reports come so often. */
 export const intervalMs = 1_000;
@@ -100,4 +103,101 @@ export async function openMonitor(experiments: number, folder: string) {
     await store.close();
   };
   return { monitor, clock, report, close, store };
+}
+
+/*
+ * What does one change cost while 200 read the live events, and when has the last of them got it? By the real program; the
+ * reports themselves are taken off, since as many are sent without a change before.
+ */
+
+const readersMax = 200;
+const reports = 8;
+const everyMs = 1_000;
+// A reader that has not got it by then has lost it.
+const patienceMs = 10_000;
+
+/** At the largest size up to 1,000: the first piece of all those readers is 1 MB each then. */
+export async function benchReaders({ sizes, folder }: BenchOptions, findings: Findings): Promise<void> {
+  const size = Math.max(...sizes.filter((each) => each <= 1_000), 10);
+  say(`http: ${readersMax} readers of ${size} experiments`);
+  await using feeds = await Feeds.start(size, everyMs);
+  await using program = Served.program(fromSource, feeds.env, folder);
+  await program.answers("/readyz");
+  while ((await feeds.counts()).book <= size) await sleep(100);
+  await sleep(3_000); // the start-up has passed, and all is judged
+  for (const count of [0, readersMax]) {
+    const readers = await Promise.all(Array.from({ length: count }, () => Reader.open(program.port)));
+    try {
+      await sleep(3_000);
+      const without = await course(feeds, program, readers, false);
+      const withChange = await course(feeds, program, readers, true);
+      const what = `a change with ${count} live readers`;
+      // Each report that is ill is followed by one that is well: two changes.
+      const costs = withChange.cpu.map((each) => (each - quantile(without.cpu, 0.5)) / 2);
+      findings.add({ what: `${what}: CPU`, size, unit: "ms" }, ...costs);
+      if (count > 0) findings.add({ what: `${what}: until the last has it`, size, unit: "ms" }, ...withChange.lastMs);
+    } finally {
+      for (const reader of readers) await reader.leave();
+    }
+  }
+}
+
+/** Reports out of turn, with a change in each or none: the CPU time of each, and when the last reader had each change. */
+async function course(feeds: Feeds, program: Served, readers: readonly Reader[], isIll: boolean) {
+  const cpu: number[] = [], lastMs: number[] = [];
+  for (let at = 0; at < reports; at++) {
+    const startMs = clock.monotonicMs(), startCpu = await program.cpuMs();
+    const told = readers.map((reader) => reader.nextChange());
+    await feeds.report("relay", isIll);
+    if (isIll) {
+      const enough = new AbortController();
+      const late = clock.wait(patienceMs, enough.signal).then(() =>
+        Promise.reject(new Error("a reader has lost a change"))
+      );
+      await Promise.race([Promise.all(told), late]).finally(() => enough.abort());
+      late.catch(() => {}); // they all have it
+      lastMs.push(clock.monotonicMs() - startMs);
+    }
+    // The next is well, and all have been told of that.
+    await sleep(2 * everyMs + startMs - clock.monotonicMs());
+    cpu.push(await program.cpuMs() - startCpu);
+  }
+  return { cpu, lastMs };
+}
+
+/** Reads the live events as they come, and keeps nothing of them. */
+class Reader {
+  readonly #connection: Deno.TcpConn;
+  #told = () => {};
+  readonly #reading: Promise<void>;
+
+  private constructor(connection: Deno.TcpConn) {
+    this.#connection = connection;
+    this.#reading = this.#read();
+  }
+
+  static async open(port: number): Promise<Reader> {
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    await connection.write(new TextEncoder().encode("GET /api/v1/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"));
+    return new Reader(connection);
+  }
+
+  /** Resolves when an experiment has changed. */
+  nextChange(): Promise<void> {
+    return new Promise((resolve) => this.#told = resolve);
+  }
+
+  async leave(): Promise<void> {
+    this.#connection.close();
+    await this.#reading;
+  }
+
+  async #read(): Promise<void> {
+    const decoder = new TextDecoder(), buffer = new Uint8Array(65_536);
+    for (;;) {
+      const count = await this.#connection.read(buffer).catch(() => null); // it was left
+      if (count === null) return;
+      if (decoder.decode(buffer.subarray(0, count)).includes("event: experiment\n")) this.#told();
+    }
+  }
 }

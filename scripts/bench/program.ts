@@ -4,11 +4,12 @@
  */
 import { basename, resolve } from "node:path";
 import { systemClock as clock } from "../../src/clock.ts";
+import { slopeOf } from "../chaos/soak_figures.ts";
 import { Watched } from "../chaos/soak_watch.ts";
-import { permissions } from "../compile.ts";
-import { freePort, portsToTry } from "../simulator/port.ts";
+import { permissions, workers } from "../compile.ts";
+import { freePort, portsToTry } from "../simulator/wire.ts";
 import type { FeedCounts, FeedLine } from "./feed.ts";
-import { sleep } from "./timing.ts";
+import { type BenchOptions, type Figure, Findings, type Measured, quantile, say, sleep } from "./figures.ts";
 
 /** How the program and the bare server are started: from their source, or as compiled executables. */
 export interface Build {
@@ -153,3 +154,286 @@ export class Feeds implements AsyncDisposable {
 
 /** So much later nobody notices that somebody looked. */
 const pollMs = 2;
+
+/*
+ * How long does it take from the start to the first answer, and how much memory has the program when little happens? Beside
+ * a bare server that is started in the same way, in turn with it. And how large is the executable, where there is one.
+ */
+
+const experiments = 10;
+const reportEveryMs = 5_000;
+// By then all is read and judged, and V8 has collected what the start left.
+const idleMs = 10_000;
+
+export async function benchStart({ full, binaries, folder }: BenchOptions): Promise<Figure[]> {
+  const findings = new Findings("start");
+  await using feeds = await Feeds.start(experiments, reportEveryMs);
+  for (const build of [fromSource, ...await Promise.all(binaries.map(compiled))]) {
+    await start(build, feeds, { rounds: full ? 15 : 6, folder }, findings);
+    await idle(build, feeds, { rounds: full ? 5 : 2, folder }, findings);
+  }
+  for (const binary of binaries) {
+    const [program, hello] = [await Deno.stat(binary.program), await Deno.stat(binary.hello)];
+    const what = `${(await compiled(binary)).words}: the executable, above a bare server's`;
+    findings.add({ what, unit: "MB", atMost: 20 }, (program.size - hello.size) / 1024 ** 2);
+  }
+  return findings.figures;
+}
+
+interface Course {
+  readonly rounds: number;
+  readonly folder: string;
+}
+
+async function start(
+  build: Build,
+  feeds: Feeds,
+  { rounds, folder }: Course,
+  findings: Findings,
+): Promise<void> {
+  const { words } = build;
+  say(`start: ${words}, to the first answer`);
+  for (let round = -1; round < rounds; round++) {
+    const hello = await first(Served.hello(build));
+    const program = await first(Served.program(build, feeds.env, folder));
+    if (round < 0) continue; // what is read from the disk is in memory then, and any cache filled
+    const what = `${words}: start to the first /healthz`, goal = words === fromSource.words ? {} : { atMost: 2 };
+    findings.add({ what: `${what}, to a bare server`, unit: "×", ...goal }, program.tookMs / hello.tookMs);
+    findings.add({ what: `${what}: CPU, to a bare server`, unit: "×" }, program.cpu / hello.cpu);
+    findings.add({ what, unit: "ms" }, program.tookMs);
+    findings.add({ what: `${words}: the same of a bare server`, unit: "ms" }, hello.tookMs);
+  }
+}
+
+async function first(server: Served): Promise<{ tookMs: number; cpu: number }> {
+  await using started = server;
+  return { tookMs: await started.answers("/healthz"), cpu: await started.cpuMs() };
+}
+
+async function idle(
+  build: Build,
+  feeds: Feeds,
+  { rounds, folder }: Course,
+  findings: Findings,
+): Promise<void> {
+  const { words } = build;
+  say(`start: ${words}, memory when little happens`);
+  for (let round = 0; round < rounds; round++) {
+    await using hello = Served.hello(build);
+    await using program = Served.program(build, feeds.env, folder);
+    await Promise.all([hello.answers("/"), program.answers("/readyz")]);
+    await sleep(idleMs);
+    const [bare, whole] = [await hello.memory(), await program.memory()];
+    const what = `${words}: memory with ${experiments} experiments`;
+    findings.add({ what: `${what}, to a bare server`, unit: "×", atMost: 1.7 }, whole.now / bare.now);
+    findings.add({ what, unit: "MB" }, whole.now);
+    findings.add({ what: `${what}, of its own`, unit: "MB" }, whole.own);
+    findings.add({ what: `${words}: memory of a bare server`, unit: "MB" }, bare.now);
+    findings.add({ what: `${words}: memory of a bare server, of its own`, unit: "MB" }, bare.own);
+  }
+}
+
+/*
+ * What does the program take of the machine while both feeds report every second, and how fast does it answer meanwhile? At
+ * each size as a process, looked at from outside. Times of their own, so that none counts for another: nobody asks; somebody
+ * asks for the health, then for the list; several ask for the list without a pause.
+ */
+
+const loadReportEveryMs = 1_000;
+// The first reports are the dearest: V8 has not compiled what reads them, which at 1,000 experiments doubles the CPU.
+const settleMs = 15_000;
+const windows = 5;
+const askWindows = 3;
+const askMs = 3_000;
+const healthEveryMs = 50;
+const listEveryMs = 200;
+const crowd = 8;
+const idleSize = 10;
+// Less says nothing of whether memory grows: V8 is lazy.
+const slopeMsMin = 60_000;
+const list = "/api/v1/experiments";
+
+/** What the Go program takes, at the sizes at which it was measured (issue 6, another run): CPU, answers, memory. */
+const go: Readonly<Record<number, { cpuMs: number; listMs: number; peakMb: number }>> = {
+  100: { cpuMs: 13, listMs: 4, peakMb: 23 },
+  1_000: { cpuMs: 95, listMs: 26, peakMb: 44 },
+  5_000: { cpuMs: 430, listMs: 130, peakMb: 147 },
+};
+
+type Tell = (measured: Omit<Measured, "size">, ...values: readonly number[]) => void;
+
+export async function benchLoad({ sizes, full, binaries, folder }: BenchOptions): Promise<Figure[]> {
+  const findings = new Findings("load");
+  const build = binaries[0] ? await compiled(binaries[0]) : fromSource;
+  let idleMb = 0;
+  const measuredMs = full ? 300_000 : 15_000;
+  // The one at which the Go program was measured too.
+  const all = Math.max(...sizes) > 5_000 ? [...new Set([...sizes, 5_000])].toSorted((a, b) => a - b) : sizes;
+  for (const size of new Set([idleSize, ...all])) {
+    say(`load: ${size} experiments, ${build.words}`);
+    await using feeds = await Feeds.start(size, loadReportEveryMs);
+    await using program = Served.program(build, feeds.env, folder);
+    await program.answers("/readyz");
+    while ((await feeds.counts()).book <= size) await sleep(100); // book is asked for each resource at the start
+    await sleep(settleMs);
+    const tell: Tell = (measured, ...values) =>
+      findings.add({ ...measured, what: `${build.words}: ${measured.what}`, size }, ...values);
+    const before = await alone(size, { program, feeds, measuredMs }, tell);
+    await healthAsked(size, program, tell);
+    await listAsked(size, program, tell);
+    const { peak } = await program.memory();
+    tell({ what: "memory at its peak, asked now and then", unit: "MB", ...beside(size, "peakMb", 1) }, peak);
+    await crowded(program, tell);
+    tell({ what: "memory at its peak, asked without a pause", unit: "MB" }, (await program.memory()).peak);
+    if (size === idleSize) idleMb = before;
+    const above = { what: `memory above that with ${idleSize}`, unit: "MB", ...aboveGoal(size) } as const;
+    if (size !== idleSize) tell(above, before - idleMb);
+  }
+  return findings.figures;
+}
+
+function aboveGoal(size: number): Pick<Measured, "atMost"> {
+  return size === 10_000 ? { atMost: 120 } : {};
+}
+
+/** The Go program's figure, and the share of it that is our goal at 1,000 and 5,000. */
+function beside(
+  size: number,
+  which: "cpuMs" | "listMs" | "peakMb",
+  share: number,
+): Pick<Measured, "go" | "atMost"> {
+  const theirs = go[size]?.[which];
+  if (theirs === undefined) return {};
+  const hasGoal = which === "peakMb" ? size === 5_000 : size >= 1_000;
+  return { go: theirs, ...(hasGoal ? { atMost: theirs * share } : {}) };
+}
+
+/** Nobody asks: CPU and memory. The memory at the end, as the median of the last window. */
+async function alone(
+  size: number,
+  { program, feeds, measuredMs }: { program: Served; feeds: Feeds; measuredMs: number },
+  tell: Tell,
+): Promise<number> {
+  const memory: { x: number; y: number }[] = [];
+  let last: number[] = [];
+  for (let window = 0; window < windows; window++) {
+    const [startCpu, startCounts] = [await program.cpuMs(), await feeds.counts()];
+    const untilMs = clock.monotonicMs() + measuredMs / windows;
+    for (last = []; clock.monotonicMs() < untilMs; await sleep(500)) {
+      const [{ now }] = [await program.memory(), await program.cpuMs()];
+      last.push(now);
+      memory.push({ x: clock.monotonicMs() / 60_000, y: now });
+    }
+    const [cpu, counts] = [await program.cpuMs() - startCpu, await feeds.counts()];
+    const reports = counts.jump + counts.relay - startCounts.jump - startCounts.relay;
+    tell(
+      { what: "CPU for a pair of reports, jump's and relay's", unit: "ms", ...beside(size, "cpuMs", 0.25) },
+      cpu / reports * 2,
+    );
+    tell({ what: "CPU for 1,000 reports", unit: "s" }, cpu / reports);
+  }
+  tell({ what: `memory after ${measuredMs / 1_000} s of reports`, unit: "MB" }, ...last);
+  tell({ what: "memory at its peak by then", unit: "MB" }, (await program.memory()).peak);
+  const slope = measuredMs < slopeMsMin ? null : slopeOf(memory);
+  if (slope !== null) tell({ what: "memory, its slope", unit: "MB/min" }, slope.low, slope.slope, slope.high);
+  return quantile(last, 0.5);
+}
+
+async function healthAsked(size: number, program: Served, tell: Tell): Promise<void> {
+  const what = "/healthz while reports come";
+  for (let window = 0; window < askWindows; window++) {
+    const times = await ask(program, "/healthz", healthEveryMs);
+    tell({ what: `${what}: p50`, unit: "ms" }, quantile(times, 0.5));
+    tell(
+      { what: `${what}: the slowest of 3 s`, unit: "ms", ...(size === 10_000 ? { atMost: 100, by: "max" } : {}) },
+      Math.max(...times),
+    );
+  }
+}
+
+async function listAsked(size: number, program: Served, tell: Tell): Promise<void> {
+  const what = `GET ${list} while reports come`;
+  for (let window = 0; window < askWindows; window++) {
+    const times = await ask(program, list, listEveryMs);
+    tell({ what: `${what}: p50`, unit: "ms", ...beside(size, "listMs", 0.1) }, quantile(times, 0.5));
+    tell({ what: `${what}: p99`, unit: "ms" }, quantile(times, 0.99));
+  }
+}
+
+/** How long each answer took. The next is asked for when it is due, or when the last is there. */
+async function ask(program: Served, path: string, everyMs: number): Promise<number[]> {
+  const times: number[] = [];
+  const untilMs = clock.monotonicMs() + askMs;
+  for (let dueMs = clock.monotonicMs(); dueMs < untilMs; dueMs = Math.max(dueMs + everyMs, clock.monotonicMs())) {
+    await sleep(dueMs - clock.monotonicMs());
+    times.push((await program.get(path)).tookMs);
+  }
+  return times;
+}
+
+/** Several ask for the list without a pause, which ended the Go program by a data race: it has to live. */
+async function crowded(program: Served, tell: Tell): Promise<void> {
+  for (let window = 0; window < askWindows; window++) {
+    const asking = Array.from({ length: crowd }, () => ask(program, list, 0));
+    const [healthMs, ...times] = await Promise.all([ask(program, "/healthz", healthEveryMs), ...asking]);
+    const answers = times.flat().length;
+    tell({ what: `${crowd} ask for the list without a pause: answers`, unit: "/s" }, answers / askMs * 1_000);
+    tell(
+      { what: `${crowd} ask for the list without a pause: /healthz, the slowest`, unit: "ms" },
+      Math.max(...healthMs),
+    );
+  }
+  await program.answers("/healthz"); // or it throws that the program has ended
+}
+
+/*
+ * What does each library that the program uses cost, in time to load and in memory? And the Worker of the sockets? Each is
+ * loaded by a process that does nothing else, in turn with one that loads nothing. When the program loads which is its own
+ * affair: this says what it would save.
+ */
+
+export async function benchLibraries({ full }: BenchOptions): Promise<Figure[]> {
+  const findings = new Findings("libraries");
+  const libraries = specifiersIn(await sources());
+  const all = [...libraries.values()].flat();
+  const subjects: [string, readonly string[]][] = [...libraries, ["all of them", all], ["the Worker", workers]];
+  say(`libraries: ${[...libraries.keys()].join(" ")}`);
+  for (let round = -1; round < (full ? 10 : 3); round++) {
+    const bare = await load([]);
+    for (const [name, specifiers] of subjects) {
+      const { tookMs, bytes } = await load(specifiers);
+      if (round < 0) continue; // until it is all in the cache
+      findings.add({ what: `${name}: time to load`, unit: "ms" }, tookMs - bare.tookMs);
+      findings.add({ what: `${name}: memory, above a process without`, unit: "MB" }, (bytes - bare.bytes) / 1024 ** 2);
+    }
+    if (round >= 0) findings.add({ what: "a process without any: memory", unit: "MB" }, bare.bytes / 1024 ** 2);
+  }
+  return findings.figures;
+}
+
+/** By library, what of it the sources import; of the runtime's own modules each for itself. Types are no cost. */
+export function specifiersIn(texts: readonly string[]): Map<string, readonly string[]> {
+  const found = texts.flatMap((text) => [
+    ...text.matchAll(/^(?:import|export) (?!type\b)[^;"]*?from "([^."][^"]*)"/gm),
+    ...text.matchAll(/\bimport\("([^."][^"]*)"\)/g),
+  ]);
+  const specifiers = [...new Set(found.map(([, specifier = ""]) => specifier))].toSorted();
+  return Map.groupBy(
+    specifiers,
+    (each) => each.startsWith("node:") ? each : /^(?:@[^/]+\/)?[^/]+/.exec(each)?.[0] ?? each,
+  );
+}
+
+async function sources(): Promise<string[]> {
+  const names = await Array.fromAsync(Deno.readDir(`${root}src`), ({ name }) => `src/${name}`);
+  const code = names.filter((name) => /\.tsx?$/.test(name));
+  return await Promise.all(["main.ts", ...code].map((name) => Deno.readTextFile(`${root}${name}`)));
+}
+
+async function load(specifiers: readonly string[]): Promise<{ tookMs: number; bytes: number }> {
+  const args = ["run", "--allow-all", "scripts/bench/loading.ts", ...specifiers];
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: root }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  if (code !== 0) throw new Error(`Cannot load ${specifiers.join(" ")}: ${text(stderr)}`);
+  return JSON.parse(text(stdout));
+}

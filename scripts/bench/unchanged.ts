@@ -4,10 +4,9 @@
  * seen more kinds of objects. No other module may import more than types from here.
  */
 import type { ReportDelta } from "../../src/report.ts";
-import type { Figure, Measured, Unit } from "./figures.ts";
-import { type Dialect, entriesIn } from "./frames.ts";
+import { type Dialect, entriesIn } from "./feed.ts";
+import { type BenchOptions, cpuMs, cpuMsOf, type Figure, Findings, type Measured, type Unit } from "./figures.ts";
 import { Core, FrameReading, framesOf, intervalMs } from "./lab.ts";
-import { type BenchOptions, cpuMs, cpuMsOf, Findings } from "./timing.ts";
 
 /** What it is asked; it answers with figures, once. */
 export type Wish = Pick<BenchOptions, "sizes" | "full"> & { readonly dialects: readonly Dialect[] };

@@ -5,12 +5,13 @@
  * be played with instead of the source. The same seed throws the same dice; how long things take is the machine's.
  */
 import { parseArgs } from "node:util";
+import type { ExperimentJson, HistoryJson } from "../../src/api_schema.ts";
 import { systemClock as clock } from "../../src/clock.ts";
-import type { Deliveries } from "./kill_deliveries.ts";
-import { Dice } from "./kill_dice.ts";
-import { type Moment, type MomentName, momentNames, moments } from "./kill_moment.ts";
-import { Settler } from "./kill_settle.ts";
+import { Dice } from "../seeded.ts";
+import type { Deliveries } from "./kill_audit.ts";
+import { type KillLab, Settler } from "./kill_lab.ts";
 import { KillStage } from "./kill_stage.ts";
+import type { Step } from "./kill_subject.ts";
 
 type Repeats = Deliveries<object>["repeats"];
 
@@ -194,4 +195,188 @@ if (import.meta.main) {
     console.error(error instanceof Error ? error.message : error);
     Deno.exit(1);
   }
+}
+
+/*
+ * The moments at which the program is killed: each step of an event's life that can be seen from outside, with what is seen,
+ * and whether the step is held back from the other side, arrives and is never looked at, or is looked at for a moment.
+ */
+
+/**
+ * `withheld`: the other side never gets it. `unseen`: it reaches the program's machine, and the program, stopped before,
+ * never looks at it. `seen`: the program gets it, and has a random while.
+ */
+export type How = "withheld" | "unseen" | "seen";
+
+export type Moment =
+  /** A step on a wire. */
+  | { readonly on: "step"; readonly is: (step: Step) => boolean; readonly how: How }
+  /** A report of jump or relay that tells of a change. */
+  | { readonly on: "report"; readonly how: "unseen" | "seen" }
+  /** The store's write-ahead log is written to. */
+  | { readonly on: "commit" }
+  /** So long after it was started at most; it may not listen yet. */
+  | { readonly on: "opening"; readonly withinMs: number }
+  /** So long after it listens at most, whatever it does. */
+  | { readonly on: "time"; readonly withinMs: number };
+
+const isPut = (step: Step, kind: "http-asked" | "http-answered") => step.kind === kind && step.asked.method === "PUT";
+const isPost = (step: Step, kind: "http-asked" | "http-answered") =>
+  step.kind === kind && step.asked.method === "POST" && (step.kind === "http-asked" || step.status < 300);
+const isGet = (step: Step) =>
+  step.kind === "http-answered" && step.asked.method === "GET" && /\/resources\/./.test(step.asked.target);
+const isTaken = (step: Step) => step.kind === "smtp-answer" && step.taken;
+
+export const moments = {
+  "while it opens its store": { on: "opening", withinMs: 700 },
+  "at any time": { on: "time", withinMs: 4_000 },
+  "a report is there, unseen": { on: "report", how: "unseen" },
+  "a report has come": { on: "report", how: "seen" },
+  "the store is being written": { on: "commit" },
+  "it connects to the mail server": { on: "step", is: ({ kind }) => kind === "smtp-connected", how: "withheld" },
+  "a message is sent, and does not arrive": { on: "step", is: ({ kind }) => kind === "smtp-message", how: "withheld" },
+  "a message is sent, and may arrive": { on: "step", is: ({ kind }) => kind === "smtp-message", how: "seen" },
+  "a message was taken, the 250 is not sent": { on: "step", is: isTaken, how: "withheld" },
+  "the 250 is there, unseen": { on: "step", is: isTaken, how: "unseen" },
+  "the 250 has come": { on: "step", is: isTaken, how: "seen" },
+  "it has read what book holds": { on: "step", is: isGet, how: "seen" },
+  "before a PUT arrives": { on: "step", is: (step) => isPut(step, "http-asked"), how: "withheld" },
+  "a PUT is done, its answer not sent": { on: "step", is: (step) => isPut(step, "http-answered"), how: "withheld" },
+  "the answer to a PUT is there, unseen": { on: "step", is: (step) => isPut(step, "http-answered"), how: "unseen" },
+  "the answer to a PUT has come": { on: "step", is: (step) => isPut(step, "http-answered"), how: "seen" },
+  "a webhook message is sent, and does not arrive": {
+    on: "step",
+    is: (step) => isPost(step, "http-asked"),
+    how: "withheld",
+  },
+  "a webhook message was taken, its answer not sent": {
+    on: "step",
+    is: (step) => isPost(step, "http-answered"),
+    how: "withheld",
+  },
+  "the webhook's answer is there, unseen": { on: "step", is: (step) => isPost(step, "http-answered"), how: "unseen" },
+  "the webhook's answer has come": { on: "step", is: (step) => isPost(step, "http-answered"), how: "seen" },
+} as const satisfies Record<string, Moment>;
+
+export type MomentName = keyof typeof moments;
+
+export const momentNames = Object.keys(moments) as MomentName[];
+
+/*
+ * Is all at rest, and as it should be: what API and book say, held against what is so in the laboratory. What is not yet so is
+ * said in words, so that whoever waits in vain can say for what.
+ */
+
+type Part = { readonly state: string; readonly waiting?: number };
+export interface StatusSaid {
+  readonly feeds: Readonly<Record<string, Part>>;
+  readonly book: Part;
+  readonly mail: Part;
+  readonly webhook: Part;
+  readonly store: Part;
+}
+
+/** A stretch of time in which the program did not run. */
+export interface Gap {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** Whether a person took it off. */
+export function isHeld({ available, reason }: { available: boolean; reason: string }): boolean {
+  return !available && !/^(?:unavailable because )?status server:/.test(reason);
+}
+
+/** What is not as it will be when all is quiet. Empty at rest. */
+export function unrest(status: StatusSaid, experiments: readonly ExperimentJson[], lab: KillLab): string[] {
+  const { feeds, book, mail, webhook, store } = status;
+  const parts: [string, Part, string][] = [
+    ...Object.entries(feeds).map(([name, part]): [string, Part, string] => [name, part, "live"]),
+    ["book", book, "ok"],
+    ["mail", mail, "idle"],
+    ["store", store, "ok"],
+    ...(webhook.state === "off" ? [] : [["webhook", webhook, "idle"] as [string, Part, string]]),
+  ];
+  return [
+    ...parts.filter(([, { state, waiting = 0 }, wanted]) => state !== wanted || waiting > 0)
+      .map(([name, part]) => `${name} is ${JSON.stringify(part)}`),
+    ...unlisted(experiments, lab),
+    ...experiments.flatMap((each) => experimentUnrest(each, lab)),
+    ...bookUnrest(lab),
+  ];
+}
+
+/** What book lists or jump reports must be there, whatever the program says that it knows. */
+function unlisted(experiments: readonly ExperimentJson[], { world }: KillLab): string[] {
+  const hosts = [...world.lab.hosts].flatMap(([name, { connection }]) => connection === null ? [] : [name]);
+  const named = new Set([...world.book.loaded().map(({ stub }) => stub), ...hosts]);
+  for (const { topic_name } of experiments) named.delete(topic_name);
+  return [...named].map((name) => `${name} is not among the experiments`);
+}
+
+function experimentUnrest(said: ExperimentJson, lab: KillLab): string[] {
+  const { topic_name: name, stream_ok, issues, state, available, held } = said;
+  const wanted = lab.issues(name, Object.keys(stream_ok));
+  const own = lab.world.book.loaded().filter(({ stub }) => stub === name);
+  const isAvailable = own.length > 0 && own.every((each) => each.available);
+  const reasons = own.filter(isHeld).map(({ reason }) => reason.replace("unavailable because ", ""));
+  const known = new Set(Object.keys(stream_ok));
+  const unknown = [...lab.required(name), ...lab.reported(name)].filter((topic) => !known.has(topic));
+  const differences: [boolean, string][] = [
+    [unknown.length > 0, `does not know ${unknown.join(", ")}`],
+    [issues.join() !== wanted.join(), `has issues [${issues.join(", ")}] where [${wanted.join(", ")}] is so`],
+    [state !== (wanted.length === 0 ? "healthy" : "unhealthy"), `is ${state}`],
+    [available !== isAvailable, `is said to be ${available ? "" : "un"}available, which book says it is not`],
+    [held === null ? reasons.length > 0 : !reasons.includes(held), `is said to be held by ${held}, not ${reasons}`],
+  ];
+  return differences.filter(([differs]) => differs).map(([, words]) => `${name} ${words}`);
+}
+
+/** Book holds what the rule wants, but where a person took something off. */
+function bookUnrest(lab: KillLab): string[] {
+  return lab.world.book.loaded().filter((each) => !isHeld(each) && each.available !== lab.isWell(each))
+    .map(({ name, available, reason }) => `${name} is ${available ? "" : "un"}available in book (${reason})`);
+}
+
+/** The experiments and streams that a monitor must know when all is quiet: those it knew before, and what is named now. */
+export function forgotten(
+  experiments: readonly ExperimentJson[],
+  before: ReadonlyMap<string, readonly string[]>,
+): string[] {
+  const now = knownOf(experiments);
+  return [...before].flatMap(([name, topics]) =>
+    topics.filter((topic) => !now.get(name)?.includes(topic)).map((topic) =>
+      `${name} is known no longer to have ${topic}`
+    )
+  );
+}
+
+export function knownOf(experiments: readonly ExperimentJson[]): Map<string, readonly string[]> {
+  return new Map(experiments.map(({ topic_name, stream_ok }) => [topic_name, Object.keys(stream_ok)]));
+}
+
+/** What is wrong with a history: it has no gap, says nothing twice, watched nothing while dead, and ends in what is so. */
+export function historyFaults(
+  { topic_name, from, to, spans }: HistoryJson,
+  { state, available }: ExperimentJson,
+  gaps: readonly Gap[],
+): string[] {
+  const faults: string[] = [];
+  const last = spans.at(-1);
+  if (spans[0]?.from !== from || last?.to !== to) faults.push("is not of its whole window");
+  if (last?.state !== state || last.available !== available) {
+    faults.push(`ends as ${JSON.stringify(last)}, and it is ${state}`);
+  }
+  for (const [at, span] of spans.entries()) {
+    const next = spans[at + 1];
+    if (next && next.from !== span.to) faults.push(`has a gap at ${span.to}`);
+    if (next && next.state === span.state && next.available === span.available) {
+      faults.push(`says at ${next.from} what it said`);
+    }
+    if (Date.parse(span.from) >= Date.parse(span.to)) faults.push(`has nothing in the span at ${span.from}`);
+    if (span.state === "not_watched") continue;
+    const dead = gaps.find(({ fromMs, toMs }) => fromMs < Date.parse(span.to) && toMs > Date.parse(span.from));
+    if (dead) faults.push(`says ${span.state} from ${span.from} on, when the program was dead`);
+  }
+  return faults.map((words) => `the history of ${topic_name} ${words}`);
 }

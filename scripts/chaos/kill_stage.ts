@@ -3,17 +3,22 @@
  * again, with one store. What happens in between, and at which moments it is killed, is for whoever plays on it.
  */
 import { systemClock } from "../../src/clock.ts";
-import { clockTime } from "../simulator/board.ts";
+import { clockTime } from "../simulator/control.ts";
 import { startWorld, type World } from "../simulator/world.ts";
-import { Audit } from "./kill_audit.ts";
-import { BookAudit } from "./kill_book_audit.ts";
+import { Audit, BookAudit } from "./kill_audit.ts";
 import { KillLab } from "./kill_lab.ts";
-import type { How, Moment } from "./kill_moment.ts";
-import type { Gap } from "./kill_rest.ts";
-import { autopsy, type StoreContents, storedLetter } from "./kill_store.ts";
-import { Subject } from "./kill_subject.ts";
-import { httpTalk, smtpTalk, type Step } from "./kill_talk.ts";
-import { Tap, type Watcher } from "./kill_tap.ts";
+import type { Gap, How, Moment } from "./kill_loop.ts";
+import {
+  autopsy,
+  httpTalk,
+  smtpTalk,
+  type Step,
+  type StoreContents,
+  storedLetter,
+  Subject,
+  Tap,
+  type Watcher,
+} from "./kill_subject.ts";
 
 const traceMax = 4_000;
 const clock = systemClock;

@@ -5,9 +5,9 @@
 import { systemClock as clock } from "../../src/clock.ts";
 import { program } from "../../test/support/station.ts";
 import { readProc } from "../proc.ts";
-import { freePort, portsToTry } from "../simulator/port.ts";
-import type { Verb } from "./soak_day.ts";
+import { freePort, portsToTry } from "../simulator/wire.ts";
 import type { Sample } from "./soak_figures.ts";
+import type { Verb } from "./soak_lab.ts";
 
 const wordsMax = 4_000;
 const startMsMax = 30_000;

@@ -2,13 +2,13 @@
  * Whom jump and relay let in, and in which words they say no: `POST` for a socket's address, and relay's `GET /status`.
  * The words are those that the services were recorded with.
  */
-import type { Board } from "./board.ts";
-import { type Generation, jumpEntries, relayEntries, relayStatus } from "./entries.ts";
-import type { FeedDialect } from "./feed.ts";
-import { type Answer, json } from "./http.ts";
+import { compactVerify } from "jose";
+import { z } from "zod";
+import { type Board, every } from "./control.ts";
+import { type FeedDialect, type Generation, goDuration, jumpEntries, relayEntries, relayStatus } from "./feed.ts";
+import { type Answer, type Bytes, json } from "./http.ts";
 import type { Lab } from "./lab.ts";
-import type { Sessions } from "./session.ts";
-import { type Claims, type Grant, readToken, type Token, type TokenRules } from "./token.ts";
+import { binaryFrame, ServerSocket, sitSilent, textFrame } from "./wire.ts";
 
 export function jumpDialect(lab: Lab, rules: () => TokenRules, board: Board): FeedDialect {
   return {
@@ -116,4 +116,201 @@ export function noSuchPath(path: string): Answer {
 export function noSuchMethod(method: string, allow: string): Answer {
   const message = `method ${method} is not allowed, but [${allow}] are`;
   return json(405, JSON.stringify({ code: 405, message }), { allow });
+}
+
+/*
+ * The streams of the stand-in relay, as whoever listens to one has them: messages while the stream sends, none while it does
+ * not, and the ways in which listening fails. Who is let in is `world_access`'s. It counts who asked for what, and when.
+ */
+
+/**
+ * `refuse`, `hang`: of access. `drop`: the socket opens, and ends before a message. `deaf`: the stream comes, and no close
+ * frame is answered. `mute`: the socket is open, and that is all, whatever the stream does.
+ */
+export const sessionFault = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("refuse"), status: z.int(), body: z.string() }),
+  z.object({ kind: z.enum(["hang", "drop", "deaf", "mute"]) }),
+]);
+export type SessionFault = z.infer<typeof sessionFault>;
+
+/** A request for access to a stream, granted or not. */
+export interface Asking {
+  readonly topic: string;
+  readonly atMs: number;
+}
+
+// As the entries of relay's reports have it.
+const messageEveryMs = 100;
+const messageBytes = 1_200;
+const dropAfterMs = 50;
+// A world that runs for days must not grow.
+const askingsMax = 100_000;
+
+export class Sessions {
+  /** Oldest first. */
+  readonly askings: Asking[] = [];
+  /** Sockets that are open now, and the most that ever were at a time. */
+  open = 0;
+  most = 0;
+  readonly #lab: Lab;
+  readonly #board: Board;
+  readonly #faults = new Map<string, SessionFault>();
+  #fault: SessionFault | null = null;
+  #silenced = new AbortController();
+
+  constructor(lab: Lab, board: Board) {
+    this.#lab = lab;
+    this.#board = board;
+  }
+
+  /** `fault` from now on, null for none: of `topic`, or of all that have none of their own. Open sockets stay. */
+  fail(fault: SessionFault | null, topic?: string): void {
+    if (topic === undefined) this.#fault = fault;
+    else if (fault === null) this.#faults.delete(topic);
+    else this.#faults.set(topic, fault);
+    this.#board.happened(
+      "relay",
+      `listening to ${topic ?? "streams"} ${fault === null ? "works" : `fails: ${fault.kind}`}`,
+    );
+  }
+
+  /** Nothing more is sent on the sockets that are open. */
+  silence(): void {
+    this.#silenced.abort();
+    this.#silenced = new AbortController();
+  }
+
+  /** What is answered to who asks for access to `topic`; `admit` is what a relay that is well answers. */
+  answer(topic: string, admit: () => Answer): Answer {
+    this.askings.push({ topic, atMs: this.#board.clock.nowMs() });
+    if (this.askings.length > askingsMax) this.askings.shift();
+    const fault = this.#faultOf(topic);
+    if (fault?.kind === "refuse") return json(fault.status, fault.body);
+    return fault?.kind === "hang" ? { kind: "hang" } : admit();
+  }
+
+  /** Serves one socket, until either side ends it. */
+  async serve(bytes: Bytes, grant: Grant, pingEveryMs: number): Promise<void> {
+    this.most = Math.max(this.most, ++this.open);
+    const ended = new AbortController();
+    try {
+      const over = AbortSignal.any([ended.signal, this.#silenced.signal]);
+      await this.#play(bytes, grant, { pingEveryMs, over });
+    } finally {
+      this.open--;
+      ended.abort();
+    }
+  }
+
+  async #play(
+    bytes: Bytes,
+    { topic, expiresMs }: Grant,
+    { pingEveryMs, over }: { pingEveryMs: number; over: AbortSignal },
+  ): Promise<void> {
+    const { clock } = this.#board;
+    const kind = this.#faultOf(topic)?.kind;
+    if (kind === "mute") return await sitSilent(bytes);
+    if (kind === "deaf") {
+      const send = () =>
+        void bytes.write(this.#message(topic)).catch(() => {/* it has ended, which the reader sees */});
+      every(messageEveryMs, clock, over, send);
+      return await sitSilent(bytes);
+    }
+    const socket: ServerSocket = new ServerSocket(bytes, { glues: false, pingEveryMs, expiresMs }, clock, () => {});
+    if (kind === "drop") every(dropAfterMs, clock, over, () => socket.drop());
+    else every(messageEveryMs, clock, over, () => socket.spoil({ bytes: this.#message(topic), ends: false }));
+    await socket.run();
+  }
+
+  /** A frame of the stream; nothing while none of its connections sends. */
+  #message(topic: string): Uint8Array {
+    const isTalking = this.#lab.streams.get(topic)?.senders.some(({ speech }) => speech.kind === "talking");
+    if (!isTalking) return new Uint8Array(0);
+    return topic.includes("video")
+      ? binaryFrame(new Uint8Array(messageBytes))
+      : textFrame(JSON.stringify({ at: this.#board.clock.nowMs(), value: Math.random() }));
+  }
+
+  #faultOf(topic: string): SessionFault | null {
+    return this.#faults.get(topic) ?? this.#fault;
+  }
+}
+
+/*
+ * Is a token one that book, jump and relay would take, and if not, in which words do they say so: signature, times, audience.
+ * What a service then asks of scopes, topic and other claims is its own.
+ */
+
+/** A claim that is absent is as the services see it: empty. */
+const claims = z.object({
+  aud: z.union([z.string().transform((one) => [one]), z.array(z.string())]).default([]),
+  scopes: z.array(z.string()).default([]),
+  topic: z.string().default(""),
+  prefix: z.string().default(""),
+  booking_id: z.string().default(""),
+  iat: z.number().optional(),
+  nbf: z.number().optional(),
+  exp: z.number().optional(),
+});
+
+export type Claims = z.infer<typeof claims>;
+
+export type Token =
+  | { readonly kind: "good"; readonly claims: Claims }
+  | { readonly kind: "none" }
+  /** Not a token, or not one of now and of this secret. */
+  | { readonly kind: "invalid"; readonly why: string }
+  /** Good, but meant for another audience. */
+  | { readonly kind: "elsewhere"; readonly why: string };
+
+export interface TokenRules {
+  readonly secret: string;
+  /** The service's own address, without a slash at its end: a token must be meant for it to the character. */
+  readonly audience: string;
+}
+
+/** What an access code stands for. */
+export interface Grant {
+  readonly prefix: string;
+  readonly topic: string;
+  readonly scopes: readonly string[];
+  readonly canRead: boolean;
+  readonly canWrite: boolean;
+  readonly expiresMs: number;
+}
+
+/** Judges what came in `Authorization`, at `nowMs`. Never throws. */
+export async function readToken(
+  authorization: string | null,
+  rules: TokenRules,
+  nowMs: number,
+): Promise<Token> {
+  if (!authorization) return { kind: "none" };
+  if (authorization.split(".").length !== 3) return invalid("token contains an invalid number of segments");
+  if (/^bearer /i.test(authorization)) return invalid("tokenstring should not contain 'bearer '");
+  const payload = await verify(authorization, rules.secret);
+  if (payload === null) return invalid("signature is invalid");
+  const parsed = claims.safeParse(payload);
+  if (!parsed.success) return invalid("token is malformed");
+  const { aud, iat, nbf, exp } = parsed.data;
+  if (nbf !== undefined && nbf * 1000 > nowMs) return invalid("token is not valid yet");
+  if (iat !== undefined && iat * 1000 > nowMs) return invalid("token used before issued");
+  if (exp !== undefined && exp * 1000 <= nowMs) return invalid(`token is expired by ${goDuration(nowMs - exp * 1000)}`);
+  if (!aud.includes(rules.audience)) {
+    return { kind: "elsewhere", why: `aud [${aud.join(" ")}] does not match this host ${rules.audience}` };
+  }
+  return { kind: "good", claims: parsed.data };
+}
+
+async function verify(token: string, secret: string): Promise<unknown> {
+  try {
+    const { payload } = await compactVerify(token, new TextEncoder().encode(secret), { algorithms: ["HS256"] });
+    return JSON.parse(new TextDecoder().decode(payload));
+  } catch {
+    return null; // whatever is wrong with it, it was not signed with this secret
+  }
+}
+
+function invalid(why: string): Token {
+  return { kind: "invalid", why };
 }

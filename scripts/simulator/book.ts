@@ -2,13 +2,11 @@
  * The stand-in for book: the manifest an operator loads, and whether each resource is available, in the words that book was
  * recorded with. It is empty after a restart until the manifest is loaded again.
  */
-import { badToken, noSuchMethod, noSuchPath, refused } from "./access.ts";
-import { type Board, sleepUntil } from "./board.ts";
-import { type Certificates, type HttpFault, modeWords } from "./fault.ts";
+import { badToken, noSuchMethod, noSuchPath, readToken, refused, type TokenRules } from "./access.ts";
+import { type Board, sleepUntil } from "./control.ts";
+import { type Certificates, type HttpFault, modeWords, spoilt } from "./fault.ts";
 import { type Answer, type Asked, HttpServer, json } from "./http.ts";
-import { notProxied, withoutBase } from "./proxy.ts";
-import { spoilt } from "./spoilt.ts";
-import { readToken, type TokenRules } from "./token.ts";
+import { notProxied, withoutBase } from "./wire.ts";
 
 /** A resource in the operator's manifest. */
 export interface ManifestResource {

@@ -4,9 +4,9 @@
  * and it can be slow or cut off whoever comes (`fault`). Bodies come with a Content-Length; no chunks.
  */
 import { systemClock } from "../../src/clock.ts";
-import { sleepUntil } from "./board.ts";
+import { sleepUntil } from "./control.ts";
 import { type Certificate, type HttpFault, slowEveryMs } from "./fault.ts";
-import { listenAnywhere, listenAt, type TcpListener } from "./port.ts";
+import { listenAnywhere, listenAt, type TcpListener } from "./wire.ts";
 
 export interface Asked {
   readonly method: string;

@@ -2,7 +2,7 @@
  * The made-up experiments: who is connected to jump and to relay, and when each stream last sent something.
  * This is what is true in the world; how jump and relay tell of it is in `world_entries`, what book holds in `world_book`.
  */
-import type { Board } from "./board.ts";
+import type { Board } from "./control.ts";
 
 /** One connection that an experiment keeps to relay for a stream. */
 export interface Sender {

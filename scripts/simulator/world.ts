@@ -3,16 +3,13 @@
  * made-up laboratory behind them that can be broken and mended. The acceptance tests and the demo both run on it.
  * `deno run -A scripts/simulator/world.ts --json` runs it as a process of its own.
  */
-import { jumpDialect, relayDialect } from "./access.ts";
-import { Board, type Truthy } from "./board.ts";
+import { jumpDialect, relayDialect, Sessions } from "./access.ts";
 import { Book } from "./book.ts";
-import type { Generation } from "./entries.ts";
+import { Board, type Truthy } from "./control.ts";
 import type { Certificates } from "./fault.ts";
-import { Feed } from "./feed.ts";
-import { Hook } from "./hook.ts";
+import { Feed, type Generation } from "./feed.ts";
 import { type Host, Lab, type Stream } from "./lab.ts";
-import { Mailbox, type SmtpAuth } from "./mail.ts";
-import { Sessions } from "./session.ts";
+import { Hook, Mailbox, type SmtpAuth } from "./receivers.ts";
 
 export interface WorldOptions {
   /** How often jump and relay report, to the millisecond; 5 s. (A real relay adds a second to what it is told.) */

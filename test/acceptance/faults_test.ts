@@ -4,8 +4,7 @@
  * words, `fault_play` the promises; `deno run -A scripts/chaos/fault_pairs.ts` plays all pairs, which takes most of an hour.
  */
 import assert from "node:assert/strict";
-import { pairsOf, type Play, runLanes, shuffled } from "../../scripts/chaos/fault_pairs.ts";
-import { type Row, rows } from "../../scripts/chaos/fault_rows.ts";
+import { pairsOf, type Play, type Row, rows, runLanes, shuffled } from "../../scripts/chaos/fault_pairs.ts";
 import { Station } from "../support/station.ts";
 
 const seed = 5;

@@ -5,11 +5,10 @@
  */
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { killLoop } from "../../scripts/chaos/kill_loop.ts";
-import { type Moment, type MomentName, moments } from "../../scripts/chaos/kill_moment.ts";
-import { Settler } from "../../scripts/chaos/kill_settle.ts";
+import { Settler } from "../../scripts/chaos/kill_lab.ts";
+import { killLoop, type Moment, type MomentName, moments } from "../../scripts/chaos/kill_loop.ts";
 import { KillStage } from "../../scripts/chaos/kill_stage.ts";
-import type { Step } from "../../scripts/chaos/kill_talk.ts";
+import type { Step } from "../../scripts/chaos/kill_subject.ts";
 
 interface Left {
   readonly event: boolean;

@@ -3,7 +3,7 @@
  * damaged while it runs, nobody reads its output. The laboratory is watched and people are told all the same.
  */
 import assert from "node:assert/strict";
-import { freePort } from "../../scripts/simulator/port.ts";
+import { freePort } from "../../scripts/simulator/wire.ts";
 import { startWorld } from "../../scripts/simulator/world.ts";
 import { program, Station } from "../support/station.ts";
 

@@ -1,7 +1,7 @@
 /** Secrets: all that the program says of itself, anywhere, is searched for all that it must not say. */
 import assert from "node:assert/strict";
-import { hookPath, hookQuery } from "../../scripts/simulator/hook.ts";
-import { freePort } from "../../scripts/simulator/port.ts";
+import { hookPath, hookQuery } from "../../scripts/simulator/receivers.ts";
+import { freePort } from "../../scripts/simulator/wire.ts";
 import { Station } from "../support/station.ts";
 
 const world = {

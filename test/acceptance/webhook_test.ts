@@ -1,6 +1,6 @@
 /** What a bot, a pager or a script is told by webhook: played by the real program on a stand-in laboratory. */
 import assert from "node:assert/strict";
-import { hookPath, hookQuery } from "../../scripts/simulator/hook.ts";
+import { hookPath, hookQuery } from "../../scripts/simulator/receivers.ts";
 import { messageSchema, type StatusJson, type WebhookJson } from "../../src/api_schema.ts";
 import { Station, type StationOptions } from "../support/station.ts";
 

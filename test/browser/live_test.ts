@@ -1,6 +1,6 @@
 /** An open page of the real program stays true: what changes, a server that goes away, and one that comes back. */
 import assert from "node:assert/strict";
-import { freePort } from "../../scripts/simulator/port.ts";
+import { freePort } from "../../scripts/simulator/wire.ts";
 import { browserTest, namesShown, untilInPage, untilLive } from "../support/browser.ts";
 import { Nginx, nginxFile } from "../support/nginx.ts";
 import { Station } from "../support/station.ts";

@@ -1,5 +1,5 @@
 /** A real nginx with the lines of deploy/nginx.conf and deploy/nginx_limits.conf, as one process in a folder of its own that needs no rights. */
-import { listenAnywhere } from "../../scripts/simulator/port.ts";
+import { listenAnywhere } from "../../scripts/simulator/wire.ts";
 import { findTool } from "./tool.ts";
 
 export const nginxFile = findTool("nginx");

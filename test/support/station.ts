@@ -3,7 +3,7 @@
  * second, so that what takes minutes in a real laboratory takes seconds here.
  */
 import { permissions } from "../../scripts/compile.ts";
-import type { ReceivedMail } from "../../scripts/simulator/mail.ts";
+import type { ReceivedMail } from "../../scripts/simulator/receivers.ts";
 import { startWorld, type World, type WorldOptions } from "../../scripts/simulator/world.ts";
 import type { ExperimentJson } from "../../src/api_schema.ts";
 
