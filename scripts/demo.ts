@@ -181,11 +181,6 @@ function tell(who: string, text: string): void {
   print(Deno.stdout, `${clockTime(systemClock.nowMs())}  ${who.padEnd(8)}${text}\n`);
 }
 
-if (import.meta.main) {
-  const { once, "no-schedule": unscheduled } = readOptions();
-  Deno.exit(await demo({ once, scheduled: !unscheduled }));
-}
-
 function readOptions() {
   try {
     const options = {
@@ -197,4 +192,9 @@ function readOptions() {
     print(Deno.stderr, usage);
     return Deno.exit(2);
   }
+}
+
+if (import.meta.main) {
+  const { once, "no-schedule": unscheduled } = readOptions();
+  Deno.exit(await demo({ once, scheduled: !unscheduled }));
 }

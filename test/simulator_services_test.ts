@@ -1,7 +1,7 @@
 /** The stand-in world's mail server: what arrives is kept whole, and it fails at each stage of the conversation. */
 import assert from "node:assert/strict";
 import { createTransport } from "nodemailer";
-import type { SessionFault } from "../scripts/simulator/access.ts";
+import type { SessionFault } from "../scripts/simulator/fault.ts";
 import type { Service, World, WorldOptions } from "../scripts/simulator/world.ts";
 import { access, alone, claimsFor, Listener, sign, withWorld } from "./support/world_client.ts";
 

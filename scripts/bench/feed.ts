@@ -106,16 +106,6 @@ function lineOf(port: number): FeedLine {
   return { control: `http://127.0.0.1:${port}/control`, env: Object.fromEntries(services) };
 }
 
-if (import.meta.main) {
-  const [experiments = 10, everyMs = 1_000] = Deno.args.map(Number);
-  const standIn = new StandIn(experiments);
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => standIn.answer(request));
-  console.log(JSON.stringify(lineOf(server.addr.port)));
-  if (everyMs > 0) void reportEvery(standIn, everyMs);
-  await toldToEnd();
-  Deno.exit(0);
-}
-
 /*
  * Reports of made-up laboratories of any size, as jump and relay write them: order and formats are theirs, and what is
  * measured is another in each report. Two streams for each experiment, and half as many users as experiments at each service.
@@ -267,4 +257,14 @@ function keyOf({ topic }: Topical): number {
 
 function turned<T>(items: readonly T[], first: number): T[] {
   return [...items.slice(first), ...items.slice(0, first)];
+}
+
+if (import.meta.main) {
+  const [experiments = 10, everyMs = 1_000] = Deno.args.map(Number);
+  const standIn = new StandIn(experiments);
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => standIn.answer(request));
+  console.log(JSON.stringify(lineOf(server.addr.port)));
+  if (everyMs > 0) void reportEvery(standIn, everyMs);
+  await toldToEnd();
+  Deno.exit(0);
 }

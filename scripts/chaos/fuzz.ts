@@ -14,7 +14,6 @@ import { Dice } from "../seeded.ts";
 import { access, book, frames, settings, smtp, webhook } from "./fuzz_inputs.ts";
 
 export type TargetName = keyof typeof targets;
-export const targetNames = Object.keys(targets) as TargetName[];
 
 export interface FuzzCounts {
   readonly target: string;
@@ -331,6 +330,8 @@ export const targets = { frames, settings, book, access, smtp, http, webhook } a
   string,
   FuzzTarget
 >;
+
+export const targetNames = Object.keys(targets) as TargetName[];
 
 if (import.meta.main) {
   const { values } = parseArgs({

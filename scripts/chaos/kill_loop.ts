@@ -179,24 +179,6 @@ class KillLoop {
   }
 }
 
-if (import.meta.main) {
-  const { values } = parseArgs({ options: { seed: { type: "string" }, rounds: { type: "string", default: "100" } } });
-  const seed = Number(values.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
-  const startMs = clock.nowMs();
-  try {
-    const told = ({ rounds, mails, puts, events }: KillCounts) => {
-      if (rounds % 10 === 0) {
-        console.log(`seed ${seed}: round ${rounds}, ${mails} mails, ${puts} PUTs, ${events} events`);
-      }
-    };
-    const counts = await killLoop({ seed, rounds: Number(values.rounds), told });
-    console.log(JSON.stringify({ ...counts, minutes: Math.round((clock.nowMs() - startMs) / 6_000) / 10 }, null, 1));
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    Deno.exit(1);
-  }
-}
-
 /*
  * The moments at which the program is killed: each step of an event's life that can be seen from outside, with what is seen,
  * and whether the step is held back from the other side, arrives and is never looked at, or is looked at for a moment.
@@ -379,4 +361,22 @@ export function historyFaults(
     if (dead) faults.push(`says ${span.state} from ${span.from} on, when the program was dead`);
   }
   return faults.map((words) => `the history of ${topic_name} ${words}`);
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { seed: { type: "string" }, rounds: { type: "string", default: "100" } } });
+  const seed = Number(values.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
+  const startMs = clock.nowMs();
+  try {
+    const told = ({ rounds, mails, puts, events }: KillCounts) => {
+      if (rounds % 10 === 0) {
+        console.log(`seed ${seed}: round ${rounds}, ${mails} mails, ${puts} PUTs, ${events} events`);
+      }
+    };
+    const counts = await killLoop({ seed, rounds: Number(values.rounds), told });
+    console.log(JSON.stringify({ ...counts, minutes: Math.round((clock.nowMs() - startMs) / 6_000) / 10 }, null, 1));
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    Deno.exit(1);
+  }
 }

@@ -224,17 +224,6 @@ export function readOptions(args: readonly string[]): SoakOptions | null {
   }
 }
 
-if (import.meta.main) {
-  const options = readOptions(Deno.args);
-  if (options === null) {
-    print(Deno.stderr, usage);
-    Deno.exit(2);
-  }
-  const soak = await runSoak(options, toldToEnd());
-  print(Deno.stdout, markdown(soak));
-  Deno.exit({ good: 0, bad: 1, unclear: 3 }[outcomeOf(soak)]);
-}
-
 /*  What a soak found, for people and for machines. What is measured, and what it means, is for `soak_figures`. */
 
 export interface Soak {
@@ -377,4 +366,15 @@ function seconds(valueMs: number): string {
 
 function minutes(valueMs: number): string {
   return `${(valueMs / 60_000).toFixed(1)} min`;
+}
+
+if (import.meta.main) {
+  const options = readOptions(Deno.args);
+  if (options === null) {
+    print(Deno.stderr, usage);
+    Deno.exit(2);
+  }
+  const soak = await runSoak(options, toldToEnd());
+  print(Deno.stdout, markdown(soak));
+  Deno.exit({ good: 0, bad: 1, unclear: 3 }[outcomeOf(soak)]);
 }

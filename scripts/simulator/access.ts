@@ -5,6 +5,7 @@
 import { compactVerify } from "jose";
 import { z } from "zod";
 import { type Board, every } from "./control.ts";
+import type { SessionFault } from "./fault.ts";
 import { type FeedDialect, type Generation, goDuration, jumpEntries, relayEntries, relayStatus } from "./feed.ts";
 import { type Answer, type Bytes, json } from "./http.ts";
 import type { Lab } from "./lab.ts";
@@ -117,21 +118,6 @@ export function noSuchMethod(method: string, allow: string): Answer {
   const message = `method ${method} is not allowed, but [${allow}] are`;
   return json(405, JSON.stringify({ code: 405, message }), { allow });
 }
-
-/*
- * The streams of the stand-in relay, as whoever listens to one has them: messages while the stream sends, none while it does
- * not, and the ways in which listening fails. Who is let in is `world_access`'s. It counts who asked for what, and when.
- */
-
-/**
- * `refuse`, `hang`: of access. `drop`: the socket opens, and ends before a message. `deaf`: the stream comes, and no close
- * frame is answered. `mute`: the socket is open, and that is all, whatever the stream does.
- */
-export const sessionFault = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("refuse"), status: z.int(), body: z.string() }),
-  z.object({ kind: z.enum(["hang", "drop", "deaf", "mute"]) }),
-]);
-export type SessionFault = z.infer<typeof sessionFault>;
 
 /** A request for access to a stream, granted or not. */
 export interface Asking {

@@ -4,12 +4,10 @@
  */
 import { z } from "zod";
 import { type Clock, systemClock } from "../../src/clock.ts";
-import { sessionFault } from "./access.ts";
-import { httpFault, mailFault, smtpStage } from "./fault.ts";
+import { hookFault, httpFault, mailFault, sessionFault, smtpStage } from "./fault.ts";
 import { type Answer, type Asked, HttpServer, json } from "./http.ts";
 import page from "./page.html" with { type: "text" };
 import pageScript from "./page.js" with { type: "text" };
-import { hookFault } from "./receivers.ts";
 import type { World } from "./world.ts";
 
 export interface Control {

@@ -157,3 +157,28 @@ export function spoiltFrame(what: Of<"frames">["what"], text: string): { bytes: 
     }
   }
 }
+
+/*
+ * The streams of the stand-in relay, as whoever listens to one has them: messages while the stream sends, none while it does
+ * not, and the ways in which listening fails. Who is let in is `world_access`'s. It counts who asked for what, and when.
+ */
+
+/**
+ * `refuse`, `hang`: of access. `drop`: the socket opens, and ends before a message. `deaf`: the stream comes, and no close
+ * frame is answered. `mute`: the socket is open, and that is all, whatever the stream does.
+ */
+export const sessionFault = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("refuse"), status: z.int(), body: z.string() }),
+  z.object({ kind: z.enum(["hang", "drop", "deaf", "mute"]) }),
+]);
+
+export type SessionFault = z.infer<typeof sessionFault>;
+
+/** `hang`: messages are read, and never answered. `slow`: answers go out a byte a second. `cut`: nobody is let in. */
+export const hookFault = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("hang") }),
+  z.object({ kind: z.literal("slow") }),
+  z.object({ kind: z.literal("cut"), at: z.literal("accept") }),
+]);
+
+export type HookFault = z.infer<typeof hookFault>;

@@ -12,10 +12,16 @@ import {
   type SMTPServerDataStream,
   type SMTPServerSession,
 } from "smtp-server";
-import { z } from "zod";
 import { messageSchema, type WebhookJson } from "../../src/api_schema.ts";
 import type { Board } from "./control.ts";
-import { type Certificate, type Certificates, type MailFault, modeWords, type SmtpStage } from "./fault.ts";
+import {
+  type Certificate,
+  type Certificates,
+  type HookFault,
+  type MailFault,
+  modeWords,
+  type SmtpStage,
+} from "./fault.ts";
 import { type Answer, type Asked, HttpServer, json } from "./http.ts";
 import { portsToTry, RawServer } from "./wire.ts";
 
@@ -280,14 +286,6 @@ export type HookMode =
     readonly body: string;
   }
   | HookFault;
-
-/** `hang`: messages are read, and never answered. `slow`: answers go out a byte a second. `cut`: nobody is let in. */
-export const hookFault = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("hang") }),
-  z.object({ kind: z.literal("slow") }),
-  z.object({ kind: z.literal("cut"), at: z.literal("accept") }),
-]);
-export type HookFault = z.infer<typeof hookFault>;
 
 const postsMax = 1_000;
 /** Where messages go: both ends of it are keys that nobody may be shown. */
