@@ -7,7 +7,7 @@ import { maskSource } from "./source_mask.ts";
 
 /** From the bottom up: a file may import its own layer and those before it. `*` stands for the rest of a name. */
 const layers: readonly (readonly [layer: string, files: string])[] = [
-  ["foundation", "clock async duration failure log setting_types settings"],
+  ["foundation", "clock runtime async duration failure http_client log setting_types settings"],
   [
     "core",
     "alerts report persisted lab health availability system_alerts history change_detector snapshot shift",
