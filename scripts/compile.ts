@@ -28,7 +28,7 @@ export const systemFacts =
 
 /**
  * What it may do. Network: any host, since the settings name them. Environment: `STATUS_*`, and what a service manager asks
- * by (`service_manager`); all else reads as absent, since libraries ask for what they don't need and a refusal would end
+ * by (`service_manager`); other variables read as absent, since libraries ask for what they don't need and a refusal would end
  * them. Files: any, since store, log and secrets are where the settings say. Of the system nothing but its own CPU profile
  * (`profile`): that has no name that Deno 2.9 takes, so all is allowed and what has a name is taken away again. Nothing is
  * run or loaded, neither from the network nor as a library, and nobody is asked to allow more: imports are allowed from an

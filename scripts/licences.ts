@@ -10,7 +10,7 @@ with the executable. The licence of status itself is AGPL-3.0 (LICENSE). The run
 executable and repository what it is made of; docs/sbom.cdx.json lists versions and licences.
 `;
 
-/** The whole file. Throws a TypeError for a package without such a text: its notice has to be had from elsewhere. */
+/** The whole file. Throws a TypeError for a package without such a text: its notice must come from elsewhere. */
 export async function licences(): Promise<string> {
   const texts = await Promise.all([...(await programPackages()).values()].map(noticeOf));
   return [head, ...texts].join(`\n${"-".repeat(100)}\n`);

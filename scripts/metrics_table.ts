@@ -1,6 +1,6 @@
 /**
  * The table of docs/metrics.md, from the list of metrics: `deno run --allow-read --allow-write scripts/metrics_table.ts`
- * writes it anew. That it is up to date is for test/metric_definitions_test.ts.
+ * writes it. Checked by test/metric_definitions_test.ts.
  */
 import { measuredMetrics, type Metric, shownMetrics } from "../src/metric_definitions.ts";
 

@@ -9,8 +9,7 @@ export function randomOf(seed: number): () => number {
   };
 }
 
-/*  Chance that can be played again: the same seed throws the same. */
-
+/** Random choices that can be repeated: the same seed gives the same ones. */
 export class Dice {
   /** In [0, 1). */
   readonly next: () => number;

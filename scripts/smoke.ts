@@ -209,7 +209,7 @@ async function endServing({ serving }: Stage): Promise<void> {
 
 const loopbackUp = 'ip link set lo up && exec "$@"';
 
-/** How to run a command with no network but loopback; or, where that can't be had, why. */
+/** How to run a command with no network but loopback; or why that is not possible. */
 async function isolation(): Promise<{ kind: "had"; prefix: string[] } | { kind: "refused"; why: string }> {
   let why = "unshare and ip (util-linux, iproute2) are needed";
   for (const options of ["--net", "--map-root-user --net"]) {

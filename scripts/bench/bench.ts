@@ -9,7 +9,7 @@
  * most), `way` (from a report to the mail and to book), `start` (start and idle memory), `load` (as a process, at each size,
  * with reports every second), `store`, `burst` (all experiments change at once), `libraries`. `--full`: five minutes of reports
  * for each size, and more rounds.
- * `--commit`: docs/performance.json is written anew, where parts that were not measured stay with when they were, if that was on
+ * `--commit`: docs/performance.json is rewritten; there parts that were not measured stay with when they were, if that was on
  * the same machine with the same Deno. What has moved since the kept figures is told.
  * `--binary`: a compiled program to be measured beside the source, and the same of a bare server to measure it by, made by
  * `deno compile --output HELLO scripts/bench/hello.ts` with the same options. `load` then measures the first of them.

@@ -1,8 +1,8 @@
 /**
- * Book, jump and relay for the bench, as a process of their own: they let everybody in, and send frames that were made
- * before, since a laboratory of 10,000 experiments that lives (`world`) takes more of the machine than what is measured.
- * `deno run -A scripts/bench/feed.ts EXPERIMENTS EVERY_MS` prints a line of JSON and serves until it is told to end;
- * EVERY_MS 0: reports go out when they are asked for alone (`POST /control/report`).
+ * Book, jump and relay for the bench, as a process: they let everybody in and send frames made before, since a simulated
+ * laboratory of 10,000 live experiments would take more of the machine than what is measured.
+ * `deno run -A scripts/bench/feed.ts EXPERIMENTS EVERY_MS` prints a line of JSON and serves until it is told to end; with EVERY_MS 0
+ * a report goes out only on `POST /control/report`.
  */
 import { randomOf } from "../seeded.ts";
 import { goDuration, neverSpoke, wholeSeconds } from "../simulator/feed.ts";
@@ -106,11 +106,8 @@ function lineOf(port: number): FeedLine {
   return { control: `http://127.0.0.1:${port}/control`, env: Object.fromEntries(services) };
 }
 
-/*
- * Reports of made-up laboratories of any size, as jump and relay write them: order and formats are theirs, and what is
- * measured is another in each report. Two streams for each experiment, and half as many users as experiments at each service.
- * The same for the same wish. (Those of `world_entries` are of a laboratory that lives.)
- */
+// Reports of any size, as jump and relay write them: their order and formats, with other measurements in each. The same for
+// the same arguments. (Those of scripts/simulator are of a laboratory that lives.)
 
 /** `bare`: relay from v0.8 on, which sends no statistics. */
 export type Dialect = "jump" | "relay" | "bare";

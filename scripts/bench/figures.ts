@@ -1,9 +1,6 @@
-import process from "node:process";
-import { systemClock } from "../../src/clock.ts";
-
 /**
- * What a bench has measured, and what the figures say: median and spread, how they stand to a goal, and what has moved since
- * the figures that were kept. Pure. How they are shown is for `bench_table`; where they come from, for the other `bench_*`.
+ * Figures of a bench: median and spread, how they compare with a goal, and what has moved since the kept ones; and the tables that
+ * show them. Pure but for the timers.
  */
 
 export type Unit = "×" | "µs" | "ms" | "s" | "kB" | "MB" | "MB/min" | "/s";
@@ -65,7 +62,7 @@ export function quantile(values: readonly number[], share: number): number {
   return below + (above - below) * (place - Math.floor(place));
 }
 
-/** Whether the value that the goal is for keeps it; true where there is none. The bound is included. */
+/** Whether the value meets its goal; true without a goal. The bound is included. */
 export function keepsGoal(figure: Figure): boolean {
   return figure.atMost === undefined || judgedOf(figure) <= figure.atMost;
 }
@@ -106,7 +103,7 @@ export function merged(before: Run, now: Run): Run {
   return { ...now, figures: [...left.map((figure) => ({ at: before.at, ...figure })), ...now.figures] };
 }
 
-/** What stays of `before` if `parts` are measured anew. Throws as `merged` does. */
+/** What stays of `before` if `parts` are measured again. Throws as `merged` does. */
 export function leftOf(before: Run, machine: Machine, parts: ReadonlySet<string>): readonly Figure[] {
   const left = before.figures.filter(({ part }) => !parts.has(part));
   const { cpu, cores, deno } = before.machine;
@@ -138,7 +135,7 @@ function rounded(value: number): number {
   return Number(value.toPrecision(4));
 }
 
-/*  The figures of a bench as people read them: a table for each part, the goals, and what has moved. Pure. */
+// Tables for people: one per part, the goals, and what has moved.
 
 const columns = ["what", "experiments", "median", "min", "max", "times", "goal", "Go program"] as const;
 
@@ -204,11 +201,7 @@ function number(value: number): string {
   return Math.abs(value) >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
 }
 
-/*
- * How long does something take here? CPU time of this process, which others on the machine disturb less than the time that
- * passes; and how the parts of the bench say what they found. All measured against each other is measured in turn, so that
- * what slows the machine slows both.
- */
+// Timing: CPU time of this process, which other load on the machine disturbs less than elapsed time.
 
 /** What is asked of a part. */
 export interface BenchOptions {

@@ -1,7 +1,6 @@
 /**
- * What does it cost to answer what is asked for most, and how many bytes is it? Without a network, by the real monitor and
- * server: after a change, after a report in which only statistics changed, and when the same was asked for just before. And,
- * by the real program, what one change costs while many read the live events.
+ * What answers, bursts and the store cost: CPU and bytes of the most requested paths after a change, after a report with new
+ * statistics only, and when nothing changed; in process, by the real monitor and server.
  */
 import { availabilityRules, createOutboxes, monitorOptions, open } from "../../src/app.ts";
 import { yieldForReaders } from "../../src/async.ts";
@@ -105,12 +104,7 @@ async function sizes(path: string, size: number, ask: Ask, findings: Findings): 
   tell("bytes when the asker has it already", (await ask(path, tag === null ? {} : { "if-none-match": tag })).bytes);
 }
 
-/*
- * For how long is the loop held up when all experiments change at once: the first judgement after the start, every stream
- * falling silent, all coming back? The real monitor, store, log, outboxes, bookkeeper and live events in this process, of
- * which one program reads; book is a Map, the webhook takes everything at once, and the mail server has a thread of its own.
- * What holds the loop up is the CPU time that this thread takes between two ticks.
- */
+// Bursts: how long the event loop is blocked while all experiments change at once.
 
 const tickMs = 2;
 const random = () => 0;
@@ -291,10 +285,7 @@ function ticking(): { longestMs(): Promise<number> } {
   };
 }
 
-/*
- * What does the store take: to record many events, to open it with a past of 90 days, and to read the history of one experiment
- * out of that? Time that passes, since most of it may be the disk's.
- */
+// The store: recording many events, opening 90 days of history, reading one history.
 
 const events = 10_000;
 const experiments = 1_000;

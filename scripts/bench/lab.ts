@@ -1,6 +1,6 @@
 /**
- * The parts of the program as the bench drives them without a process: what reads a frame, the core alone, and the real
- * monitor with a store on the disk and hands that only note.
+ * The parts of the program as the bench drives them: frame decoding, the core alone, the real monitor with a store on disk and
+ * effectors that only take notes; and 200 live readers.
  */
 import { systemClock as clock } from "../../src/clock.ts";
 import { applyReport, evaluate } from "../../src/health.ts";
@@ -105,10 +105,7 @@ export async function openMonitor(experiments: number, folder: string) {
   return { monitor, clock, report, close, store };
 }
 
-/*
- * What does one change cost while 200 read the live events, and when has the last of them got it? By the real program; the
- * reports themselves are taken off, since as many are sent without a change before.
- */
+// Live readers: one change with 200 readers of the live events, against the real program.
 
 const readersMax = 200;
 const reports = 8;

@@ -1,6 +1,6 @@
 /**
- * Loads what its arguments name, and says how long that took and how much memory the process has then: for `bench_libraries`.
- * The name of a file of ours that ends in `_worker.ts` stands for that Worker, which is started and has answered once.
+ * Loads the modules named by its arguments, and prints how long that took and how much memory the process has then. A file name
+ * that ends in `_worker.ts` is started as a Worker and has answered once.
  */
 import { systemClock } from "../../src/clock.ts";
 

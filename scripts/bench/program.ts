@@ -1,6 +1,6 @@
 /**
- * The real program as a process, the feeds that it watches, and a bare server beside them: started, asked, looked at from
- * outside, and ended. What is measured of them is for the parts of the bench.
+ * The real program as a process beside its feeds and a bare server: start, memory, load at each size, and the cost of each
+ * library, measured from outside.
  */
 import { basename, resolve } from "node:path";
 import { systemClock as clock } from "../../src/clock.ts";
@@ -155,10 +155,7 @@ export class Feeds implements AsyncDisposable {
 /** So much later nobody notices that somebody looked. */
 const pollMs = 2;
 
-/*
- * How long does it take from the start to the first answer, and how much memory has the program when little happens? Beside
- * a bare server that is started in the same way, in turn with it. And how large is the executable, where there is one.
- */
+// Start: time to the first answer, and idle memory, beside a bare server.
 
 const experiments = 10;
 const reportEveryMs = 5_000;
@@ -233,11 +230,7 @@ async function idle(
   }
 }
 
-/*
- * What does the program take of the machine while both feeds report every second, and how fast does it answer meanwhile? At
- * each size as a process, looked at from outside. Times of their own, so that none counts for another: nobody asks; somebody
- * asks for the health, then for the list; several ask for the list without a pause.
- */
+// Load: CPU, memory and response times while both feeds report every second, at each size.
 
 const loadReportEveryMs = 1_000;
 // The first reports are the dearest: V8 has not compiled what reads them, which at 1,000 experiments doubles the CPU.
@@ -386,11 +379,7 @@ async function crowded(program: Served, tell: Tell): Promise<void> {
   await program.answers("/healthz"); // or it throws that the program has ended
 }
 
-/*
- * What does each library that the program uses cost, in time to load and in memory? And the Worker of the sockets? Each is
- * loaded by a process that does nothing else, in turn with one that loads nothing. When the program loads which is its own
- * affair: this says what it would save.
- */
+// Libraries: time to load and memory of each, and of the Worker of the sockets.
 
 export async function benchLibraries({ full }: BenchOptions): Promise<Figure[]> {
   const findings = new Findings("libraries");

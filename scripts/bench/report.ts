@@ -1,7 +1,6 @@
 /**
- * What does one report cost, from the frame's text to the judgement, and up to the recorded events where something changed?
- * As a ratio to `JSON.parse` of the same frame in the same run, which nobody can do without. Reports without a change are
- * for `bench_unchanged`.
+ * What one report costs, from the frame's text to the verdicts and to recorded events, as a ratio to `JSON.parse` of the same
+ * frame in the same run. Reports without a change are measured in `unchanged`.
  */
 import { systemClock as clock } from "../../src/clock.ts";
 import { Station } from "../../test/support/station.ts";
@@ -76,11 +75,7 @@ async function changed(size: number, { full, folder }: BenchOptions, findings: F
   }
 }
 
-/*
- * How long is the way from a report to the mail that the mail server has taken, and to what is written to book? By the real
- * program as a process, with the stand-in world on loopback and 10 experiments; but for the mail server, since that of the
- * world (smtp-server) has everybody wait for 100 ms before it says who it is.
- */
+// The way from a report to the accepted mail and to the write to book, by the real program.
 
 const names = Array.from({ length: 10 }, (_, at) => `pend0${at}`);
 const reportEveryMs = 1_000;

@@ -1,7 +1,6 @@
 /**
- * What does a report cost in which nothing changed but statistics, from the frame's text to the judgement? A Worker of
- * `bench_report`: in the program no thread reads the reports of both generations of relay, and V8 is slower where it has
- * seen more kinds of objects. No other module may import more than types from here.
+ * What a report costs in which only statistics changed. A Worker of `report`: in the program no thread reads reports of both
+ * generations of relay, and V8 is slower where it has seen more kinds of objects. Import only types from here.
  */
 import type { ReportDelta } from "../../src/report.ts";
 import { type Dialect, entriesIn } from "./feed.ts";

@@ -1,7 +1,8 @@
 /**
- * All faults of the stand-in world, one by one and in pairs, on the real program, in lanes side by side:
- * `deno run -A scripts/chaos/fault_pairs.ts [--lanes N] [--seed N] [--from N] [--pairs N] [--singles] [--only WORDS]`. A short run
- * of the same is in the gate (`acceptance_faults_test`). Prints a line for each, and exits 1 if one was not as promised.
+ * All faults of the simulator, one by one and in pairs, against the real program, in lanes side by side:
+ * `deno run -A scripts/chaos/fault_pairs.ts [--lanes N] [--seed N] [--from N] [--pairs N] [--singles] [--only WORDS]`.
+ * Prints a line per play and exits 1 if a promise was broken: no false message, no write to book, `/healthz` within a second,
+ * and full recovery without help. `rows` lists the faults and what a person must be told of each.
  */
 import assert from "node:assert/strict";
 import { parseArgs } from "node:util";
@@ -29,7 +30,7 @@ export function shuffled<T>(items: readonly T[], seed: number): readonly T[] {
   return items.map((item) => [random(), item] as const).sort(([one], [other]) => one - other).map(([, item]) => item);
 }
 
-/** Plays all of `plays`, in `count` lanes. What was not as promised, each in a line. A lane that broke is begun anew. */
+/** Plays all of `plays`, in `count` lanes. Returns the broken promises, a line each. A lane that broke is started again. */
 export async function runLanes(
   plays: readonly Play[],
   count: number,
@@ -67,11 +68,7 @@ async function wrong(station: Station, [one, other]: Play): Promise<string | nul
   }
 }
 
-/*
- * Plays faults of the stand-in world on the real program, one or several at a time, and says what was not as promised:
- * nothing false is told, nothing is written to book, `/healthz` answers within a second, and all comes back by itself.
- * Throws an Error that says which promise was broken. Which faults there are is for `fault_rows`.
- */
+// Playing faults; each throws an Error that names the broken promise.
 
 const tls = new URL("../../test/support/tls/", import.meta.url);
 const pem = (name: string) => Deno.readTextFileSync(new URL(name, tls));
@@ -275,10 +272,7 @@ async function told(name: string, play: () => Promise<void>): Promise<void> {
   }
 }
 
-/*
- * Every fault that a service of the stand-in world can have, and what a person must then be told of it. `fault_play` plays
- * them; the words are the program's and the runtime's own, so a change of them is seen here.
- */
+// The faults, and the message that each must cause: a change of the wording is noticed here.
 
 export type Victim = "jump" | "relay" | "book" | "mail";
 

@@ -1,7 +1,7 @@
 /**
- * Does anything that others could say break what reads it? Texts that are changed at random, those that lead to something new
- * being changed further: `deno run -A scripts/chaos/fuzz.ts [--minutes N] [--seed N] [--target NAME|all]`. The same seed makes the
- * same texts for as long as their outcomes are the same. Stops at the first that breaks something, and says how to see it again.
+ * Mutation fuzzing of everything that reads other people's input: texts are changed at random, and those with a new outcome are
+ * changed further. `deno run -A scripts/chaos/fuzz.ts [--minutes N] [--seed N] [--target NAME|all]`. The same seed makes the same
+ * texts while their outcomes are the same. Stops at the first failure and prints how to repeat it.
  */
 import { parseArgs } from "node:util";
 import { systemClock as clock } from "../../src/clock.ts";
@@ -75,7 +75,7 @@ export async function fuzz(
   return counts;
 }
 
-/*  What can be fuzzed: texts to begin with, of which grammar they are, and what has to be true whatever comes of them. */
+// A target: its seed texts, their grammar, and what must hold for every text.
 
 export interface FuzzTarget {
   /** Small, made up here, and good. */
@@ -99,7 +99,7 @@ export function hope(isSo: boolean, what: string): void {
   if (!isSo) throw new Error(`It should be so that ${what}`);
 }
 
-/*  Makes other texts out of texts: by their characters, by the words of their grammar, and, where they are JSON, by their tree. */
+// Mutators: by character, by token of the grammar, and by subtree where a text is JSON.
 
 /** What a text may hold instead of what is there. */
 export interface Grammar {
@@ -212,7 +212,7 @@ function leaf(grammar: Grammar, dice: Dice, was: unknown = null): unknown {
   }
 }
 
-/*  Bytes that anybody sends to the port: they are answered, never with a fault of ours, and every error has our form. */
+// Requests to the HTTP port: always answered, never with a fault of ours, errors in our format.
 
 const paths = [
   "/",
@@ -309,7 +309,7 @@ async function answerTo(text: string, port: number): Promise<string> {
 function answers(text: string): string {
   const statuses = [...text.matchAll(/^HTTP\/1\.[01] (\d{3})[^\n]*\r\n/gm)].map(([, status = ""]) => status);
   for (const status of statuses) {
-    hope(Number(status) < 500 || status === "503", `a ${status} is none that anybody can cause`);
+    hope(Number(status) < 500 || status === "503", `a client must not be able to cause a ${status}`);
   }
   for (const [, status, body = ""] of text.matchAll(errors)) {
     const { code, message } = JSON.parse(body);

@@ -166,7 +166,7 @@ function checkWords(words: string): void {
   hope(!words.includes(secret.reveal()) && !words.includes(key), `words hold no secret: ${words}`);
 }
 
-/*  Frames of any kind: reading them never throws, and whatever is read can be judged, kept, shown, mailed and measured. */
+// Frames: reading never throws, and what is read can be judged, stored, shown, mailed and measured.
 
 const relayEntry =
   '{"canRead":true,"canWrite":true,"connected":"2026-11-22T07:00:00.123456789Z","expiresAt":"2027-11-22T07:00:00Z",' +
@@ -177,7 +177,7 @@ const jumpEntry =
   '"remote_address":"192.0.2.7, 10.0.0.1","scopes":["host","read","write"],"statistcs":{"last":"1h2m3.456s"},' +
   '"topic":"pend00","user_agent":"Go-http-client/1.1"}';
 
-// All go through the same Lab, as over a run of the program; it is begun anew before it becomes too large to go through.
+// All go through the same Lab, as in a run of the program; it is replaced before it gets too large.
 const framesMax = 300;
 const exitsEvery = 50;
 
@@ -288,7 +288,7 @@ function shapeOf({ read, decoded }: ReturnType<ReadSocket["hear"]>): string {
   return `${counts.join("/")} ${decoded.generation} ${kinds.join()} ${Math.ceil(Math.log10(longest + 1))}`;
 }
 
-/*  Environments of any kind: they make settings or faults, never a throw, and no word about them holds a secret. */
+// Environments: they give settings or faults, never a throw, and no text about them holds a secret.
 
 // What no setting can hold by itself, so that wherever it turns up it came from there.
 const mark = "Xq7secretXq7";
@@ -378,7 +378,7 @@ function fileOf(path: string): string {
   return path.length % 3 === 1 ? mark : "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n";
 }
 
-/*  A mail server that says anything: a mail is taken, deferred, refused or in doubt, in time, and no word of it does harm. */
+// Mail servers: a mail is accepted, deferred, refused or of unknown fate, in time; no reply does harm.
 
 const password = "Xq7passwordXq7";
 const login = btoa(`\0user\0${password}`);

@@ -1,7 +1,6 @@
 /**
- * What do clients who mean no good cost, and does the program go on meanwhile? Plays a laboratory, holds so many connections to
- * the port of the real program, and says what they take:
- * `deno run -A scripts/chaos/http_siege.ts [--connections N] [--kind idle|half|slow|stuck|live|all] [--seconds N]`.
+ * The cost of hostile clients: holds many connections to the port of the real program while a laboratory plays, and prints what
+ * they take: `deno run -A scripts/chaos/http_siege.ts [--connections N] [--kind idle|half|slow|stuck|live|all] [--seconds N]`.
  */
 import { parseArgs } from "node:util";
 import { systemClock as clock } from "../../src/clock.ts";

@@ -1,6 +1,6 @@
 /**
- * Did every event that was recorded reach people, by mail and by webhook, once; is what people know then what is recorded; and
- * was that so in the laboratory? What came is for `kill_deliveries`; here is what it said.
+ * The audit of the kill loop: every recorded event reached people exactly once, by mail and by webhook; what people know is what
+ * is recorded and was true; book was only told what it did not hold, after a read, and never against a person.
  */
 import type { Book } from "../simulator/book.ts";
 import type { Happening } from "../simulator/control.ts";
@@ -149,10 +149,7 @@ function byEntry(event: StoredEvent | undefined): Map<string, string> {
   );
 }
 
-/*
- * Was book only told what it did not hold, by a program that had looked before, and never against a person? Each PUT is held
- * against what the program last read, and against what book held when it came.
- */
+// PUTs, each compared with the last read and with what book held when it came.
 
 interface Read {
   readonly life: number;
@@ -204,10 +201,7 @@ export class BookAudit {
   }
 }
 
-/*
- * What went to one receiver, a mail server or a webhook: each message as it was handed over, which of them came, and why one
- * came again. What the messages have to tell is for `kill_audit`.
- */
+// Deliveries to one receiver: each message as handed over, which of them arrived, and why one was repeated.
 
 /** A message as the program handed it over. */
 interface Handed {
@@ -301,7 +295,7 @@ export class Deliveries<Message extends object> {
     }
   }
 
-  /** What is told of an experiment last is what was last so. */
+  /** The last message about an experiment says its last state. */
   #tellsInOrder(told: readonly Omit<StoredEvent, "id">[]): void {
     for (const [name, own] of Map.groupBy(told, ({ experiment }) => experiment)) {
       const late = own.find(({ atMs }, at) => atMs < (own[at - 1]?.atMs ?? 0));

@@ -1,6 +1,6 @@
 /**
- * The laboratory of the kill loop: what changes in it at random, what was true when, and so what a monitor has to say in the
- * end and what it may have said on the way. Whoever watched, or did not, is no matter here.
+ * The laboratory of the kill loop: its random changes, what was true when, and so what a monitor must have said in the end and
+ * may have said on the way. `settle` waits for quiet and compares everything.
  */
 import type { ExperimentJson, HistoryJson } from "../../src/api_schema.ts";
 import type { Dice } from "../seeded.ts";
@@ -48,7 +48,7 @@ const changes: Readonly<Record<string, readonly [times: number, change: Change]>
   free: [2, (lab, dice) => lab.putBack(dice)],
   strike: [1, (lab, dice) => lab.strike(dice)],
   list: [1, (lab) => lab.listAll()],
-  "manifest anew": [1, ({ world }) => world.loadManifest()],
+  "manifest again": [1, ({ world }) => world.loadManifest()],
   "book away": [1, ({ world }, dice) => world.book[dice.pick(["stop", "hang", "restart"] as const)]()],
   "book refuses": [1, ({ world }) => world.book.refuse(503, "<html>away</html>", "text/html")],
   "book back": [2, ({ world }) => world.book.start()],
@@ -231,10 +231,7 @@ function hosts(world: World) {
   return [...world.lab.hosts.values()];
 }
 
-/*
- * Lets everything come to rest on a stage, and compares all that was told, recorded, written to book and shown with what is so.
- * What is compared is for `kill_rest` (as it is now), `kill_audit` (mails) and `kill_book_audit` (PUTs).
- */
+// Waiting for quiet, then comparing mails and webhook (`kill_audit`), PUTs, API and book.
 
 const restMsMax = 120_000;
 

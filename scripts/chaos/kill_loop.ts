@@ -1,8 +1,8 @@
 /**
- * Nothing lost, nothing twice: plays a laboratory in which anything may change, kills the program that watches it at random
- * moments, starts it again, and now and then lets all come to rest and compares what the mails told, what book holds and what
- * the API says with what was so. `deno run -A scripts/chaos/kill_loop.ts [--seed N] [--rounds N]`; PROGRAM names an executable to
- * be played with instead of the source. The same seed throws the same dice; how long things take is the machine's.
+ * Nothing lost, nothing twice: changes a laboratory at random, kills the monitor at random moments, restarts it, and now and
+ * then waits for quiet and compares mails, book and API with what was true.
+ * `deno run -A scripts/chaos/kill_loop.ts [--seed N] [--rounds N]`; PROGRAM names an executable to test instead of the source.
+ * The same seed makes the same choices; timing is the machine's.
  */
 import { parseArgs } from "node:util";
 import type { ExperimentJson, HistoryJson } from "../../src/api_schema.ts";
@@ -179,10 +179,7 @@ class KillLoop {
   }
 }
 
-/*
- * The moments at which the program is killed: each step of an event's life that can be seen from outside, with what is seen,
- * and whether the step is held back from the other side, arrives and is never looked at, or is looked at for a moment.
- */
+// Moments of a kill: each step of an event that can be seen from outside, and what happens to that step.
 
 /**
  * `withheld`: the other side never gets it. `unseen`: it reaches the program's machine, and the program, stopped before,
@@ -244,10 +241,7 @@ export type MomentName = keyof typeof moments;
 
 export const momentNames = Object.keys(moments) as MomentName[];
 
-/*
- * Is all at rest, and as it should be: what API and book say, held against what is so in the laboratory. What is not yet so is
- * said in words, so that whoever waits in vain can say for what.
- */
+// Quiet: API and book agree with the laboratory. What does not agree yet is returned in words.
 
 type Part = { readonly state: string; readonly waiting?: number };
 export interface StatusSaid {
@@ -337,7 +331,7 @@ export function knownOf(experiments: readonly ExperimentJson[]): Map<string, rea
   return new Map(experiments.map(({ topic_name, stream_ok }) => [topic_name, Object.keys(stream_ok)]));
 }
 
-/** What is wrong with a history: it has no gap, says nothing twice, watched nothing while dead, and ends in what is so. */
+/** What is wrong with a history: it has no gap, says nothing twice, watched nothing while dead, and ends in the present state. */
 export function historyFaults(
   { topic_name, from, to, spans }: HistoryJson,
   { state, available }: ExperimentJson,

@@ -1,6 +1,6 @@
 /**
- * The stand-in world, the wires to its book and its mail server, and the program that is started and killed on them, again and
- * again, with one store. What happens in between, and at which moments it is killed, is for whoever plays on it.
+ * The stage of the kill loop: the simulator, taps on the wires to book, mail and webhook, and the program that is started and
+ * killed on them with one store. What happens, and when it is killed, is decided in `kill_loop`.
  */
 import { systemClock } from "../../src/clock.ts";
 import { clockTime } from "../simulator/control.ts";

@@ -1,6 +1,6 @@
 /**
- * The program under test as a process that can be ended between any two of its instructions: killed at once, or first
- * stopped dead so that what reaches it is never seen. From its source, or the executable that PROGRAM names.
+ * The program under test as a process that can be killed between any two instructions, or stopped first so that it never sees
+ * what reaches it; its store file; and the taps on its wires. From source, or the executable that PROGRAM names.
  */
 import { Buffer } from "node:buffer";
 import { DatabaseSync } from "node:sqlite";
@@ -93,10 +93,7 @@ export class Subject {
   }
 }
 
-/*
- * What is in the store file of the program under test: read while it runs, beside it; or, when it is dead, from a copy, as
- * the next start will find it. Knows the tables, and nothing of the program's own reading of them.
- */
+// The store file: read beside the running program, or from a copy when it is dead. Knows the tables only.
 
 export interface StoredEvent {
   readonly id: number;
@@ -135,7 +132,7 @@ export function storeContents(file: string): StoreContents {
   }
 }
 
-/** The letter whose message this is, as it is recorded now; null where there is none. */
+/** The recorded message of this id; null if there is none. */
 export function storedLetter(file: string, message: string): StoredLetter | null {
   const { letters } = storeContents(file);
   return letters.find(({ frozen }) => frozen?.trimEnd() === message.trimEnd()) ?? null;
@@ -212,10 +209,7 @@ function letterOf(row: Record<string, unknown>): StoredLetter {
   };
 }
 
-/*
- * What is said between the program and book, and between it and a mail server, cut into pieces that a tap (`kill_tap`) passes
- * on whole; the pieces that a kill can be aimed at are steps. Knows just enough of HTTP and SMTP for that.
- */
+// HTTP and SMTP cut into pieces that a tap passes on whole; a kill can be aimed at some of them (steps).
 
 export type Step =
   /** The program has connected; the service does not know yet. */
@@ -341,10 +335,7 @@ function utf8(latin1: string): string {
   return Buffer.from(latin1, "latin1").toString();
 }
 
-/*
- * A wire between the program and one service of the stand-in world, on which every step is seen before it is passed on and
- * after it has been, and can be held back: so a kill can come between any two. Which steps there are is for `kill_talk`.
- */
+// A tap: every step is seen before and after it is passed on, and can be held back.
 
 export interface Watcher {
   /** Whether the step is passed on; if not, the connection ends. Everything on it waits for the answer. */

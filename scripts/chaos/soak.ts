@@ -1,7 +1,8 @@
 /**
  * Does the program hold out? `deno task soak --day` plays a day of a busy laboratory in half an hour, `--hours N` as many real
  * hours; the real program as a process (from source, or the executable that PROGRAM names), watched from outside on Linux.
- * A table and JSON at `--out PATH`, written anew each minute; exits 1 if something grows, or is left over in the end, and 3 if it was too short to tell.
+ * A table and JSON at `--out PATH`, rewritten every minute; exits 1 if
+ * something grows or is left over, 3 if the run was too short to tell.
  */
 import { parseArgs } from "node:util";
 import { systemClock as clock } from "../../src/clock.ts";
@@ -224,7 +225,7 @@ export function readOptions(args: readonly string[]): SoakOptions | null {
   }
 }
 
-/*  What a soak found, for people and for machines. What is measured, and what it means, is for `soak_figures`. */
+// The report, for people and machines.
 
 export interface Soak {
   readonly title: string;

@@ -1,10 +1,10 @@
 /**
- * What is measured of a soak, which of it must not grow and by how much it may, and what the figures say in the end. Pure.
- * Where they come from is for `soak_watch`, how they are shown for `soak_report`.
+ * The figures of a soak: what is measured, which of it must not grow and by how much it may, and the least-squares slope that
+ * decides. Pure. Where figures come from is in `soak_watch`, how they are shown in `soak`.
  */
 import type { ProcFigures } from "../proc.ts";
 
-/** All figures of one moment; null for what could not be had. */
+/** All figures of one moment; null for what could not be read. */
 export interface Sample extends ProcFigures {
   /** Since the start of the soak. */
   readonly atMs: number;
@@ -110,11 +110,6 @@ export function percentiles(values: readonly number[]): { p50: number; p99: numb
   return { p50: at(0.5), p99: at(0.99), max: at(1) };
 }
 
-/**
- * Does something grow? The arithmetic of a soak: the least-squares slope of a figure over time, how sure it is, and what
- * follows. Pure. Which figures there are, and how much growth is nothing to worry about, is for `soak_figures`.
- */
-
 export interface Point {
   readonly x: number;
   readonly y: number;
@@ -131,7 +126,7 @@ export interface Slope {
   readonly points: number;
 }
 
-/** `unclear`: no growth is seen, but it was too short, or too noisy, to say that there is none that matters. */
+/** `unclear`: no growth is seen, but it was too short, or too noisy, to rule out growth that matters. */
 export type Verdict = "flat" | "unclear" | "grows";
 
 // Fewer leave an interval so wide that it says nothing.

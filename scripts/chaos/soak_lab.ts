@@ -1,7 +1,6 @@
 /**
- * Who looks on during a soak: pages that are opened, followed live and left; programs that poll the API; clients that ask for
- * live events and never read, that ask for what is not there, or connect and say nothing. Each keeps to itself, and all are
- * gone when it ends.
+ * The load of a soak: readers that open pages, follow them live, poll the API, never read or connect and say nothing; and the
+ * troubles of a busy laboratory, how often each comes and how long it lasts, at any speed. Everything is well again at the end.
  */
 import { aborted, type Clock } from "../../src/clock.ts";
 
@@ -140,12 +139,9 @@ async function connectOnly({ port, leaves }: Visit, says: string): Promise<void>
   await aborted(leaves);
 }
 
-/*
- * What happens in a busy laboratory: which troubles there are, how often each comes in a day and how long it lasts, and their
- * being played, at any speed. All is well again when it ends. What people do who look on is for `soak_crowd`.
- */
+// Troubles of a day, and playing them.
 
-/** A verb of `world_control`, and what it is given. */
+/** A verb of the simulator (`control`) and its arguments. */
 export type Verb = readonly [path: string, given?: Readonly<Record<string, unknown>>];
 
 /** The laboratory: `post` does a verb. */

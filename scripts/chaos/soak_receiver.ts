@@ -1,6 +1,6 @@
 /**
- * Who is told by webhook, and asked as the dead man's switch, during a soak. Some messages are not taken: they are answered
- * with an error, or not at all until the sender gives up. What a receiver makes of a message is for `world_hook`.
+ * The webhook receiver and dead man's switch of a soak. It refuses some messages, and leaves others unanswered until the sender
+ * gives up. Checking what a message says is for scripts/simulator/receivers.ts.
  */
 import { systemClock as clock } from "../../src/clock.ts";
 

@@ -1,6 +1,6 @@
 /**
- * What is watched during a soak: the stand-in world and the program, each a process of its own so that neither counts for the
- * other, and the figures of the program at a moment. What they mean is for `soak_figures`.
+ * The processes of a soak (simulator and program, separate so that neither counts for the other) and the program's figures at
+ * one moment. What they mean is in `soak_figures`.
  */
 import { systemClock as clock } from "../../src/clock.ts";
 import { program } from "../../test/support/station.ts";
@@ -176,7 +176,7 @@ async function timed(ask: () => Promise<unknown>): Promise<number | null> {
   return await ask().then(() => clock.monotonicMs() - startMs, none);
 }
 
-/** What is counted, by its name in /metrics; of several series of one name the sum. */
+/** Counters of /metrics by name; series of one name are added up. */
 const counted = [
   ...["status_feed_reports_total", "status_feed_reconnects_total", "status_feed_connects_total"],
   ...["status_book_writes_total", "status_book_requests_total", "status_mail_sent_total", "status_mail_failures_total"],
@@ -193,7 +193,7 @@ export function countersOf(text: string): Record<string, number> {
   return sums;
 }
 
-/** 0 where there is none. */
+/** 0 if there is no such series. */
 async function sizeOf(path: string): Promise<number> {
   return await Deno.stat(path).then(({ size }) => size, () => 0);
 }

@@ -1,6 +1,6 @@
 /**
- * Whom jump and relay let in, and in which words they say no: `POST` for a socket's address, and relay's `GET /status`.
- * The words are those that the services were recorded with.
+ * Access to jump and relay: `POST` for a socket address, relay's `GET /status`, the streams behind it, and which token each service
+ * accepts; refusals in the words of the recordings.
  */
 import { compactVerify } from "jose";
 import { z } from "zod";
@@ -222,10 +222,7 @@ export class Sessions {
   }
 }
 
-/*
- * Is a token one that book, jump and relay would take, and if not, in which words do they say so: signature, times, audience.
- * What a service then asks of scopes, topic and other claims is its own.
- */
+// Tokens: signature, times, audience, as book, jump and relay check them.
 
 /** A claim that is absent is as the services see it: empty. */
 const claims = z.object({

@@ -1,6 +1,6 @@
 /**
- * The stand-in for book: the manifest an operator loads, and whether each resource is available, in the words that book was
- * recorded with. It is empty after a restart until the manifest is loaded again.
+ * Simulated book: the manifest that an operator loads, and the availability of each resource, in the words of the recordings. It
+ * is empty after a restart until the manifest is loaded again.
  */
 import { badToken, noSuchMethod, noSuchPath, readToken, refused, type TokenRules } from "./access.ts";
 import { type Board, sleepUntil } from "./control.ts";
@@ -35,7 +35,7 @@ export type BookMode = { readonly kind: "up" | "down" } | HttpFault;
 
 const requestsMax = 2_000;
 const resourcePath = /^\/api\/v1\/admin\/resources\/([^/]+)$/;
-// What Go's framework takes for true; all else is false.
+// What Go's framework takes for true.
 const yes = new Set(["true", "1", "yes", "ok", "y", "on", "selected", "checked", "t", "enabled"]);
 
 export class Book {
@@ -95,7 +95,7 @@ export class Book {
     this.#become({ kind: "down" }, "book is stopped");
   }
 
-  /** The program begins anew: it lists nothing and knows no name until the manifest is loaded again. */
+  /** Restarts: it lists nothing and knows no name until the manifest is loaded again. */
   async restart(): Promise<void> {
     this.#loaded.clear();
     this.#availability.clear();

@@ -1,6 +1,7 @@
 /**
- * The stand-in world over HTTP: every verb as `POST /control/…`, what is true as `GET /control/state` (which waits for news
- * with `?after=VERSION`), the mails as `GET /control/mails`, and a page for a person at `/`. Names and arguments: `verbs`.
+ * The simulator over HTTP: every verb as `POST /control/…`, the truth as `GET /control/state` (waits for news with
+ * `?after=VERSION`), the mails as `GET /control/mails`, and a page at `/`. Names and arguments: `verbs`. The board tells what
+ * happens as it happens: tests wait on it, page and demo show it.
  */
 import { z } from "zod";
 import { type Clock, systemClock } from "../../src/clock.ts";
@@ -201,10 +202,7 @@ function stateOf(world: World): Record<string, unknown> {
   };
 }
 
-/*
- * What has happened in the stand-in world, told as it happens: tests wait on it, the control page and the demo show it.
- * Leaf of the world: knows nothing of laboratories.
- */
+// The board.
 
 export type Part = "lab" | "book" | "jump" | "relay" | "mail" | "hook";
 

@@ -1,7 +1,6 @@
 /**
- * How a service of the stand-in world can be unwell: one vocabulary for jump, relay and book, and the same words for what a
- * mail server has of it. Here is what a fault is, and what it makes of an answer and of a frame; `world_http`, `world_feed`
- * and `world_mail` do it. Names that can't be resolved are none of these: a test gives a host under `.invalid`.
+ * The faults of a simulated service: one vocabulary for jump, relay, book and mail, and what a fault makes of an answer and of a
+ * frame. `http`, `feed` and `receivers` act on it. A name that does not resolve is no fault: tests give a host under `.invalid`.
  */
 import { z } from "zod";
 import { type Answer, type Asked, json } from "./http.ts";
@@ -86,7 +85,7 @@ export function mistypedText(text: string): string {
   return text === "" ? "" : `${JSON.stringify(mistyped(JSON.parse(text)))}\n`;
 }
 
-/*  What goes out of a service that has a fault, instead of what it would have answered, and instead of its frames. */
+// Answers and frames of a faulty service.
 
 type Of<Kind extends HttpFault["kind"]> = HttpFault & { kind: Kind };
 
@@ -158,10 +157,7 @@ export function spoiltFrame(what: Of<"frames">["what"], text: string): { bytes: 
   }
 }
 
-/*
- * The streams of the stand-in relay, as whoever listens to one has them: messages while the stream sends, none while it does
- * not, and the ways in which listening fails. Who is let in is `world_access`'s. It counts who asked for what, and when.
- */
+// Faults of one stream of relay.
 
 /**
  * `refuse`, `hang`: of access. `drop`: the socket opens, and ends before a message. `deaf`: the stream comes, and no close

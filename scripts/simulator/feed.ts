@@ -1,6 +1,6 @@
 /**
- * What jump and relay have in common: access codes that work once and for 30 s, sockets that report every few seconds, and
- * the ways in which such a service fails. Who is let in, and what a report holds, is `world_access`'s and `world_entries`'.
+ * Jump and relay, what they have in common: access codes that work once and for 30 s, sockets that report every few seconds, the
+ * ways in which they fail, and the entries of a report in the dialect of each generation. Who is let in is in `access`.
  */
 import type { Grant } from "./access.ts";
 import { type Board, every } from "./control.ts";
@@ -85,7 +85,7 @@ export class Feed {
     return this.#watching.size;
   }
 
-  /** Listens, on `port` at first and then on the one it had; a service that was unwell is started anew, its sockets gone. */
+  /** Listens, on `port` at first and then on the one it had; a faulty service is restarted, without its sockets. */
   async start(port = this.#port): Promise<void> {
     if (this.#mode.kind === "up") return;
     await this.#end();
@@ -246,10 +246,7 @@ export class Feed {
   }
 }
 
-/*
- * How jump and relay write what is connected to them: the entries of a report, in the dialect of each generation.
- * Pure. What is true is `world_lab`'s.
- */
+// Report entries, in each dialect. Pure.
 
 /** A monitor, or another client of the topic `stats`, as a service sees it. */
 export interface Watcher {

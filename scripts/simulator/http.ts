@@ -1,7 +1,6 @@
 /**
- * A small HTTP/1.1 server on a raw socket, for the stand-ins of book, jump and relay: it can do what a well-behaved server
- * can't, such as closing without an answer, never answering, or handing the connection over to a WebSocket that is silent;
- * and it can be slow or cut off whoever comes (`fault`). Bodies come with a Content-Length; no chunks.
+ * A small HTTP/1.1 server on a raw socket, for book, jump and relay. It can do what a proper server cannot: close without an
+ * answer, never answer, cut or slow an answer byte by byte, and hand the socket to a silent WebSocket. No chunked bodies.
  */
 import { systemClock } from "../../src/clock.ts";
 import { sleepUntil } from "./control.ts";

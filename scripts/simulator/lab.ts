@@ -1,6 +1,6 @@
 /**
- * The made-up experiments: who is connected to jump and to relay, and when each stream last sent something.
- * This is what is true in the world; how jump and relay tell of it is in `world_entries`, what book holds in `world_book`.
+ * The simulated experiments: who is connected to jump and relay, and when each stream last sent something. This is the truth of
+ * the simulated world; `feed` writes it as jump and relay do, `book` holds the manifest.
  */
 import type { Board } from "./control.ts";
 

@@ -1,6 +1,6 @@
 /**
- * The stand-in world as a process of its own, driven over HTTP (`world_control`): for tests of the compiled program, and for
- * trying a monitor by hand. Runs until SIGINT or SIGTERM.
+ * The simulator as a process of its own, driven over HTTP (`control`): for tests of the compiled program, and for trying a
+ * monitor by hand. Runs until SIGINT or SIGTERM.
  */
 import { parseArgs } from "node:util";
 import { startControl } from "./control.ts";

@@ -1,6 +1,6 @@
 /**
- * The stand-in for a mail server: a real SMTP conversation, everything that arrives parsed and kept, and the ways in which a
- * mail server fails, at each stage of the conversation. TLS, where it is asked for, is implicit.
+ * Simulated receivers: a mail server (a real SMTP conversation, mails parsed and kept) and a webhook receiver (messages kept,
+ * signatures checked), with the faults of each stage.
  */
 import { simpleParser } from "mailparser";
 import { Buffer } from "node:buffer";
@@ -253,10 +253,7 @@ export class Mailbox {
   }
 }
 
-/*
- * The stand-in for whoever is told by webhook: it keeps every message that is posted to it, looks at its signature, and fails
- * as receivers do. Where it is, and what it was told to sign with, a monitor has from `World.env`.
- */
+// The webhook receiver. Its address and secret are in `World.env`.
 
 /** A message that came whole, whatever became of it. */
 export interface Posted {

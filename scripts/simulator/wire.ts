@@ -1,13 +1,16 @@
 /**
- * A port where no mail server answers as one would: slowly, cut off, or with what is no SMTP. Whatever the client says is read
- * and not heeded. With TLS the client sees bytes that are none of TLS, which is how such a port looks; but one that is slow
- * speaks it, and is slow in what it says: else it would be told at once for what it is not.
+ * Sockets and ports of the simulator: a port with a broken mail server, the server's end of a WebSocket that can misbehave, free
+ * ports that stay free while a service is stopped, and the paths of the proxy in front.
  */
 import type { Clock } from "../../src/clock.ts";
 import { every, sleepUntil } from "./control.ts";
 import { type Certificate, garbageBytes, garbagePage, type MailFault } from "./fault.ts";
 import { type Answer, type Asked, Bytes, json } from "./http.ts";
 
+/**
+ * A port with a broken mail server: slow, cut off, or not SMTP at all. Input is read and ignored. With TLS the client sees
+ * bytes that are not TLS, as such a port looks; a slow one speaks TLS, or it would be found out at once.
+ */
 export class RawServer {
   readonly #fault: MailFault;
   readonly #listener: TcpListener;
@@ -58,10 +61,7 @@ function greetingOf(fault: MailFault): Uint8Array {
   return new TextEncoder().encode(fault.at === "accept" ? "" : greeting.slice(0, 10));
 }
 
-/*
- * The server's end of one WebSocket, written by hand so that it can also do what real ones do when they are unwell: stay
- * open and silent, never answer a close frame, and end without one.
- */
+// WebSocket, server side, by hand: it can stay open and silent, ignore a close frame, and end without one.
 
 export interface SocketHabits {
   /** Several documents that wait are written into one frame with nothing between them, as relay does. */
@@ -247,7 +247,7 @@ function frame(code: number, payload: Uint8Array): Uint8Array {
   return all;
 }
 
-/*  Ports on 127.0.0.1 for the stand-in world, such that a service which is stopped finds its own free when it is back. */
+// Ports on 127.0.0.1.
 
 /** With TLS or without. */
 export type TcpListener = Deno.Listener<Deno.Conn<Deno.NetAddr>> & { readonly addr: Deno.NetAddr };
@@ -295,7 +295,7 @@ function tryToListen(port: number, certificate: Certificate | null = null): TcpL
   }
 }
 
-/*  What the proxy before the stand-in services does: paths lose their base, and what leads to no service is its own 404. */
+// The proxy in front: paths lose their base; unknown ones get its own 404.
 
 /** What nginx answers where no service is. */
 export const notProxied: Answer = {

@@ -1,7 +1,7 @@
 /**
- * The stand-in world: book, jump, relay and a mail server on 127.0.0.1, true to what the real ones were recorded saying, with a
- * made-up laboratory behind them that can be broken and mended. The acceptance tests and the demo both run on it.
- * `deno run -A scripts/simulator/world.ts --json` runs it as a process of its own.
+ * The simulator: book, jump, relay, a mail server and a webhook receiver on 127.0.0.1, true to recordings of the real services,
+ * with a laboratory behind them that can be broken and mended. Acceptance tests and the demo run on it.
+ * `deno run -A scripts/simulator/world.ts --json` runs it as a process.
  */
 import { jumpDialect, relayDialect, Sessions } from "./access.ts";
 import { Book } from "./book.ts";
@@ -43,7 +43,7 @@ export interface ExperimentOptions {
   readonly required?: readonly string[];
 }
 
-/** The services are up; experiments are added, and the manifest is loaded, by whoever asked for it. */
+/** The services are up; experiments are added, and the manifest is loaded, by the test or the demo. */
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const world = new World(options);
   try {
