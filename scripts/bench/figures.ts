@@ -2,6 +2,8 @@
  * Figures of a bench: median and spread, how they compare with a goal, and what has moved since the kept ones; and the tables that
  * show them. Pure but for the timers.
  */
+import process from "node:process";
+import { systemClock } from "../../src/clock.ts";
 
 export type Unit = "×" | "µs" | "ms" | "s" | "kB" | "MB" | "MB/min" | "/s";
 
