@@ -15,7 +15,7 @@ const layers: readonly (readonly [layer: string, files: string])[] = [
   ["services", "access socket_pool socket_worker feed report_entry report_decoder probe_socket book_client"],
   [
     "loop",
-    "monitor stream_probe book_sync book_queue store sqlite_store sqlite_file store_memory store_writer notification outbox mail_text mail_html smtp heartbeat watchdog",
+    "monitor stream_probe book_sync book_queue store sqlite_store sqlite_file store_writer notification outbox mail_text mail_html smtp heartbeat watchdog",
   ],
   [
     "readers",

@@ -23,9 +23,8 @@ import { serviceUrls, type Settings } from "./settings.ts";
 import { createPostOffice, type SmtpOptions } from "./smtp.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { SocketPool, startSocketWorker } from "./socket_pool.ts";
-import { openSqliteStore } from "./sqlite_file.ts";
+import { openMemoryStore, openSqliteStore } from "./sqlite_file.ts";
 import { type Store, StoreFailed } from "./store.ts";
-import { createMemoryStore } from "./store_memory.ts";
 import { createProber, noProber, type Prober, type ProberPorts, rememberedTargets } from "./stream_probe.ts";
 import { createWebhook, keyOf, webhookMessage, type WebhookOptions } from "./webhook.ts";
 
@@ -150,7 +149,7 @@ function openLog(settings: Settings, clock: Clock): Promise<Log> {
 type StoreOpened = Pick<Opened, "store" | "alerts" | "warnings">;
 
 async function openStore({ STORE_FILE: file, given }: Settings, nowMs: number): Promise<StoreOpened> {
-  if (file === "memory") return { store: createMemoryStore(), alerts: [], warnings: [] };
+  if (file === "memory") return { store: openMemoryStore(), alerts: [], warnings: [] };
   try {
     const { store, damaged } = await openSqliteStore(file, { nowMs });
     const detail = `the old one is kept as ${damaged}`;
@@ -162,7 +161,7 @@ async function openStore({ STORE_FILE: file, given }: Settings, nowMs: number): 
   } catch (error) {
     if (given.has("STORE_FILE") || !(error instanceof StoreFailed)) throw error;
     const warning = `${error.message}, so nothing is kept beyond this run`;
-    return { store: createMemoryStore(), alerts: [], warnings: [warning] };
+    return { store: openMemoryStore(), alerts: [], warnings: [warning] };
   }
 }
 

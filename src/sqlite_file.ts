@@ -1,6 +1,7 @@
 /**
- * The durable store: one SQLite file, written so that what is recorded survives a power cut, opened by one monitor at a
- * time. Here are opening, transactions and what an error means; tables, writing and reading are in the other `store_*`.
+ * The SQLite store: a file, written so that what is recorded survives a power cut and opened by one monitor at a time; or
+ * memory, for a trial, for tests and where no file can be written. Opening, transactions, the lock, damage, and what an error
+ * means are here; tables, migrations and queries are in `sqlite_store`.
  */
 import { basename, dirname, join, resolve } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
@@ -45,18 +46,28 @@ export async function openSqliteStore(
   }
 }
 
+/** What limits the history in memory besides its age (some 25 MB): the first recorded events go first, the oldest changes. */
+export const memoryMax = { events: 50_000, turns: 50_000 };
+
+/** A store that keeps nothing beyond the run. */
+export function openMemoryStore(): Store {
+  return sqliteStore(null, prepared(new DatabaseSync(":memory:")));
+}
+
 interface Opened {
   readonly db: DatabaseSync;
   readonly reader: Reader;
   readonly writer: Writer;
 }
 
-function sqliteStore(place: Place, opened: Opened): Store {
+/** `place`: null for a store in memory. */
+function sqliteStore(place: Place | null, opened: Opened): Store {
   let isOpen = true;
   const inTurn = createMutex();
+  const name = place?.file ?? "in memory";
 
   /** Throws StoreGone where the file was gone and is there again, StoreFailed where it can't be. */
-  async function findFile(): Promise<void> {
+  async function findFile(place: Place): Promise<void> {
     place.keepLock();
     if (!place.isStoreGone()) return;
     const found = await writtenAnew(place, opened.db);
@@ -74,18 +85,19 @@ function sqliteStore(place: Place, opened: Opened): Store {
         return work();
       });
     } catch (error) {
-      throw failed(`${tried} the store ${place.file}`, error);
+      throw failed(`${tried} the store ${name}`, error);
     }
   }
 
   return {
-    kind: "durable",
+    kind: place === null ? "memory" : "durable",
     load: (max) => attempt("read", () => opened.reader.read(max)),
     turns: (experiment, range) => attempt("read", () => opened.reader.turns(experiment, range)),
     record: (changes) =>
       attempt("write", async () => {
-        await findFile();
+        if (place) await findFile(place);
         await record(await checked(changes), opened);
+        if (!place) opened.writer.keepNewest(memoryMax);
       }),
     async prune(beforeMs) {
       const deleted = () => attempt("write", () => opened.writer.prune({ beforeMs, max: prunedAtOnceMax }));
@@ -96,7 +108,7 @@ function sqliteStore(place: Place, opened: Opened): Store {
         if (!isOpen) return;
         isOpen = false;
         closed(opened.db);
-        place.release();
+        place?.release();
       }),
   };
 }

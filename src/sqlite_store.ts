@@ -201,6 +201,8 @@ export interface Writer {
   write(change: StoreChange): void;
   /** Deletes some of what `Store.prune` does, `max` of each kind at most; says how many of the kind that had most. */
   prune(what: { beforeMs: number; max: number }): number;
+  /** Keeps the newest `events` events, and `turns` changes of state, as if older ones were too old to be kept. */
+  keepNewest(max: { readonly events: number; readonly turns: number }): void;
 }
 
 /**
@@ -215,6 +217,11 @@ export function createWriter(db: DatabaseSync, own = newOwn(db)): Writer {
     prune: ({ beforeMs, max }) => {
       const { oldEvents, oldTurns, oldRuns } = statements;
       return Math.max(...[oldEvents, oldTurns, oldRuns].map((old) => Number(old.run(beforeMs, max).changes)));
+    },
+    keepNewest({ events, turns }) {
+      statements.excessEvents.run(events);
+      const oldest = statements.oldestKeptTurn.get(turns - 1);
+      if (oldest) statements.oldTurns.run(Number(oldest.at_ms), -1);
     },
   };
 }
@@ -253,6 +260,8 @@ function writeStatements(db: DatabaseSync) {
         SELECT id FROM turns AS old WHERE at_ms < ?1 AND (state = 'not_watched' OR EXISTS (
           SELECT 1 FROM turns WHERE experiment = old.experiment AND at_ms < ?1 AND (at_ms, id) > (old.at_ms, old.id)
         )) ORDER BY at_ms, id LIMIT ?2)`),
+    excessEvents: db.prepare("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?"),
+    oldestKeptTurn: db.prepare("SELECT at_ms FROM turns ORDER BY at_ms DESC, id DESC LIMIT 1 OFFSET ?"),
     oldRuns: db.prepare(`
       DELETE FROM runs WHERE started_ms IN (
         SELECT started_ms FROM runs WHERE alive_ms < ?

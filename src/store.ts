@@ -1,6 +1,6 @@
 /**
  * What has to survive a restart, behind an interface that shows nothing of the database: what is stored is told as a list
- * of changes, written all or none. `store_sqlite` and `store_memory` keep it; one suite of tests holds for both.
+ * of changes, written all or none. `sqlite_file` opens one, in a file or in memory.
  */
 import * as z from "zod";
 import { alertCodes, channels, type HealthEvent, type Verdict } from "./alerts.ts";

@@ -4,7 +4,7 @@ import { forEachYielding, yieldForReaders, yieldToEventLoop } from "../src/async
 import { composeMail } from "../src/mail_html.tsx";
 import { newNotification } from "../src/notification.ts";
 import { buildMessage } from "../src/smtp.ts";
-import { createMemoryStore } from "../src/store_memory.ts";
+import { openMemoryStore } from "../src/sqlite_file.ts";
 import { wellLab } from "./support/app.ts";
 import { snapshot } from "./support/snapshot.ts";
 import { event, noonMs, saying } from "./support/store_samples.ts";
@@ -31,7 +31,7 @@ const events = names.map((name) => event(name));
 const address = { name: "", address: "status@example.org" };
 const works: Record<string, () => Promise<unknown>> = {
   "what pauses in pieces": () => forEachYielding(names, spend),
-  "recording": () => createMemoryStore().record(events.map(saying.event)),
+  "recording": () => openMemoryStore().record(events.map(saying.event)),
   "making a mail": () => {
     const letter = newNotification({ id: "m1", channel: "mail", createdMs: noonMs }, { events, alerts: [] });
     return composeMail(letter, snapshot(wellLab().bench), { subject: "", link: "" }, noonMs);

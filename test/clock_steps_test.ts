@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { ToldTimes } from "../src/clock.ts";
 import { createHeartbeat } from "../src/heartbeat.ts";
 import { agedMs } from "../src/snapshot.ts";
-import { createMemoryStore } from "../src/store_memory.ts";
+import { openMemoryStore } from "../src/sqlite_file.ts";
 import { createRecorder } from "../src/store_writer.ts";
 import { createProber, noProber } from "../src/stream_probe.ts";
 import { connection } from "./support/bench.ts";
@@ -331,7 +331,7 @@ const parts: Record<string, (clock: FakeClock) => Promise<{ view(): View }>> = {
   "the webhook": async (clock) => (await MailDesk.open({ channel: "webhook", owesUnposted: false }, clock)).outbox,
   "the heartbeat": (clock) =>
     Promise.resolve(createHeartbeat(null, { ...quiet, clock, fetch: never, missing: () => null })),
-  "the store": (clock) => Promise.resolve(createRecorder(createMemoryStore(), { ...quiet, clock })),
+  "the store": (clock) => Promise.resolve(createRecorder(openMemoryStore(), { ...quiet, clock })),
   "listening": (clock) =>
     Promise.resolve(
       createProber(10_000, {

@@ -28,7 +28,7 @@ import type { ExperimentView, Snapshot } from "../src/snapshot.ts";
 import { openSqliteStore } from "../src/sqlite_file.ts";
 import { createWriter } from "../src/sqlite_store.ts";
 import { checked } from "../src/store.ts";
-import { createMemoryStore } from "../src/store_memory.ts";
+import { openMemoryStore } from "../src/sqlite_file.ts";
 import { wellLab } from "./support/app.ts";
 import { Bench, connection, resource, type Sending } from "./support/bench.ts";
 import { withFolder } from "./support/folder.ts";
@@ -152,7 +152,7 @@ Deno.test("a first judgement of a whole laboratory is one record, with one event
 Deno.test("while much is recorded all else has its turn, and a reader sees all of it or nothing", () =>
   withFolder(async (folder) => {
     const { store } = await openSqliteStore(`${folder}/status.db`, { nowMs: noonMs });
-    for (const each of [store, createMemoryStore()]) {
+    for (const each of [store, openMemoryStore()]) {
       let turns = 0;
       const timer = setInterval(() => turns++, 0);
       await each.record(burst(5_000));

@@ -17,7 +17,7 @@ import {
 import type { OutboxListener } from "../src/outbox.ts";
 import { noConnections, type Report } from "../src/report.ts";
 import { StoreFailed } from "../src/store.ts";
-import { createMemoryStore } from "../src/store_memory.ts";
+import { openMemoryStore } from "../src/sqlite_file.ts";
 import { agoMs, alert, contractLab, event, letter, nowMs, snapshot, view } from "./support/letters.ts";
 import { knownLab, metrics, promtoolTest, seriesOf } from "./support/metrics.ts";
 
@@ -196,7 +196,7 @@ Deno.test("a request that the program gave up, since it stops, is not counted", 
 Deno.test("what the store does is told, and a failure passed on as it is", async () => {
   const notes = notebook();
   const full = new StoreFailed("the disk is full");
-  const store = measuredStore({ ...createMemoryStore(), record: () => Promise.reject(full) }, notes);
+  const store = measuredStore({ ...openMemoryStore(), record: () => Promise.reject(full) }, notes);
 
   await assert.rejects(store.record([]), full);
   assert.deepEqual(await store.turns("pend00", { sinceMs: 0, max: 9 }), []);

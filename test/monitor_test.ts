@@ -3,7 +3,7 @@ import type { SystemAlert } from "../src/alerts.ts";
 import { composeMail } from "../src/mail_html.tsx";
 import type { StoreChange } from "../src/persisted.ts";
 import { StoreFailed, StoreGone } from "../src/store.ts";
-import { createMemoryStore } from "../src/store_memory.ts";
+import { openMemoryStore } from "../src/sqlite_file.ts";
 import { connection, resource } from "./support/bench.ts";
 import { FakeClock } from "./support/clock.ts";
 import { event, letter } from "./support/letters.ts";
@@ -185,7 +185,7 @@ Deno.test("that the store was damaged is told once, and not kept as something th
 });
 
 Deno.test("that the store was gone and has been written anew is told once, and not kept as something that holds", async () => {
-  const store = createMemoryStore();
+  const store = openMemoryStore();
   let isGone = true;
   const record = (changes: readonly StoreChange[]) => {
     if (!isGone) return store.record(changes);
@@ -204,7 +204,7 @@ Deno.test("that the store was gone and has been written anew is told once, and n
 });
 
 Deno.test("a store that fails once is told of at once, and that it does no more, though no feed reports", async () => {
-  const store = createMemoryStore();
+  const store = openMemoryStore();
   let fails = 0;
   const record = (changes: readonly StoreChange[]) =>
     fails++ === 0 ? Promise.reject(new StoreFailed("the file is gone")) : store.record(changes);

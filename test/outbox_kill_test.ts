@@ -12,7 +12,7 @@ import type { Delivery } from "../src/notification.ts";
 import { createOutbox, type Outbox } from "../src/outbox.ts";
 import type { StoreChange } from "../src/persisted.ts";
 import type { Store } from "../src/store.ts";
-import { createMemoryStore } from "../src/store_memory.ts";
+import { openMemoryStore } from "../src/sqlite_file.ts";
 import { createRecorder } from "../src/store_writer.ts";
 import { FakeClock } from "./support/clock.ts";
 import { event } from "./support/letters.ts";
@@ -95,7 +95,7 @@ class Process {
     this.#world = world;
     const { clock } = world;
     const log = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, always() {} };
-    const store: Store = { ...createMemoryStore(), record: (changes) => this.#effect(() => this.#keep(changes)) };
+    const store: Store = { ...openMemoryStore(), record: (changes) => this.#effect(() => this.#keep(changes)) };
     const recorder = createRecorder(store, { clock, random: () => 0, changed() {}, turned() {} });
     const saved = structuredClone(world.kept.saved);
     const outboxOf = (channel: Channel): Outbox =>

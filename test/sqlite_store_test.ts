@@ -5,7 +5,7 @@ import type { Channel, HealthEvent, Notification, SystemAlert } from "../src/ale
 import type { PersistedExperiment, PersistedVerdict, StateChange, StoreChange } from "../src/persisted.ts";
 import { openSqliteStore } from "../src/sqlite_file.ts";
 import { migrate, migrations, storedText, textOf, versionOf } from "../src/sqlite_store.ts";
-import { createMemoryStore, memoryEventsMax, memoryTurnsMax } from "../src/store_memory.ts";
+import { memoryMax, openMemoryStore } from "../src/sqlite_file.ts";
 import { withFolder } from "./support/folder.ts";
 import { storeContract, type StoreSubject } from "./support/store_contract.ts";
 import { alterStore, fillStore } from "./support/store_files.ts";
@@ -16,7 +16,7 @@ storeContract("a store in a file", sqliteSubject);
 
 function memorySubject(): StoreSubject {
   const subject: StoreSubject = {
-    store: createMemoryStore(),
+    store: openMemoryStore(),
     reopen: () => Promise.resolve(subject),
     end: () => Promise.resolve(),
   };
@@ -60,28 +60,28 @@ Deno.test("when the clock is put back, what earlier runs wrote in a file stays a
 });
 
 Deno.test("a store in memory lets the events go that were recorded first, beyond its limit", async () => {
-  const store = createMemoryStore();
+  const store = openMemoryStore();
   await store.record([saying.experiment(experiment("pend00")), saying.event(event("pend00", 1))]);
-  const more = Array.from({ length: memoryEventsMax }, () => saying.event(event("pend00", 2)));
+  const more = Array.from({ length: memoryMax.events }, () => saying.event(event("pend00", 2)));
 
   await store.record(more);
 
-  const { events } = await store.load(atMost(memoryEventsMax + 1));
-  assert.deepEqual([events.get("pend00")?.length, events.get("pend00")?.[0]?.atMs], [memoryEventsMax, 2]);
+  const { events } = await store.load(atMost(memoryMax.events + 1));
+  assert.deepEqual([events.get("pend00")?.length, events.get("pend00")?.[0]?.atMs], [memoryMax.events, 2]);
 });
 
 Deno.test("a store in memory lets the oldest turns go beyond its limit, and still tells how each experiment stands", async () => {
-  const store = createMemoryStore();
+  const store = openMemoryStore();
   await store.record([saying.turn("turn04", turnAt(0))]);
-  const flaps = Array.from({ length: memoryTurnsMax }, (_, number) => saying.turn("pend00", turnAt(number + 1)));
+  const flaps = Array.from({ length: memoryMax.turns }, (_, number) => saying.turn("pend00", turnAt(number + 1)));
 
   await store.record(flaps);
-  const later = [memoryTurnsMax + 1, memoryTurnsMax + 2].map((atMs) => saying.turn("pend00", turnAt(atMs)));
+  const later = [memoryMax.turns + 1, memoryMax.turns + 2].map((atMs) => saying.turn("pend00", turnAt(atMs)));
   await store.record(later);
 
   assert.deepEqual(await store.turns("turn04", { sinceMs: 0, max: 10 }), [turnAt(0)]);
-  const held = await store.turns("pend00", { sinceMs: 0, max: 2 * memoryTurnsMax });
-  assert.deepEqual([held[0]?.atMs, held.at(-1)?.atMs], [2, memoryTurnsMax + 2]);
+  const held = await store.turns("pend00", { sinceMs: 0, max: 2 * memoryMax.turns });
+  assert.deepEqual([held[0]?.atMs, held.at(-1)?.atMs], [2, memoryMax.turns + 2]);
 });
 
 // Few names, so that they meet; and times that are near each other, equal, negative or far off.

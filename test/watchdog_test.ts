@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Store } from "../src/store.ts";
-import { createMemoryStore } from "../src/store_memory.ts";
+import { openMemoryStore } from "../src/sqlite_file.ts";
 import { createRecorder } from "../src/store_writer.ts";
 import {
   countWords,
@@ -59,7 +59,7 @@ Deno.test("a store that never comes back from a record is what /healthz fails wi
   const clock = new FakeClock();
   const vigil = new Liveness(clock);
   const back = Promise.withResolvers<void>();
-  const stuck: Store = { ...createMemoryStore(), record: () => back.promise };
+  const stuck: Store = { ...openMemoryStore(), record: () => back.promise };
   const recorder = createRecorder(vigil.store(stuck), { clock, random: () => 0, changed() {}, turned() {} });
   await clock.advance(100_000);
 
@@ -77,7 +77,7 @@ Deno.test("a store that never comes back from a record is what /healthz fails wi
 Deno.test("a store that is slow but goes on is alive, however much waits", async () => {
   const clock = new FakeClock();
   const vigil = new Liveness(clock);
-  const slow: Store = { ...createMemoryStore(), record: () => clock.wait(20_000, new AbortController().signal) };
+  const slow: Store = { ...openMemoryStore(), record: () => clock.wait(20_000, new AbortController().signal) };
   const recorder = createRecorder(vigil.store(slow), { clock, random: () => 0, changed() {}, turned() {} });
   const changes = ["a", "b", "c"].map((name) => recorder.record([{ kind: "forgotten", name }]));
 
@@ -90,7 +90,7 @@ Deno.test("a store that is slow but goes on is alive, however much waits", async
 Deno.test("a store that fails is not one that hangs", async () => {
   const clock = new FakeClock();
   const vigil = new Liveness(clock);
-  const store = vigil.store({ ...createMemoryStore(), record: () => Promise.reject(new Error("the disk is full")) });
+  const store = vigil.store({ ...openMemoryStore(), record: () => Promise.reject(new Error("the disk is full")) });
 
   await assert.rejects(store.record([]), /the disk is full/);
   await clock.advance(60_000);
@@ -101,7 +101,7 @@ Deno.test("the store on which an eye is kept does all that it did", async () => 
   const told: string[] = [];
   const store: Store = {
     kind: "durable",
-    load: (max) => (told.push(`load ${max.events}`), createMemoryStore().load(max)),
+    load: (max) => (told.push(`load ${max.events}`), openMemoryStore().load(max)),
     turns: (name, { max }) => (told.push(`turns ${name} ${max}`), Promise.resolve([])),
     record: (changes) => (told.push(`record ${changes.length}`), Promise.resolve()),
     prune: (beforeMs) => (told.push(`prune ${beforeMs}`), Promise.resolve()),
