@@ -9,7 +9,7 @@ import { type Clock, systemClock as clock } from "./clock.ts";
 import { type ServiceFailure, thrownText } from "./failure.ts";
 import { type Tried, tryFeed } from "./feed.ts";
 import { askDirectly, healthUrl } from "./healthcheck.ts";
-import { type Asked, askHeartbeat, heartbeatHost } from "./heartbeat.ts";
+import { askHeartbeat, heartbeatHost, type PingOutcome } from "./heartbeat.ts";
 import { lineStream } from "./log.ts";
 import type { MailText } from "./mail_text.ts";
 import type { Delivery } from "./notification.ts";
@@ -48,7 +48,7 @@ export interface CheckParts {
     send(signal: AbortSignal): Promise<Delivery>;
   } | null;
   /** The dead man's switch; null where none is set. `host`: all of its address that may be shown. */
-  readonly heartbeat: { readonly host: string; ask(signal: AbortSignal): Promise<Asked> } | null;
+  readonly heartbeat: { readonly host: string; ask(signal: AbortSignal): Promise<PingOutcome> } | null;
   log(): Promise<CheckResult>;
   store(): Promise<CheckResult>;
   port(signal: AbortSignal): Promise<CheckResult>;

@@ -42,7 +42,7 @@ export interface Heartbeat {
   run(signal: AbortSignal): Promise<void>;
 }
 
-export type Asked = { readonly kind: "ok" } | { readonly kind: "failed"; readonly why: string };
+export type PingOutcome = { readonly kind: "ok" } | { readonly kind: "failed"; readonly why: string };
 
 const answerMsMax = 10_000;
 /** How soon it is noticed that what was not alive is again. */
@@ -59,13 +59,13 @@ export function heartbeatHost(url: Secret): string {
 }
 
 /** Asks once; redirects are followed, as such services move. Rejects with the signal's reason only. */
-export async function askHeartbeat(url: Secret, { clock, fetch }: AskPorts, signal: AbortSignal): Promise<Asked> {
+export async function askHeartbeat(url: Secret, { clock, fetch }: AskPorts, signal: AbortSignal): Promise<PingOutcome> {
   const limit = linkedAbort(signal);
   clock.wait(answerMsMax, limit.signal).then(
     () => limit.abort(new Error(`no answer within ${answerMsMax / 1_000} s`)),
     () => {}, // it was answered
   );
-  const failed = (what: string): Asked => {
+  const failed = (what: string): PingOutcome => {
     return { kind: "failed", why: `Cannot ask the dead man's switch at ${heartbeatHost(url)}: ${what}` };
   };
   try {

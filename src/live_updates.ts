@@ -11,7 +11,16 @@ import { renderRow } from "./page_list.tsx";
 import { type PageWindow, readQuery, rowId } from "./page_model.ts";
 import { EncodedBody, isDue, keptMs, type Piece } from "./response_cache.ts";
 import type { ExperimentView, Snapshot } from "./snapshot.ts";
-import { type Channel, chunkOf, eventText, jsonEventText, type Live, type LivePorts, Streams, viewsOf } from "./sse.ts";
+import {
+  chunkOf,
+  eventText,
+  jsonEventText,
+  type Live,
+  type LiveChannel,
+  type LivePorts,
+  Streams,
+  viewsOf,
+} from "./sse.ts";
 
 // A browser's program can't see comments: this is what tells it that the connection is alive.
 const statusEveryMs = 10_000;
@@ -25,7 +34,7 @@ interface Picture {
   readonly body: Promise<EncodedBody>;
 }
 
-export function createJsonChannel(snapshot: Snapshot, nowMs: number, options: ApiOptions): Channel {
+export function createJsonChannel(snapshot: Snapshot, nowMs: number, options: ApiOptions): LiveChannel {
   const changes = new Changes(snapshot);
   let told = { revision: snapshot.revision, atMs: nowMs };
   let picture: Picture | null = null;
@@ -107,7 +116,7 @@ const topEveryMs = 10_000;
 const topBytesPerMs = 32;
 
 /** All experiments, with their history over `window`. */
-export function createListChannel(snapshot: Snapshot, nowMs: number, window: PageWindow): Channel {
+export function createListChannel(snapshot: Snapshot, nowMs: number, window: PageWindow): LiveChannel {
   const rows = new Rows(snapshot);
   const top = new Top(snapshot, nowMs);
   let freshMs = nowMs;
@@ -134,7 +143,7 @@ export function createExperimentChannel(
   snapshot: Snapshot,
   nowMs: number,
   { name, window }: { readonly name: string; readonly window: PageWindow },
-): Channel {
+): LiveChannel {
   const top = new Top(snapshot, nowMs);
   const sayingOf = (of: Snapshot, atMs: number): Saying => {
     const view = viewsOf(of).get(name);

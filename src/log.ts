@@ -31,8 +31,8 @@ export interface Log {
 }
 
 /** Fields are values of any shape; `log_line` says how they look. */
-export type Fields = Readonly<Record<string, unknown>>;
-type Say = (message: string, fields?: Fields) => void;
+export type LogFields = Readonly<Record<string, unknown>>;
+type Say = (message: string, fields?: LogFields) => void;
 
 export interface Logger {
   readonly trace: Say;

@@ -18,8 +18,10 @@ import { yieldForReaders } from "./async.ts";
 import { createBook } from "./book_client.ts";
 import { startBookSync } from "./book_sync.ts";
 import { aborted, systemClock as clock } from "./clock.ts";
+import type { Effectors } from "./effect_runner.ts";
 import { watchFeed } from "./feed.ts";
 import { createApp, listen, type Listening, type ServerPorts } from "./http_server.ts";
+import { createLive } from "./live_updates.ts";
 import { fault, logger } from "./log.ts";
 import {
   createMetrics,
@@ -30,13 +32,12 @@ import {
   processFigures,
   type TapPorts,
 } from "./metrics.ts";
-import { type Effectors, Monitor } from "./monitor.ts";
+import { Monitor } from "./monitor.ts";
 import type { StoreChange } from "./persisted.ts";
 import type { FeedName } from "./report.ts";
 import type { Settings } from "./settings.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { SocketPool, startSocketWorker } from "./socket_pool.ts";
-import { createLive } from "./live_updates.ts";
 import type { Live } from "./sse.ts";
 import type { Store } from "./store.ts";
 import { createRecorder, pruneEveryMs, Retention, type StoreWriter } from "./store_writer.ts";

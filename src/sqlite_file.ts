@@ -35,7 +35,7 @@ export async function openSqliteStore(
   times: { nowMs: number },
 ): Promise<{ store: Store; damaged: string | null }> {
   const file = await located(path);
-  const place = new Place(file, () => locked(file, times.nowMs));
+  const place = new StorePlace(file, () => locked(file, times.nowMs));
   try {
     const { opened, damaged } = openedOrBegun(file, times.nowMs);
     place.settle();
@@ -61,13 +61,13 @@ interface Opened {
 }
 
 /** `place`: null for a store in memory. */
-function sqliteStore(place: Place | null, opened: Opened): Store {
+function sqliteStore(place: StorePlace | null, opened: Opened): Store {
   let isOpen = true;
   const inTurn = createMutex();
   const name = place?.file ?? "in memory";
 
   /** Throws StoreGone where the file was gone and is there again, StoreFailed where it can't be. */
-  async function findFile(place: Place): Promise<void> {
+  async function findFile(place: StorePlace): Promise<void> {
     place.keepLock();
     if (!place.isStoreGone()) return;
     const found = await writtenAnew(place, opened.db);
@@ -113,7 +113,7 @@ function sqliteStore(place: Place | null, opened: Opened): Store {
   };
 }
 
-async function writtenAnew(place: Place, db: DatabaseSync): Promise<string | null> {
+async function writtenAnew(place: StorePlace, db: DatabaseSync): Promise<string | null> {
   try {
     return await place.writeAnew(db);
   } catch (error) {
@@ -337,7 +337,7 @@ export function exists(path: string): boolean {
 type Identity = string | null;
 
 /** Where a store is that is in use: the lock that is held for it, and which files its names were last known to lead to. */
-export class Place {
+export class StorePlace {
   readonly file: string;
   readonly #take: () => StoreLock;
   /** Null while it can't be had. */

@@ -78,12 +78,12 @@ export interface Live {
 /** What `params` ask for: readers with the same key share one channel, which the first of them has created. */
 export type Asked = (params: URLSearchParams) => {
   readonly key: string;
-  create(snapshot: Snapshot, nowMs: number): Channel;
+  create(snapshot: Snapshot, nowMs: number): LiveChannel;
 };
 
 interface Audience {
-  readonly channel: Channel;
-  readonly readers: Set<Reader>;
+  readonly channel: LiveChannel;
+  readonly readers: Set<StreamReader>;
 }
 
 export class Streams implements Live {
@@ -130,7 +130,7 @@ export class Streams implements Live {
     const audience = this.#audiences.get(key) ?? { channel: create(snapshot, nowMs), readers: new Set() };
     const first = audience.channel.first(snapshot, nowMs, params.get("revision"));
 
-    const reader = new Reader(() => this.#leave(key, reader));
+    const reader = new StreamReader(() => this.#leave(key, reader));
     audience.readers.add(reader);
     this.#audiences.set(key, audience);
     if (first instanceof Promise) this.#begin(key, reader, first);
@@ -140,7 +140,7 @@ export class Streams implements Live {
   }
 
   /** The body goes out when it is made. Where there is no room for it the stream ends, and the client comes again. */
-  #begin(key: string, reader: Reader, making: Promise<EncodedBody>): void {
+  #begin(key: string, reader: StreamReader, making: Promise<EncodedBody>): void {
     reader.hold();
     making.then((body) => {
       const taking = this.#outgoing.take(body, () => this.#giveUp(key, reader));
@@ -181,17 +181,17 @@ export class Streams implements Live {
     for (const [key, { readers }] of this.#audiences) this.#share(key, readers, commentChunk);
   }
 
-  #share(key: string, readers: ReadonlySet<Reader>, piece: Piece): void {
+  #share(key: string, readers: ReadonlySet<StreamReader>, piece: Piece): void {
     for (const reader of readers) if (!reader.push(piece)) this.#giveUp(key, reader);
   }
 
-  #giveUp(key: string, reader: Reader): void {
+  #giveUp(key: string, reader: StreamReader): void {
     this.#dropped++;
     reader.end();
     this.#leave(key, reader);
   }
 
-  #leave(key: string, reader: Reader): void {
+  #leave(key: string, reader: StreamReader): void {
     const readers = this.#audiences.get(key)?.readers;
     readers?.delete(reader);
     if (readers?.size === 0) this.#audiences.delete(key);
@@ -206,7 +206,7 @@ export class Streams implements Live {
     return this.#snapshot ??= this.#ports.snapshot();
   }
 
-  #all(): readonly Reader[] {
+  #all(): readonly StreamReader[] {
     return [...this.#audiences.values()].flatMap(({ readers }) => [...readers]);
   }
 }
@@ -220,7 +220,7 @@ function* begins({ next }: Taking): Generator<Piece> {
 }
 
 /** For as long as it has readers; made with the Snapshot that its first reader sees. */
-export interface Channel {
+export interface LiveChannel {
   /**
    * What one that comes now gets first, a body where that takes time to make: what all are told from now on comes after it.
    * `seen`: the revision of what it has, as `revisionText`; null for nothing.
@@ -252,7 +252,7 @@ const byName = new WeakMap<Snapshot, ReadonlyMap<string, ExperimentView>>();
  */
 export const queuedBytesMax = 1_048_576;
 
-export class Reader {
+export class StreamReader {
   readonly body: ReadableStream<Piece>;
   #controller!: ReadableStreamDefaultController<Piece>;
   /** What comes before all that waits; null while it is being made. Shared by many, so it does not count as waiting. */

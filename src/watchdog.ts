@@ -124,14 +124,14 @@ export interface ManagerPorts {
   readonly clock: Clock;
   readonly log: Logger;
   /** Opens what `send`s to the socket. Throws where that can't be had. */
-  open(socket: string): Channel;
+  open(socket: string): NotifyChannel;
   /** What of the program hangs; null while all is alive. */
   hanging(): string | null;
   /** What is seen, in a line for `systemctl status`. */
   words(): string;
 }
 
-export interface Channel {
+export interface NotifyChannel {
   send(text: string): Promise<void>;
   close(): void;
 }
@@ -182,7 +182,7 @@ export async function runServiceManager(
 class NotifySocket {
   readonly #socket: string;
   readonly #ports: Pick<ManagerPorts, "open" | "log">;
-  #channel: Channel | null = null;
+  #channel: NotifyChannel | null = null;
   #isReady = false;
   #words = "";
   #isFailing = false;
@@ -216,7 +216,7 @@ class NotifySocket {
   }
 
   /** A run of failures is logged once. After one the next try has a channel of its own. */
-  async #try(send: (channel: Channel) => Promise<void>): Promise<void> {
+  async #try(send: (channel: NotifyChannel) => Promise<void>): Promise<void> {
     try {
       await send(this.#channel ??= this.#ports.open(this.#socket));
       this.#isFailing = false;
@@ -232,7 +232,7 @@ class NotifySocket {
 }
 
 /** A socket of datagrams to the one at `path`. Throws where there can be none. */
-export function openChannel(path: string): Channel {
+export function openChannel(path: string): NotifyChannel {
   const socket = ownSocket();
   return {
     async send(text) {

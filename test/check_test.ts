@@ -444,7 +444,7 @@ Deno.test("no store is all right", async () => {
 const none = new AbortController().signal;
 
 Deno.test("a port that nobody listens on is free", async () => {
-  const port = freePort(3007);
+  const port = freePort();
 
   assert.deepEqual(await checkPort({ host: "localhost", port }, none), {
     kind: "ok",
@@ -485,7 +485,7 @@ for (const [name, [answer, want]] of Object.entries(answers)) {
 }
 
 Deno.test("the port for profiles is free, or a running status answers there with its memory, or another program", async () => {
-  const port = freePort(6061);
+  const port = freePort();
   assert.deepEqual(await checkProfilePort(port, none), {
     kind: "ok",
     words: `127.0.0.1:${port} (for profiles) is free`,

@@ -12,7 +12,7 @@ import {
 } from "../src/clock.ts";
 import { createExperimentChannel, createJsonChannel, createListChannel } from "../src/live_updates.ts";
 import type { Snapshot } from "../src/snapshot.ts";
-import type { Channel } from "../src/sse.ts";
+import type { LiveChannel } from "../src/sse.ts";
 import { FakeClock } from "./support/clock.ts";
 import { LiveLab } from "./support/live_lab.ts";
 
@@ -254,7 +254,7 @@ Deno.test("a program that is stopped between two readings of the clock sees that
 /*  That live readers are told in time when the clock was put back: all times that they were shown are others now. */
 
 const hourMs = 3_600_000;
-const channels: Record<string, (snapshot: Snapshot, nowMs: number) => Channel> = {
+const channels: Record<string, (snapshot: Snapshot, nowMs: number) => LiveChannel> = {
   "a program": (snapshot, nowMs) => createJsonChannel(snapshot, nowMs, { addresses: false }),
   "the list": (snapshot, nowMs) => createListChannel(snapshot, nowMs, "24h"),
   "one experiment's page": (snapshot, nowMs) => {

@@ -6,13 +6,13 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import type { Channel } from "../src/alerts.ts";
+import { EffectRunner } from "../src/effect_runner.ts";
 import { initialLab } from "../src/lab.ts";
-import { EffectRunner } from "../src/monitor.ts";
 import type { Delivery } from "../src/notification.ts";
 import { createOutbox, type Outbox } from "../src/outbox.ts";
 import type { StoreChange } from "../src/persisted.ts";
-import type { Store } from "../src/store.ts";
 import { openMemoryStore } from "../src/sqlite_file.ts";
+import type { Store } from "../src/store.ts";
 import { createRecorder } from "../src/store_writer.ts";
 import { FakeClock } from "./support/clock.ts";
 import { event } from "./support/letters.ts";

@@ -159,7 +159,7 @@ Deno.test("a stop ends the listener, and what it is at is answered first", async
 });
 
 Deno.test("the program gives a profile of itself, on a port of loopback alone, with STATUS_PROFILE=true", async () => {
-  const port = freePort(6061);
+  const port = freePort();
   await using station = await Station.with({ env: { STATUS_PROFILE: "true", STATUS_PORT_PROFILE: String(port) } });
   await station.start();
   assert.match(station.log, new RegExp(`http://127.0.0.1:${port}\\b`));
@@ -185,7 +185,7 @@ Deno.test("a port for the profile that is in use ends the program with 1, and is
 });
 
 Deno.test("without STATUS_PROFILE nobody listens at its port", async () => {
-  const port = freePort(6061);
+  const port = freePort();
   await using station = await Station.with({ env: { STATUS_PORT_PROFILE: String(port) } });
   await station.start();
   await assert.rejects(fetch(`http://127.0.0.1:${port}/`));

@@ -1,14 +1,7 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { Secret } from "../src/setting_types.ts";
-import {
-  allSettings,
-  readSettings,
-  serviceUrls,
-  type Settings,
-  settingsInForce,
-  settingsTable,
-} from "../src/settings.ts";
+import { allSettings, readSettings, serviceUrls, type Settings, settingsInForce } from "../src/settings.ts";
 import { authorityPem } from "./support/authority.ts";
 import {
   type Environment,
@@ -589,54 +582,6 @@ Deno.test("a service's base has no slash at its end and none twice", () => {
 });
 
 // What people are shown.
-
-Deno.test("the settings in force say what was given, what is a default, and no secret", () => {
-  const lines = settingsInForce(settingsOf({
-    ...mailEnvironment,
-    STATUS_EMAIL_TO: '"Lab, The" <lab@x.org>; ann@a.org',
-    STATUS_EMAIL_PASSWORD: "hunter2",
-    STATUS_QUERY_BOOK_EVERY: "90m",
-    STATUS_EMAIL_CA_FILE: "/ca.pem",
-  }, { "/ca.pem": authorityPem }));
-
-  const wanted = [
-    "STATUS_SCHEME_BOOK: https (default)",
-    "STATUS_HOST_BOOK: book.example.org",
-    "STATUS_BASEPATH_BOOK: / (default)",
-    "STATUS_SECRET_BOOK: (secret)",
-    "STATUS_QUERY_BOOK_EVERY: 1h30m",
-    "STATUS_HEALTH_LAST_ACTIVE: 10s (default)",
-    'STATUS_EMAIL_TO: "Lab, The" <lab@x.org>, ann@a.org',
-    "STATUS_EMAIL_CC: none (default)",
-    "STATUS_EMAIL_AUTH_TYPE: plain (default)",
-    "STATUS_EMAIL_USER: status@example.org (default)",
-    "STATUS_EMAIL_PASSWORD: (secret)",
-    "STATUS_EMAIL_CA_FILE: 1 certificate",
-  ];
-  assert.deepEqual(lines.filter((line) => wanted.includes(line)), wanted);
-});
-
-Deno.test("the table has a row for each variable", () => {
-  const rows = settingsTable().split("\n");
-
-  assert.equal(rows[2], "| `STATUS_SCHEME_BOOK` | `https` | http or https | how book is reached |");
-  assert.ok(rows.includes(`| \`STATUS_EMAIL_CC\` | none | ${addressesWords} | who is told besides |`));
-  assert.ok(
-    rows.includes("| `STATUS_SECRET_BOOK` | required | one character or more | what book's tokens are signed with |"),
-  );
-  assert.equal(new Set(rows.map((row) => row.split("|")[1])).size, rows.length);
-});
-
-const readme = await Deno.readTextFile(new URL("../README.md", import.meta.url)).catch(() => null);
-Deno.test({
-  name: "the README's table of settings is the one that is made from them (needs a README)",
-  ignore: readme === null,
-  fn: () => {
-    const withoutPadding = (table: string) => table.trim().replace(/ +/g, " ").replace(/-{3,}/g, "---");
-    const [, table = ""] = /<!-- settings -->([^]*)<!-- \/settings -->/.exec(readme ?? "") ?? [];
-    assert.equal(withoutPadding(table), withoutPadding(settingsTable()));
-  },
-});
 
 Deno.test("a secret in the settings can't be printed", () => {
   const { SECRET_BOOK } = settingsOf();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { systemClock } from "../src/clock.ts";
 import { listen, type Listening } from "../src/http_server.ts";
 import { createLive } from "../src/live_updates.ts";
-import { chunkOf, eventText, jsonEventText, type Live, queuedBytesMax, Reader, readersMax } from "../src/sse.ts";
+import { chunkOf, eventText, jsonEventText, type Live, queuedBytesMax, readersMax, StreamReader } from "../src/sse.ts";
 import { appOf } from "./support/app.ts";
 import { eventsIn, Listener, LiveLab, textOf } from "./support/live_lab.ts";
 
@@ -34,7 +34,7 @@ const never = () => assert.fail("the client has not left");
 const piece = (bytes: number) => new Uint8Array(bytes);
 
 Deno.test("a reader gets the very pieces that it was given, in their order", async () => {
-  const reader = new Reader(never);
+  const reader = new StreamReader(never);
   const [first, second, third] = [piece(3), piece(2), piece(1)] as const;
   reader.push(first);
   reader.push(second);
@@ -49,7 +49,7 @@ Deno.test("a reader gets the very pieces that it was given, in their order", asy
 });
 
 Deno.test("what waits for a reader is counted in bytes until it is taken", async () => {
-  const reader = new Reader(never);
+  const reader = new StreamReader(never);
   reader.push(piece(10));
   reader.push(piece(5));
   assert.equal(reader.queuedBytes, 15);
@@ -69,7 +69,7 @@ const bounds: Record<string, [waiting: readonly number[], isTaken: boolean]> = {
 };
 for (const [name, [waiting, isTaken]] of Object.entries(bounds)) {
   Deno.test(`a reader ${name}`, () => {
-    const reader = new Reader(never);
+    const reader = new StreamReader(never);
     for (const bytes of waiting) assert.ok(reader.push(piece(bytes)));
     assert.equal(reader.push(piece(2 * queuedBytesMax)), isTaken);
     reader.end();
@@ -77,7 +77,7 @@ for (const [name, [waiting, isTaken]] of Object.entries(bounds)) {
 }
 
 Deno.test("what comes first goes out before all that has come while it was made, and does not count as waiting", async () => {
-  const reader = new Reader(never);
+  const reader = new StreamReader(never);
   reader.hold();
   const listener = new Listener(reader.body);
   assert.ok(reader.push(piece(1)));
@@ -97,7 +97,7 @@ Deno.test("what comes first goes out before all that has come while it was made,
 });
 
 Deno.test("nobody waits for what comes first of a reader that has been given up", () => {
-  const [before, meanwhile] = [new Reader(never), new Reader(never)];
+  const [before, meanwhile] = [new StreamReader(never), new StreamReader(never)];
   let begun = 0;
   before.hold();
   before.end();
@@ -110,7 +110,7 @@ Deno.test("nobody waits for what comes first of a reader that has been given up"
 });
 
 Deno.test("a reader that is given up holds nothing, and its stream ends", async () => {
-  const reader = new Reader(never);
+  const reader = new StreamReader(never);
   reader.push(piece(10));
   reader.end();
   assert.equal(reader.queuedBytes, 0);
@@ -120,7 +120,7 @@ Deno.test("a reader that is given up holds nothing, and its stream ends", async 
 });
 
 Deno.test("a reader that was given up can be given up again, and takes nothing more", () => {
-  const reader = new Reader(never);
+  const reader = new StreamReader(never);
   reader.end();
   reader.end();
   reader.push(piece(10));
@@ -129,7 +129,7 @@ Deno.test("a reader that was given up can be given up again, and takes nothing m
 
 Deno.test("a client that leaves is told of at once, and nothing waits for it", async () => {
   let left = 0;
-  const reader = new Reader(() => left++);
+  const reader = new StreamReader(() => left++);
   reader.push(piece(10));
   await reader.body.cancel();
   assert.equal(left, 1);

@@ -7,7 +7,7 @@ import { systemClock as clock } from "../../src/clock.ts";
 import { slopeOf } from "../chaos/soak_figures.ts";
 import { Watched } from "../chaos/soak_watch.ts";
 import { permissions, workers } from "../compile.ts";
-import { freePort, portsToTry } from "../simulator/wire.ts";
+import { freePort } from "../simulator/wire.ts";
 import type { FeedCounts, FeedLine } from "./feed.ts";
 import { type BenchOptions, type Figure, Findings, type Measured, quantile, say, sleep } from "./figures.ts";
 
@@ -41,7 +41,7 @@ export class Served implements AsyncDisposable {
   readonly #threadMs = new Map<string, number>();
 
   private constructor(line: (port: number) => readonly string[], env: Readonly<Record<string, string>>) {
-    this.port = freePort(portsToTry()[0] ?? 0);
+    this.port = freePort();
     const [command = "", ...args] = line(this.port);
     const { HOME = "", PATH = "", DENO_DIR = "" } = Deno.env.toObject();
     const own = { HOME, PATH, ...(DENO_DIR === "" ? {} : { DENO_DIR }), DENO_NO_UPDATE_CHECK: "1" };

@@ -5,7 +5,7 @@
 import { systemClock as clock } from "../../src/clock.ts";
 import { program } from "../../test/support/station.ts";
 import { readProc } from "../proc.ts";
-import { freePort, portsToTry } from "../simulator/wire.ts";
+import { freePort } from "../simulator/wire.ts";
 import type { Sample } from "./soak_figures.ts";
 import type { Verb } from "./soak_lab.ts";
 
@@ -111,7 +111,7 @@ export class SoakProgram {
 
   private constructor(env: Readonly<Record<string, string>>, folder: string) {
     this.#folder = folder;
-    [this.port, this.#profilePort] = [anyFreePort(), anyFreePort()];
+    [this.port, this.#profilePort] = [freePort(), freePort()];
     this.#startMs = clock.nowMs();
     this.process = new Watched(program(["serve"], {
       ...{ STATUS_HOST_SERVE: "127.0.0.1", STATUS_PORT_SERVE: String(this.port) },
@@ -168,7 +168,6 @@ export class SoakProgram {
 }
 
 const none = () => null;
-const anyFreePort = () => freePort(portsToTry()[0] ?? 0);
 
 /** Null where it does not answer. */
 async function timed(ask: () => Promise<unknown>): Promise<number | null> {

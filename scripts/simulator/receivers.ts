@@ -143,7 +143,7 @@ export class Mailbox {
       }
       if (port !== 0) throw fault;
     }
-    throw new Error("Cannot start a mail server on 127.0.0.1: 50 ports were tried, and all are in use");
+    throw new Error("Cannot start a mail server on 127.0.0.1: no port of its slice is free");
   }
 
   #make(certificate: Certificate | undefined): SMTPServer {

@@ -252,23 +252,47 @@ function frame(code: number, payload: Uint8Array): Uint8Array {
 /** With TLS or without. */
 export type TcpListener = Deno.Listener<Deno.Conn<Deno.NetAddr>> & { readonly addr: Deno.NetAddr };
 
-/**
- * A port below those that the system gives to clients and to listeners that ask for none: a service that is stopped must
- * find its port free when it starts again.
+/*
+ * Every process, and every worker of `deno test --parallel`, draws its ports from a slice of its own: a service that is
+ * stopped finds its port free when it starts again, and a port that was found free is still free when it is used. All
+ * slices are below the ports that the system gives to clients and to listeners that ask for none.
  */
-export function portsToTry(): number[] {
-  return Array.from({ length: 50 }, () => 20_000 + Math.floor(Math.random() * 12_000));
+const sliceSize = 100;
+const firstPort = 20_000;
+const slices = 120;
+
+/** The first port of this module instance's slice. Listened at until it ends, which is what keeps others out of the slice. */
+const sliceStart = claimSlice();
+let drawn = 0;
+
+function claimSlice(): number {
+  const first = Math.floor(Math.random() * slices);
+  for (let tried = 0; tried < slices; tried++) {
+    const start = firstPort + (first + tried) % slices * sliceSize;
+    const listener = tryToListen(start);
+    if (listener === null) continue;
+    listener.unref();
+    return start;
+  }
+  throw new Error(`Cannot claim a slice of ports on 127.0.0.1: all ${slices} from ${firstPort} on are in use`);
 }
 
-/** `preferred` where nothing listens there, else another. It is free now, not reserved. */
-export function freePort(preferred: number): number {
-  for (const port of [preferred, ...portsToTry()]) {
-    const listener = tryToListen(port);
-    if (listener === null) continue;
-    listener.close();
-    return port;
-  }
-  throw new Error("Cannot find a free port on 127.0.0.1: 50 were tried, and all are in use");
+/** All ports of the slice once, those first that were drawn longest ago. */
+export function* portsToTry(): Generator<number> {
+  for (let tried = 1; tried < sliceSize; tried++) yield sliceStart + 1 + drawn++ % (sliceSize - 1);
+}
+
+/** `preferred` where it is given and nothing listens there, else one of the slice. It is free now, not reserved. */
+export function freePort(preferred?: number): number {
+  if (preferred !== undefined && isFree(preferred)) return preferred;
+  for (const port of portsToTry()) if (isFree(port)) return port;
+  throw noPort();
+}
+
+function isFree(port: number): boolean {
+  const listener = tryToListen(port);
+  listener?.close();
+  return listener !== null;
 }
 
 /** With TLS by a certificate. Throws where the port is taken. */
@@ -282,7 +306,11 @@ export function listenAnywhere(certificate: Certificate | null = null): TcpListe
     const listener = tryToListen(port, certificate);
     if (listener !== null) return listener;
   }
-  throw new Error("Cannot listen on 127.0.0.1: 50 ports were tried, and all are in use");
+  throw noPort();
+}
+
+function noPort(): Error {
+  return new Error(`Cannot find a free port on 127.0.0.1: all ${sliceSize - 1} from ${sliceStart + 1} on are in use`);
 }
 
 /** Null where the port is taken. */

@@ -174,7 +174,7 @@ const readers: Record<string, (child: Deno.ChildProcess) => Promise<void>> = {
 
 for (const [how, begin] of Object.entries(readers)) {
   Deno.test(`a log on a pipe whose reader ${how}: the laboratory is watched, mails go out, and it stops when asked to`, async () => {
-    const port = freePort(19_000); // which is none that the world's services may take after this
+    const port = freePort();
     const env = { STATUS_PORT_SERVE: String(port), STATUS_HEALTH_LOG_EVERY: "5ms" }; // fills a pipe in a second
     await withSilent(env, async ({ world, child }) => {
       await begin(child);

@@ -69,7 +69,7 @@ const paths = [
 ];
 
 Deno.test("no secret, key, token or password is in what the program says, anywhere, whatever fails", async () => {
-  const profilePort = freePort(6061);
+  const profilePort = freePort();
   await using station = await troubled(profilePort);
   const text = async (url: string) => await (await fetch(url)).text();
   const said: Record<string, string> = { log: station.log };

@@ -14,7 +14,7 @@ function watching(env: Record<string, string> = {}): Promise<Station> {
 
 /** What the tests about a server that goes and comes need: the same address for both. */
 function watchingOnOnePort(): Promise<Station> {
-  return watching({ STATUS_PORT_SERVE: String(freePort(3007)) });
+  return watching({ STATUS_PORT_SERVE: String(freePort()) });
 }
 
 browserTest(

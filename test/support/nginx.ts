@@ -1,5 +1,5 @@
 /** A real nginx with the lines of deploy/nginx.conf and deploy/nginx_limits.conf, as one process in a folder of its own that needs no rights. */
-import { listenAnywhere } from "../../scripts/simulator/wire.ts";
+import { freePort } from "../../scripts/simulator/wire.ts";
 import { findTool } from "./tool.ts";
 
 export const nginxFile = findTool("nginx");
@@ -28,9 +28,7 @@ export class Nginx implements AsyncDisposable {
     },
   ): Promise<Nginx> {
     const folder = await Deno.makeTempDir({ prefix: "nginx" });
-    const free = listenAnywhere();
-    const own = free.addr.port;
-    free.close();
+    const own = freePort();
     await Deno.writeTextFile(
       `${folder}/status.conf`,
       changed(lines, sooner).replaceAll("TENANT", tenant).replace(":3007/", `:${port}/`),
