@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { allSettings, readSettings, settingsList } from "../src/settings.ts";
-import { leastEnvironment } from "./support/environment.ts";
-import { findTool, toolTest } from "./support/tool.ts";
+import { allSettings, readSettings, settingsList } from "../../src/settings.ts";
+import { leastEnvironment } from "../support/environment.ts";
+import { findTool, toolTest } from "../support/tool.ts";
 
-const read = (path: string) => Deno.readTextFileSync(`${import.meta.dirname}/../${path}`);
+const read = (path: string) => Deno.readTextFileSync(`${import.meta.dirname}/../../${path}`);
 
 const environmentFile = read("deploy/status.env");
 const unit = read("deploy/status.service");
@@ -74,7 +74,8 @@ const analyze = await findAnalyze();
 
 toolTest("systemd-analyze of 250 or later", analyze, "systemd finds the unit little exposed", async (tool) => {
   const args = ["security", "--offline=true", "--threshold=20", "--no-pager", "deploy/status.service"];
-  const { success, stdout, stderr } = await new Deno.Command(tool, { args, cwd: `${import.meta.dirname}/..` }).output();
+  const { success, stdout, stderr } = await new Deno.Command(tool, { args, cwd: `${import.meta.dirname}/../..` })
+    .output();
   const said = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("");
 
   assert.match(said, /Overall exposure level for status\.service: [01]\.\d/);

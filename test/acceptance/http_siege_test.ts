@@ -1,6 +1,6 @@
 /** A short siege of the real program: `scripts/chaos/http_siege.ts` says what thousands of connections cost. */
 import assert from "node:assert/strict";
-import { siege } from "../scripts/chaos/http_siege.ts";
+import { siege } from "../../scripts/chaos/http_siege.ts";
 
 for (const kind of ["half", "stuck"] as const) {
   Deno.test(`clients that are ${kind} keep nobody from an answer and nothing from book, and what they took is given back`, async () => {

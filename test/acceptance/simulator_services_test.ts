@@ -1,9 +1,9 @@
 /** The stand-in world's mail server: what arrives is kept whole, and it fails at each stage of the conversation. */
 import assert from "node:assert/strict";
 import { createTransport } from "nodemailer";
-import type { SessionFault } from "../scripts/simulator/fault.ts";
-import type { Service, World, WorldOptions } from "../scripts/simulator/world.ts";
-import { access, alone, claimsFor, Listener, sign, withWorld } from "./support/world_client.ts";
+import type { SessionFault } from "../../scripts/simulator/fault.ts";
+import type { Service, World, WorldOptions } from "../../scripts/simulator/world.ts";
+import { access, alone, claimsFor, Listener, sign, withWorld } from "../support/world_client.ts";
 
 Deno.test("a mail arrives whole: parsed, with its envelope and what the client called itself", async () => {
   await withWorld({}, async (world) => {
@@ -76,7 +76,7 @@ async function send(world: World, mail = {}, given = {}): Promise<void> {
  * entry in a report. Needs the recordings beside the repository.
  */
 
-const recordings = new URL("../../shared/captures/", import.meta.url);
+const recordings = new URL("../../../shared/captures/", import.meta.url);
 const ignore = !isThere(recordings);
 const note = ignore ? " (not run: the recordings are not at ../shared/captures)" : "";
 

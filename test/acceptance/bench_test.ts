@@ -1,7 +1,7 @@
 /** Does the bench reckon rightly, and does it measure what it says? Its arithmetic, and a moment of it. */
 import assert from "node:assert/strict";
-import { readArguments } from "../scripts/bench/bench.ts";
-import { connectionsIn, type Dialect, dialects, entriesIn, frameOf, topicOf } from "../scripts/bench/feed.ts";
+import { readArguments } from "../../scripts/bench/bench.ts";
+import { connectionsIn, type Dialect, dialects, entriesIn, frameOf, topicOf } from "../../scripts/bench/feed.ts";
 import {
   type Figure,
   figureOf,
@@ -16,12 +16,12 @@ import {
   quantile,
   sleep,
   tableOf,
-} from "../scripts/bench/figures.ts";
-import { benchAnswers } from "../scripts/bench/http.ts";
-import { Core, FrameReading } from "../scripts/bench/lab.ts";
-import { Feeds, fromSource, Served, specifiersIn } from "../scripts/bench/program.ts";
-import { benchReport } from "../scripts/bench/report.ts";
-import { withFolder } from "./support/folder.ts";
+} from "../../scripts/bench/figures.ts";
+import { benchAnswers } from "../../scripts/bench/http.ts";
+import { Core, FrameReading } from "../../scripts/bench/lab.ts";
+import { Feeds, fromSource, Served, specifiersIn } from "../../scripts/bench/program.ts";
+import { benchReport } from "../../scripts/bench/report.ts";
+import { withFolder } from "../support/folder.ts";
 
 const machine: Machine = { cpu: "made up", cores: 2, deno: "2.9.6" };
 const figure = (more: Partial<Figure> = {}): Figure => ({

@@ -1,10 +1,10 @@
 /** The stand-in world: it fails as the real services do, and is mended. See also `world_mail_test`, `world_recorded_test`. */
 import assert from "node:assert/strict";
-import { type Control, startControl } from "../scripts/simulator/control.ts";
-import type { World, WorldOptions } from "../scripts/simulator/world.ts";
-import { Secret } from "../src/setting_types.ts";
-import { signature } from "../src/webhook.ts";
-import { access, alone, Listener, withWorld } from "./support/world_client.ts";
+import { type Control, startControl } from "../../scripts/simulator/control.ts";
+import type { World, WorldOptions } from "../../scripts/simulator/world.ts";
+import { Secret } from "../../src/setting_types.ts";
+import { signature } from "../../src/webhook.ts";
+import { access, alone, Listener, withWorld } from "../support/world_client.ts";
 
 const quick: WorldOptions = { reportEveryMs: 30 };
 
@@ -279,7 +279,7 @@ Deno.test("the control page needs nothing from elsewhere", async () => {
 });
 
 Deno.test("as a process of its own it tells where it is, can be broken, and ends when told to", async () => {
-  const script = new URL("../scripts/simulator/world.ts", import.meta.url).pathname;
+  const script = new URL("../../scripts/simulator/world.ts", import.meta.url).pathname;
   const args = ["run", "--allow-all", script, "--json", "--experiments", "2"];
   const child = new Deno.Command(Deno.execPath(), { args, stdout: "piped" }).spawn();
   const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();

@@ -1,6 +1,6 @@
 /** Does the soak see what grows, and only that? Its arithmetic, and the whole of it for a few seconds. */
 import assert from "node:assert/strict";
-import { outcomeOf, type Soak } from "../scripts/chaos/soak.ts";
+import { outcomeOf, type Soak } from "../../scripts/chaos/soak.ts";
 import {
   type FigureName,
   findingOf,
@@ -14,8 +14,8 @@ import {
   studentsT,
   type Verdict,
   verdictOf,
-} from "../scripts/chaos/soak_figures.ts";
-import { readProc } from "../scripts/proc.ts";
+} from "../../scripts/chaos/soak_figures.ts";
+import { readProc } from "../../scripts/proc.ts";
 
 const line = (...ys: number[]): Point[] => ys.map((y, x) => ({ x: x + 1, y }));
 const rounded = (value: object) =>
@@ -190,7 +190,7 @@ for (const [name, [kind, growing]] of Object.entries(leaks)) {
 
 /** Of a program that leaks so, step by step. */
 async function whatGrows(kind: string): Promise<FigureName[]> {
-  const args = ["run", "--allow-all", script("support/leak.ts"), kind];
+  const args = ["run", "--allow-all", script("../support/leak.ts"), kind];
   await using child = new Deno.Command(Deno.execPath(), { args, stdin: "piped", stdout: "piped" }).spawn();
   const input = child.stdin.getWriter();
   const output = child.stdout.getReader();
@@ -211,7 +211,7 @@ Deno.test({
   ignore,
   async fn() {
     const folder = await Deno.makeTempDir({ prefix: "soak" });
-    const args = ["run", "--allow-all", script("../scripts/chaos/soak.ts")];
+    const args = ["run", "--allow-all", script("../../scripts/chaos/soak.ts")];
     const wish = ["--day", "--minutes", "0.12", "--experiments", "5", "--out", `${folder}/soak`];
     const { stdout, stderr } = await new Deno.Command(Deno.execPath(), { args: [...args, ...wish] }).output();
     const said = [stdout, stderr].map((each) => new TextDecoder().decode(each)).join("");

@@ -1,14 +1,14 @@
 /** The lines of deploy/nginx.conf in a real nginx that buffers: what gets through to the page and the API, and what does not. */
 import assert from "node:assert/strict";
-import { tcpSockets } from "../scripts/proc.ts";
-import { systemClock } from "../src/clock.ts";
-import { listen } from "../src/http_server.ts";
-import { createLive } from "../src/live_updates.ts";
-import type { Live } from "../src/sse.ts";
-import { appOf } from "./support/app.ts";
-import { Listener, LiveLab } from "./support/live_lab.ts";
-import { Nginx, nginxFile } from "./support/nginx.ts";
-import { toolTest } from "./support/tool.ts";
+import { tcpSockets } from "../../scripts/proc.ts";
+import { systemClock } from "../../src/clock.ts";
+import { listen } from "../../src/http_server.ts";
+import { createLive } from "../../src/live_updates.ts";
+import type { Live } from "../../src/sse.ts";
+import { appOf } from "../support/app.ts";
+import { Listener, LiveLab } from "../support/live_lab.ts";
+import { Nginx, nginxFile } from "../support/nginx.ts";
+import { toolTest } from "../support/tool.ts";
 
 interface Site {
   readonly lab: LiveLab;

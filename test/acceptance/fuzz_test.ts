@@ -1,10 +1,10 @@
 /** What others say, made up at random: a short run of `scripts/chaos/fuzz.ts`, which goes on for as long as one likes. */
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { fuzz, FuzzFound, type TargetName, targets } from "../scripts/chaos/fuzz.ts";
-import { splitFrame } from "../src/report_decoder.ts";
-import { decodeJump, decodeRelay } from "./support/decoded.ts";
-import { hostileList } from "./support/hostile.ts";
+import { fuzz, FuzzFound, type TargetName, targets } from "../../scripts/chaos/fuzz.ts";
+import { splitFrame } from "../../src/report_decoder.ts";
+import { decodeJump, decodeRelay } from "../support/decoded.ts";
+import { hostileList } from "../support/hostile.ts";
 
 const seed = 20_261_122;
 const runs: Record<TargetName, number> = {

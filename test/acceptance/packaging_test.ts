@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import config from "../deno.json" with { type: "json" };
+import config from "../../deno.json" with { type: "json" };
 import {
   bundleArguments,
   compileArguments,
@@ -8,13 +8,13 @@ import {
   permissions,
   readArguments,
   workers,
-} from "../scripts/compile.ts";
-import { licences } from "../scripts/licences.ts";
-import { type Component, graphOf, licencesAllowed, sbom } from "../scripts/sbom.ts";
-import { settingsList } from "../src/settings.ts";
-import { managerVariables } from "../src/watchdog.ts";
+} from "../../scripts/compile.ts";
+import { licences } from "../../scripts/licences.ts";
+import { type Component, graphOf, licencesAllowed, sbom } from "../../scripts/sbom.ts";
+import { settingsList } from "../../src/settings.ts";
+import { managerVariables } from "../../src/watchdog.ts";
 
-const read = (path: string) => Deno.readTextFileSync(`${import.meta.dirname}/../${path}`);
+const read = (path: string) => Deno.readTextFileSync(`${import.meta.dirname}/../../${path}`);
 
 const pin = read(".deno-version").trim();
 const dockerfile = read("Dockerfile");
@@ -87,7 +87,7 @@ Deno.test("V8 knows what it is told of memory", async () => {
 });
 
 Deno.test("what the program finds by its own address is bundled beside it, under the same name", () => {
-  const sources = Array.from(Deno.readDirSync(`${import.meta.dirname}/../src`), ({ name }) => `src/${name}`);
+  const sources = Array.from(Deno.readDirSync(`${import.meta.dirname}/../../src`), ({ name }) => `src/${name}`);
   const found = sources.flatMap((path) => read(path).match(/(?<=new URL\("\.\/)[^"]+(?=", import\.meta)/g) ?? []);
   const asked = sources.flatMap((path) => read(path).match(/import\.meta\b/g) ?? []);
 
@@ -164,7 +164,7 @@ async function tryAll(): Promise<{ outcomes: Record<string, string>; traces: str
     args: [
       "run",
       ...permissions,
-      `${import.meta.dirname}/support/hostage.ts`,
+      `${import.meta.dirname}/../support/hostage.ts`,
       `http://127.0.0.1:${server.addr.port}`,
       folder,
     ],
@@ -263,7 +263,7 @@ for (const [name, [file, packages]] of Object.entries(loaded)) {
 
 /*  The list of what is in the executable: is it what deno.lock and the imports say, and may all of it be there? */
 
-const sbomRead = (path: string) => Deno.readTextFile(new URL(`../${path}`, import.meta.url));
+const sbomRead = (path: string) => Deno.readTextFile(new URL(`../../${path}`, import.meta.url));
 const text = await sbomRead("docs/sbom.cdx.json");
 const { bomFormat, specVersion, metadata, components, dependencies }: {
   bomFormat: string;

@@ -1,13 +1,13 @@
 /** The store's folder is the only place that has to be writable: an image's root, and its /tmp, need not be. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { openSqliteStore } from "../src/sqlite_file.ts";
-import { StoreLocked } from "../src/store.ts";
-import { withFolder } from "./support/folder.ts";
-import { fillStore } from "./support/store_files.ts";
-import { atMost, event, experiment, noonMs, saying, turn } from "./support/store_samples.ts";
+import { openSqliteStore } from "../../src/sqlite_file.ts";
+import { StoreLocked } from "../../src/store.ts";
+import { withFolder } from "../support/folder.ts";
+import { fillStore } from "../support/store_files.ts";
+import { atMost, event, experiment, noonMs, saying, turn } from "../support/store_samples.ts";
 
-const root = new URL("..", import.meta.url).pathname;
+const root = new URL("../../", import.meta.url).pathname;
 
 /** Runs `script` with `folder` for temporary files, and gives the names of the files that were made there. */
 async function madeIn(folder: string, script: string): Promise<string[]> {
@@ -77,7 +77,7 @@ Deno.test("check looks into a store without a place for temporary files", async 
 
 /*  What takes a process of its own: one that holds the store, one that is killed, one that the system lets not write. */
 
-const script = new URL("./support/store_process.ts", import.meta.url).pathname;
+const script = new URL("../support/store_process.ts", import.meta.url).pathname;
 
 Deno.test("a store that another process holds says who does, and is free at once when that is killed", () =>
   withFolder(async (folder) => {
