@@ -7,7 +7,7 @@ import { functionsOf, maskSource } from "./source_mask.ts";
 
 /** From the bottom up: a module may import its own layer and those before it. */
 const layers: readonly (readonly [layer: string, files: string])[] = [
-  ["foundation", "clock runtime async duration failure http_client log setting_types settings"],
+  ["foundation", "clock runtime async duration failure log setting_types settings"],
   [
     "core",
     "alerts report persisted lab health availability system_alerts history change_detector snapshot shift",

@@ -1,4 +1,4 @@
-/** Do the papers say what is so? What can be checked cheaply is; the README's table of settings is for `settings_test`. */
+/** The papers agree with the code, as far as that is cheap to check. The table of settings is for `settings_table_test`. */
 import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
 import { composeMail } from "../src/mail_html.tsx";
@@ -16,6 +16,12 @@ const papers: Record<string, string> = {
   "ARCHITECTURE.md": architecture,
   "CONTRIBUTING.md": contributing,
   "CHANGELOG.md": textOf("CHANGELOG.md"),
+  ...Object.fromEntries(
+    ["rules", "settings", "api", "migration", "troubleshooting"].map((name) => [
+      `docs/${name}.md`,
+      textOf(`docs/${name}.md`),
+    ]),
+  ),
 };
 const allPapers = Object.values(papers).join("\n");
 
@@ -48,9 +54,9 @@ Deno.test("the mail of the README is what a mail says", async () => {
   assert.equal(shown, `Subject: ${subject}\n\n${text}`);
 });
 
-Deno.test("the server answers at every address of the README", async () => {
+Deno.test("the server answers at every address of docs/api.md", async () => {
   const app = appOf(snapshot(contractLab));
-  const paths = found(readme, /^\| `GET (\/\S*)`/gm).map((path) => path.replace("NAME", "pend00"));
+  const paths = found(papers["docs/api.md"] ?? "", /^\| `GET (\/\S*)`/gm).map((path) => path.replace("NAME", "pend00"));
 
   assert.ok(paths.length > 0);
   assert.deepEqual(
@@ -67,7 +73,7 @@ Deno.test("every command of the README is one of the program, and the other way 
 
 for (const [name, text] of Object.entries(papers)) {
   Deno.test(`the links of ${name} lead somewhere`, () => {
-    const dead = found(text, /\]\(([^)]+)\)/g).filter((link) => !/^https?:/.test(link) && !leads(link, text));
+    const dead = found(text, /\]\(([^)]+)\)/g).filter((link) => !/^https?:/.test(link) && !leads(link, name));
 
     assert.deepEqual(dead, []);
   });
@@ -88,37 +94,36 @@ Deno.test("every name that ARCHITECTURE and CONTRIBUTING give to search for can 
   const code = ["src", "scripts", "test/support"].flatMap(sources).join("\n");
 
   assert.deepEqual(named.filter((name) => !new RegExp(`\\b${name}\\b`).test(code)), []);
-  assert.ok(named.includes("judgeEntry"));
+  assert.ok(named.includes("verdictOf"));
 });
 
-Deno.test("the files that ARCHITECTURE gives a layer are in that layer for check_layers too", () => {
-  const rows = [...architecture.matchAll(/^\| (\w+) +\| (`.*`) +\|/gm)];
-  const shown = rows.map(([, layer, files = ""]) => ({ layer, files: found(files, /`([a-z_]+)`/g) }));
-  const layers = [...textOf("scripts/check_layers.ts").matchAll(/\[\s*"(\w+)",\s*"([^"]+)",?\s*\]/g)];
+Deno.test("ARCHITECTURE has every module of src, in the layer that check_style gives it", () => {
+  const rows = [...architecture.matchAll(/^\| (\w+) +\| (`.*`.*) +\|$/gm)];
+  const shown = rows.map(([, layer, files = ""]) => [layer, found(files, /`([a-z_]+)`/g).sort()]);
+  const layers = [...textOf("scripts/check_style.ts").matchAll(/\[\s*"(\w+)",\s*"([^"]+)",?\s*\]/g)];
 
-  assert.deepEqual(shown.map(({ layer }) => layer), layers.map(([, layer]) => layer));
-  for (const [at, [, layer, files = ""]] of layers.entries()) {
-    assert.deepEqual(shown[at]?.files.filter((file) => !isAmong(files.split(" "), file)), [], layer);
-  }
+  assert.deepEqual(shown, layers.map(([, layer, files = ""]) => [layer, files.split(" ").sort()]));
+  const modules = new Set(names("src").filter((name) => /\.tsx?$/.test(name)).map((name) => name.split(".")[0]));
+  assert.deepEqual(new Set(shown.flatMap(([, files]) => files)), modules);
+});
+
+Deno.test("the README is short enough to be read", () => {
+  assert.ok(readme.length <= 15 * 1024, `${readme.length} characters`);
 });
 
 // A name in a sentence may leave out where the file is.
 const folders = ["", "src/", "scripts/", "deploy/"];
-
-/** As check_layers has them: `*` stands for the rest of a name. */
-function isAmong(patterns: readonly string[], file: string): boolean {
-  return patterns.some((each) => each.endsWith("*") ? file.startsWith(each.slice(0, -1)) : file === each);
-}
 
 /** What the group of `pattern` matched, each time. */
 function found(text: string, pattern: RegExp): string[] {
   return [...text.matchAll(pattern)].map(([, group = ""]) => group);
 }
 
-function leads(link: string, text: string): boolean {
+/** `paper`: where the link is. */
+function leads(link: string, paper: string): boolean {
   const [path = "", anchor] = link.split("#");
-  if (path !== "" && !exists(path)) return false;
-  return anchor === undefined || headings(path === "" ? text : textOf(path)).includes(anchor);
+  const target = path === "" ? paper : new URL(path, `file:///${paper}`).pathname.slice(1);
+  return exists(target) && (anchor === undefined || headings(textOf(target)).includes(anchor));
 }
 
 /** As a forge makes addresses of headings. */
