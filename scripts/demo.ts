@@ -6,7 +6,8 @@
 import { parseArgs } from "node:util";
 import { systemClock } from "../src/clock.ts";
 import { beginning, type Expectation, furnish, schedule, type Step } from "./demo_schedule.ts";
-import { clockTime, type Control, type Happening, startControl } from "./simulator/control.ts";
+import { clockTime, type Happening } from "./simulator/board.ts";
+import { type Control, startControl } from "./simulator/control.ts";
 import { print, toldToEnd } from "./simulator/process.ts";
 import type { ReceivedMail } from "./simulator/receivers.ts";
 import { freePort } from "./simulator/wire.ts";

@@ -2,8 +2,8 @@
  * The audit of the kill loop: every recorded event reached people exactly once, by mail and by webhook; what people know is what
  * is recorded and was true; book was only told what it did not hold, after a read, and never against a person.
  */
+import type { Happening } from "../simulator/board.ts";
 import type { Book } from "../simulator/book.ts";
-import type { Happening } from "../simulator/control.ts";
 import type { Posted, ReceivedMail } from "../simulator/receivers.ts";
 import type { World } from "../simulator/world.ts";
 import type { KillLab } from "./kill_lab.ts";

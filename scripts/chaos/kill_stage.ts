@@ -3,7 +3,7 @@
  * killed on them with one store. What happens, and when it is killed, is decided in `kill_loop`.
  */
 import { systemClock } from "../../src/clock.ts";
-import { clockTime } from "../simulator/control.ts";
+import { clockTime } from "../simulator/board.ts";
 import { startWorld, type World } from "../simulator/world.ts";
 import { Audit, BookAudit } from "./kill_audit.ts";
 import { KillLab } from "./kill_lab.ts";

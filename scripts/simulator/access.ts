@@ -4,7 +4,7 @@
  */
 import { compactVerify } from "jose";
 import { z } from "zod";
-import { type Board, every } from "./control.ts";
+import { type Board, every } from "./board.ts";
 import type { SessionFault } from "./fault.ts";
 import { type FeedDialect, type Generation, goDuration, jumpEntries, relayEntries, relayStatus } from "./feed.ts";
 import { type Answer, type Bytes, json } from "./http.ts";

@@ -3,7 +3,7 @@
  * is empty after a restart until the manifest is loaded again.
  */
 import { badToken, noSuchMethod, noSuchPath, readToken, refused, type TokenRules } from "./access.ts";
-import { type Board, sleepUntil } from "./control.ts";
+import { type Board, sleepUntil } from "./board.ts";
 import { type Certificates, type HttpFault, modeWords, spoilt } from "./fault.ts";
 import { type Answer, type Asked, HttpServer, json } from "./http.ts";
 import { notProxied, withoutBase } from "./wire.ts";

@@ -3,7 +3,7 @@
  * ways in which they fail, and the entries of a report in the dialect of each generation. Who is let in is in `access`.
  */
 import type { Grant } from "./access.ts";
-import { type Board, every } from "./control.ts";
+import { type Board, every } from "./board.ts";
 import { type Certificates, type HttpFault, modeWords, spoilt, spoiltFrame } from "./fault.ts";
 import { type Answer, type Asked, type Bytes, HttpServer, json } from "./http.ts";
 import type { Lab, Sender, Stream } from "./lab.ts";

@@ -3,7 +3,7 @@
  * answer, never answer, cut or slow an answer byte by byte, and hand the socket to a silent WebSocket. No chunked bodies.
  */
 import { systemClock } from "../../src/clock.ts";
-import { sleepUntil } from "./control.ts";
+import { sleepUntil } from "./board.ts";
 import { type Certificate, type HttpFault, slowEveryMs } from "./fault.ts";
 import { listenAnywhere, listenAt, type TcpListener } from "./wire.ts";
 

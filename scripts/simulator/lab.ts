@@ -2,7 +2,7 @@
  * The simulated experiments: who is connected to jump and relay, and when each stream last sent something. This is the truth of
  * the simulated world; `feed` writes it as jump and relay do, `book` holds the manifest.
  */
-import type { Board } from "./control.ts";
+import type { Board } from "./board.ts";
 
 /** One connection that an experiment keeps to relay for a stream. */
 export interface Sender {

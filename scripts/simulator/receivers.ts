@@ -13,7 +13,7 @@ import {
   type SMTPServerSession,
 } from "smtp-server";
 import { messageSchema, type WebhookJson } from "../../src/api_schema.ts";
-import type { Board } from "./control.ts";
+import type { Board } from "./board.ts";
 import {
   type Certificate,
   type Certificates,

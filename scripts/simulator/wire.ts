@@ -3,7 +3,7 @@
  * ports that stay free while a service is stopped, and the paths of the proxy in front.
  */
 import type { Clock } from "../../src/clock.ts";
-import { every, sleepUntil } from "./control.ts";
+import { every, sleepUntil } from "./board.ts";
 import { type Certificate, garbageBytes, garbagePage, type MailFault } from "./fault.ts";
 import { type Answer, type Asked, Bytes, json } from "./http.ts";
 

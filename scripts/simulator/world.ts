@@ -4,8 +4,8 @@
  * `deno run -A scripts/simulator/world.ts --json` runs it as a process.
  */
 import { jumpDialect, relayDialect, Sessions } from "./access.ts";
+import { Board, type Truthy } from "./board.ts";
 import { Book } from "./book.ts";
-import { Board, type Truthy } from "./control.ts";
 import type { Certificates } from "./fault.ts";
 import { Feed, type Generation } from "./feed.ts";
 import { type Host, Lab, type Stream } from "./lab.ts";
