@@ -277,15 +277,14 @@ export class BookUnreachable extends Error {
   }
 }
 
-/** It answered, and not with a success. Asking the same again can't help after a 422; anything else may pass. */
+/** It answered, and not with a success. No refusal is final: a later version or another configuration may accept it. */
 export class BookRefused extends Error {
   override readonly name = "BookRefused";
   readonly code = "BOOK_REFUSED";
-  readonly retryable: boolean;
+  readonly retryable = true;
 
   constructor(attempt: Attempt, readonly status: number, words: string) {
     super(`${cannot(attempt)}: book answered ${status} ${words}`);
-    this.retryable = status !== 422;
   }
 }
 

@@ -16,7 +16,7 @@ export interface BookSync {
   /** What is wanted of each resource from now on: the whole set, replacing the last. */
   setDesired(wishes: ReadonlyMap<string, DesiredAvailability>): void;
   /**
-   * Resolves when each wish that differs from what book says has been answered: done, held, refused for good, or unknown to
+   * Resolves when each wish that differs from what book says has been answered: done, held, or unknown to
    * book. Rejects with the signal's reason when that is aborted first, or with the bookkeeper's when that is stopped.
    */
   settled(signal: AbortSignal): Promise<void>;
@@ -32,7 +32,7 @@ export interface BookListener {
   state(resource: string, state: ResourceState): void;
   /** A change was made, and book was seen to hold it. */
   written(resource: string, what: Availability & { readonly atMs: number }): void;
-  /** `failuresInARow`: of everything, those together as one; 1 for what fails by itself. 0: book refused this for good. */
+  /** `failuresInARow`: of everything, those together as one; 1 for what fails by itself. */
   trouble(trouble: ServiceFailure, failuresInARow: number): void;
   /** Something succeeded after everything had failed (one resource may go on failing), or nothing is failing. */
   answers(): void;
@@ -220,12 +220,6 @@ class Reconciler implements BookSync {
       this.#learn(job, { kind: "absent" });
       return true;
     }
-    if (job !== "manifest" && job.doing === "writing" && !error.retryable) {
-      job.isRefused = true;
-      this.#answered(turn);
-      this.#listener.trouble(bookTrouble(error), 0);
-      return true;
-    }
     if (!this.#turns.failed(turn, this.#ports.clock.monotonicMs())) return false;
     const { failuresInARow } = this.#turns;
     // One resource, or all of book? If the manifest can be read before book counts as lost, it is not all of it.
@@ -263,8 +257,6 @@ export interface Entry {
   state: ResourceState;
   /** The manifest was read since: book may have set it otherwise. */
   isStale: boolean;
-  /** Book does not take the change (422): not asked again until the wish or the manifest is another. */
-  isRefused: boolean;
   doing: "nothing" | "reading" | "writing";
   /** What was last written, until book is seen to say so. */
   unconfirmed: Availability | null;
@@ -297,13 +289,13 @@ export class ResourceTable {
     return this.#toWrite.size + this.#writing;
   }
 
-  /** Whether each wish has been answered: done, held, refused, or book does not know the name. */
+  /** Whether each wish has been answered: done, held, or book does not know the name. */
   get isSettled(): boolean {
     if (this.waiting > 0) return false;
     if (this.#list === null) return [...this.#wishes.values()].every((wish) => wish.kind === "undecided");
     for (const entry of this.#unread) if (this.wishOf(entry).kind !== "undecided") return false;
     // Its turn to be written comes when it has been read.
-    for (const entry of this.#reading) if (!entry.isRefused && this.decide(entry).kind === "write") return false;
+    for (const entry of this.#reading) if (this.decide(entry).kind === "write") return false;
     return true;
   }
 
@@ -313,7 +305,6 @@ export class ResourceTable {
     if (wishes === before) return;
     for (const entry of this.#entries.values()) {
       if (sameDesire(before.get(entry.name) ?? undecided, this.wishOf(entry))) continue;
-      entry.isRefused = false;
       this.#place(entry);
     }
   }
@@ -332,7 +323,6 @@ export class ResourceTable {
       this.#list ??= [];
       return;
     }
-    const isOther = JSON.stringify(resources) !== JSON.stringify(this.#list);
     this.#list = resources;
     const names = new Set(resources.map(({ name }) => name));
     for (const entry of this.#entries.values()) if (!names.has(entry.name)) this.#drop(entry);
@@ -341,7 +331,6 @@ export class ResourceTable {
       this.#entries.set(name, entry);
       if (entry.state.kind === "unread") this.#unread.add(entry);
       entry.isStale = true;
-      if (isOther) entry.isRefused = false;
       this.#place(entry);
     }
   }
@@ -381,7 +370,7 @@ export class ResourceTable {
     this.#toRead.delete(entry);
     if (this.#entries.get(entry.name) !== entry || entry.doing !== "nothing") return;
     const { kind } = this.decide(entry);
-    if (kind === "write" && !entry.isRefused) this.#toWrite.add(entry);
+    if (kind === "write") this.#toWrite.add(entry);
     else if (kind === "read" || entry.isStale) this.#toRead.add(entry);
     else this.#nothingToDo(entry);
   }
@@ -396,7 +385,7 @@ export class ResourceTable {
 }
 
 function newEntry(name: string): Entry {
-  return { name, state: { kind: "unread" }, isStale: false, isRefused: false, doing: "nothing", unconfirmed: null };
+  return { name, state: { kind: "unread" }, isStale: false, doing: "nothing", unconfirmed: null };
 }
 
 function sameDesire(a: DesiredAvailability, b: DesiredAvailability): boolean {

@@ -157,8 +157,8 @@ export function afterAnswer(source: BookStatus, nowMs: number): BookStatus {
 }
 
 export function afterTrouble(source: BookStatus, trouble: ServiceFailure, failures: number, nowMs: number): BookStatus {
-  const state = failures === 0 ? source.state : failures >= bookFailuresMax ? "lost" : "failing";
-  return { ...inState(source, state, nowMs), trouble, failures, stuck: source.stuck + Math.min(failures, 1) };
+  const state = failures >= bookFailuresMax ? "lost" : "failing";
+  return { ...inState(source, state, nowMs), trouble, failures, stuck: source.stuck + 1 };
 }
 
 function isFailing({ state }: BookStatus): boolean {

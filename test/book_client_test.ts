@@ -162,9 +162,9 @@ const refusals: Record<string, [Response, { code: string; retryable: boolean; me
       message: `${set}: book answered 500 "token used before issued": ${skewed}`,
     },
   ],
-  "422, which asking again can't help": [
+  "422": [
     new Response(`{"code":602,"message":"reason in query is required"}`, { status: 422 }),
-    { code: "BOOK_REFUSED", retryable: false, message: `${set}: book answered 422 "reason in query is required"` },
+    { code: "BOOK_REFUSED", retryable: true, message: `${set}: book answered 422 "reason in query is required"` },
   ],
   "404, which only another manifest helps": [
     new Response(`{"code":"404","message":"resource r-pend00 not found"}\n`, { status: 404 }),
