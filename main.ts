@@ -42,7 +42,9 @@ program.command("healthcheck")
   .description("ask the running monitor whether it is alive")
   .action(async () => {
     const { healthcheck, placeIn } = await import("./src/healthcheck.ts");
-    Deno.exit(await healthcheck(placeIn(Deno.env.toObject())));
+    const place = placeIn(Deno.env.toObject());
+    if (place === null) console.error("STATUS_HOST_SERVE or STATUS_PORT_SERVE is bad: status check --offline says how");
+    Deno.exit(await healthcheck(place));
   });
 
 program.command("version")

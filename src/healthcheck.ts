@@ -15,9 +15,9 @@ export function placeIn(env: Readonly<Record<string, string | undefined>>): Plac
   return readHost.success && readPort.success ? { HOST_SERVE: readHost.data, PORT_SERVE: readPort.data } : null;
 }
 
-/** The exit code: 0 if `/healthz` answers well, 1 if not. */
+/** The exit code: 0 if `/healthz` answers well, 1 if not, 2 if a setting names no place. */
 export async function healthcheck(place: Place | null): Promise<number> {
-  if (place === null) return 1;
+  if (place === null) return 2;
   try {
     const { ok } = await askDirectly(new URL(healthUrl(place)), AbortSignal.timeout(answerMsMax));
     return ok ? 0 : 1;

@@ -190,6 +190,7 @@ function textValue(value: Clean): string {
 }
 
 const textLengthMax = 10_000; // a proxy's whole page of HTML has been seen as an error's words
+const readLengthMax = 10 * textLengthMax; // others make the text: masking it must not take long
 const depthMax = 8; // deeper than anything we log: what goes on for ever ends here
 const secretName = /(?:authorization|cookie|password|passwd|token|secret)$|^secret_/i;
 
@@ -233,13 +234,25 @@ function errorWords(error: Error, depth: number): string {
   return `${masked(error.message)}: ${errorWords(error.cause, depth + 1)}`;
 }
 
-/** Codes of access, signed tokens and passwords within addresses are taken out; what is too long is cut. */
+/**
+ * Codes of access, signed tokens and passwords within addresses are taken out, then what is too long is cut: the other way
+ * round, a secret that straddles the cut would be logged in part.
+ */
 function masked(text: string): string {
-  const cut = text.length <= textLengthMax ? text : `${text.slice(0, textLengthMax)}…`;
-  return cut
+  const clear = wholeWords(text)
     .replace(/([?&](?:code|token)=)[^&\s"'<>]+/gi, "$1(secret)")
-    .replace(/\beyJ[\w-]+\.[\w-]+\.[\w-]+/g, "(token)")
+    .replace(/\beyJ[\w-]{1,4096}\.[\w-]+\.[\w-]+/g, "(token)")
     .replace(/:\/\/[^\s/@]*:[^\s/@]*@/g, "://(secret)@");
+  const isWhole = text.length <= readLengthMax && clear.length <= textLengthMax;
+  return isWhole ? clear : `${clear.slice(0, textLengthMax)}…`;
+}
+
+/** As much as is looked through for secrets; a word that does not end within it may be one, so it goes. */
+function wholeWords(text: string): string {
+  if (text.length <= readLengthMax) return text;
+  let end = readLengthMax;
+  while (end > 0 && !/\s/.test(text.charAt(end))) end--;
+  return text.slice(0, end);
 }
 
 /** Controls, line breaks and marks of direction as `\n` or `\u001b`, in JSON and outside it. */

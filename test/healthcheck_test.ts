@@ -31,8 +31,8 @@ Deno.test("healthcheck: it needs no other settings, and has their defaults", () 
   });
 });
 
-Deno.test("healthcheck: a place that can't be is not alive", async () => {
-  assert.equal(await healthcheck(placeIn({ STATUS_PORT_SERVE: "no port" })), 1);
+Deno.test("healthcheck: a setting that names no place is a question asked wrongly", async () => {
+  assert.equal(await healthcheck(placeIn({ STATUS_PORT_SERVE: "no port" })), 2);
 });
 
 Deno.test("healthcheck: a monitor that hangs takes the connection and never answers: it is given up", async () => {

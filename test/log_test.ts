@@ -286,6 +286,14 @@ const shown: Record<string, [unknown, unknown]> = {
   "a code elsewhere in a query": ["wss://x/y?z=1&CODE=hunter2", "wss://x/y?z=1&CODE=(secret)"],
   "a code in an address that is a URL": [new URL("wss://x/y?code=hunter2"), "wss://x/y?code=(secret)"],
   "a signed token in words": ["got eyJhbGciOi.eyJzdWIi.hunter-2 back", "got (token) back"],
+  "a password that straddles the cut": [
+    `${"x".repeat(9_985)} smtp://ann:hunter2@h/`,
+    `${"x".repeat(9_985)} smtp://(secret…`,
+  ],
+  "a word that straddles what is looked through": [
+    `${"x ".repeat(49_990)}smtp://ann:hunter2@h/`,
+    `${"x ".repeat(5_000)}…`,
+  ],
   "a password in an address": ["smtp://ann:hunter2@h/", "smtp://(secret)@h/"],
   "a mail address": ["ann@a.org", "ann@a.org"],
   "an instant": [new Date(0), "1970-01-01T00:00:00.000Z"],
