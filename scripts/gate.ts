@@ -1,6 +1,6 @@
 /**
  * The gate, `deno task ok`: format, lint, types and style; then all tests, in groups that suit two cores. Unit tests run in
- * parallel; acceptance and browser tests, which mostly wait for real seconds, several files at a time; tests that count what
+ * parallel; acceptance and browser tests, which mostly wait for real seconds, six files at a time; tests that count what
  * the machine has (descriptors, memory, connections) alone at the end. `--only GROUP` runs one group. Each group ends in the
  * line of `deno test` with what passed and failed. Exits 1 if a step failed; a failed check ends the gate, a failed test does
  * not keep the other groups from running.
@@ -17,8 +17,10 @@ const alone = ["descriptors", "http_siege", "load", "soak"].map((name) => `test/
 
 const groups: Readonly<Record<string, Group>> = {
   unit: { files: testsIn("test"), jobs: 2 },
-  acceptance: { files: testsIn("test/acceptance").filter((file) => !alone.includes(file)), jobs: 5 },
-  browser: { files: testsIn("test/browser"), jobs: 2 },
+  waiting: {
+    files: [...testsIn("test/browser"), ...testsIn("test/acceptance").filter((file) => !alone.includes(file))],
+    jobs: 6,
+  },
   alone: { files: alone, jobs: 1 },
 };
 

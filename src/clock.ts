@@ -31,8 +31,11 @@ export interface Clockwork {
 }
 
 export interface SupervisedClock extends Clock {
-  /** Until `signal` is aborted, time in which nothing of the program ran (stopped, asleep, hung) is seen, and left out. */
-  attend(signal: AbortSignal): Promise<void>;
+  /**
+   * Until `signal` is aborted, time in which the program was suspended is noticed and left out. `lagged`: by how much the
+   * event loop was late, twice a second; lag counts as time, since a loaded machine must not slow time down.
+   */
+  attend(signal: AbortSignal, lagged: (ms: number) => void): Promise<void>;
 }
 
 /** The first delay and the longest, in milliseconds, of one kind of retry. */
@@ -91,9 +94,9 @@ export async function sleepUntil(
   timer.abort();
 }
 
-// A loop that runs touches the clock at least so often; if it has not for much longer, nothing of the program ran.
+// A running loop touches the clock that often. A gap this long is no load, but a process or a machine that was suspended.
 const tickMs = 500;
-const stillMsMin = 1_500;
+const suspendedMsMin = 5_000;
 
 /** A clock of `works`; it measures all that passes until it is attended. */
 export function createClock(works: Clockwork): SupervisedClock {
@@ -104,7 +107,7 @@ export function createClock(works: Clockwork): SupervisedClock {
   function monotonicMs(): number {
     const risenMs = works.risingMs();
     const sinceMs = risenMs - touchedMs;
-    if (isAttended && sinceMs >= stillMsMin) suspendedMs += sinceMs - tickMs;
+    if (isAttended && sinceMs >= suspendedMsMin) suspendedMs += sinceMs - tickMs;
     touchedMs = Math.max(touchedMs, risenMs);
     return touchedMs - suspendedMs;
   }
@@ -124,11 +127,14 @@ export function createClock(works: Clockwork): SupervisedClock {
       }
       signal.throwIfAborted();
     },
-    async attend(signal) {
+    async attend(signal, lagged) {
       touchedMs = works.risingMs();
       isAttended = true;
       while (!signal.aborted) {
+        const fromMs = works.risingMs();
         await works.sleep(tickMs, signal).catch(() => {}); // the stop ends the loop
+        const lagMs = works.risingMs() - fromMs - tickMs;
+        if (!signal.aborted && lagMs < suspendedMsMin) lagged(Math.max(lagMs, 0));
         monotonicMs();
       }
       isAttended = false;

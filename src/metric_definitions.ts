@@ -22,6 +22,7 @@ export interface Metric {
 
 const requestBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const storeBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
+const lagBuckets = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const judgementBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
 const entriesBuckets = [1, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000];
 const mailBuckets = [1, 2, 5, 10, 30, 60, 120, 300, 900, 3_600, 14_400, 86_400];
@@ -185,6 +186,10 @@ export const shownMetrics = {
 
 /** Counted as it happens, from the start of the program. */
 export const measuredMetrics = {
+  status_event_loop_lag_seconds: histogram(
+    "By how much the event loop was late, measured twice a second, in seconds.",
+    lagBuckets,
+  ),
   status_judgement_duration_seconds: histogram(
     "How long it took to take in a report, judge everything by it and hand on what follows, in seconds.",
     judgementBuckets,

@@ -103,6 +103,7 @@ class Shown {
 }
 
 class Measured implements Instrumentation {
+  readonly #lags = histogramOf("status_event_loop_lag_seconds");
   readonly #judgements = histogramOf("status_judgement_duration_seconds");
   readonly #entries = histogramOf("status_judgement_entries");
   readonly #bookRequests = counterOf("status_book_requests_total");
@@ -113,7 +114,7 @@ class Measured implements Instrumentation {
   readonly #storeOperations = counterOf("status_store_operations_total");
   readonly #storeTimes = histogramOf("status_store_operation_duration_seconds");
   readonly metrics = [
-    ...[this.#judgements, this.#entries, this.#bookRequests, this.#bookTimes],
+    ...[this.#lags, this.#judgements, this.#entries, this.#bookRequests, this.#bookTimes],
     ...[this.#mailFailures, this.#webhookFailures, this.#mailDelays, this.#storeOperations, this.#storeTimes],
   ];
 
@@ -142,6 +143,10 @@ class Measured implements Instrumentation {
   store({ operation, result, tookMs }: Parameters<Instrumentation["store"]>[0]): void {
     this.#storeOperations.inc({ operation, result });
     this.#storeTimes.observe({ operation }, tookMs / 1_000);
+  }
+
+  lagged(ms: number): void {
+    this.#lags.observe(ms / 1_000);
   }
 
   judged({ feed, entries, tookMs }: Parameters<Instrumentation["judged"]>[0]): void {
@@ -341,6 +346,8 @@ export function measuredMail(
 
 /** Is told at once, costs next to nothing, and never throws. Durations by the steady clock unless said otherwise. */
 export interface Instrumentation {
+  /** The event loop was late by so much, measured twice a second. */
+  lagged(ms: number): void;
   /** A request to book was answered, or was not. */
   book(what: { readonly operation: BookOperation; readonly result: BookResult; readonly tookMs: number }): void;
   /** The store did what it was asked, or could not. */

@@ -109,7 +109,7 @@ function made(settings: Settings, { version, manager }: Program, opened: Opened,
 }
 
 function start(settings: Settings, parts: ReturnType<typeof made>, { saved }: Opened, { signal, ends }: Life): void {
-  const { monitor, prober, recorder, live, watch, vigil } = parts;
+  const { monitor, prober, recorder, live, watch, vigil, taps } = parts;
   const must = (name: string, run: Promise<void>) => ends.push(vigil.running(name, run, signal));
   must("watching the feeds", watchFeeds(settings, parts, signal));
   must("listening to streams", prober.run(signal));
@@ -117,7 +117,7 @@ function start(settings: Settings, parts: ReturnType<typeof made>, { saved }: Op
   must("sending mail", monitor.hands.outbox.run(signal));
   must("calling the webhook", monitor.hands.webhook.run(signal));
   must("recording", recorder.run(signal));
-  ends.push(live.run(signal), watch.run(signal), clock.attend(signal));
+  ends.push(live.run(signal), watch.run(signal), clock.attend(signal, (ms) => taps.measures.lagged(ms)));
   const retention = new Retention(clock, saved.runs);
   const prune = () => recorder.prune(retention.nowMs() - settings.STORE_KEEP);
   ends.push(prune(), every(pruneEveryMs(settings.STORE_KEEP), signal, prune));

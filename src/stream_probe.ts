@@ -91,8 +91,8 @@ class Listening implements Prober {
     this.#told = { sinceMs: ports.clock.nowMs(), lastSuccessMs: null };
   }
 
+  /** As `look` last found it. */
   view(): ProbesView {
-    this.look();
     return {
       state: this.#state,
       ...this.#toldByNow(),

@@ -140,6 +140,7 @@ function notebook() {
     judged: ({ feed, entries, tookMs }) => told.push(`judged ${feed} ${entries} ${tookMs}`),
     mailed: (waitedMs) => told.push(`mailed ${waitedMs.join(" ")}`),
     mailFailed: (reason) => told.push(`mail ${reason}`),
+    lagged: (ms) => told.push(`lagged ${ms}`),
     webhookFailed: (reason) => told.push(`webhook ${reason}`),
   };
   return { told, measures, monotonicMs: () => ms += 100 };

@@ -239,6 +239,7 @@ Deno.test("while relay is away it is not known whether listening would still fai
     await bench.clock.advance(30_000);
     assert.equal(bench.prober.view().state, "failing");
     bench.targets = { kind: "none" };
+    bench.prober.look();
     assert.equal(bench.prober.view().state, "idle");
   });
 });

@@ -115,6 +115,7 @@ const measures: Instrumentation = {
   mailed() {},
   mailFailed() {},
   webhookFailed() {},
+  lagged() {},
 };
 
 export async function benchBurst({ full, folder, sizes }: BenchOptions): Promise<Figure[]> {

@@ -29,7 +29,7 @@ Deno.test("stopped for longer than every limit and continued, it raises nothing,
   await using station = await Station.watching({ env: unhurried });
   const before = await told(station);
   station.signal("SIGSTOP");
-  await station.reports(28); // of each: 5.6 s: feeds are lost after 4 s, book is asked every second and given up after 5 s
+  await station.reports(40); // of each: 8 s: feeds are lost after 4 s, book is asked every second and given up after 5 s
   station.signal("SIGCONT");
   await station.until(() => /nothing of this program ran for \d+ s/.test(station.log), "it to say that it was stopped");
   await station.reports(12);
