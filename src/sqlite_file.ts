@@ -6,6 +6,7 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
 import { createMutex, forEachYielding, yieldToEventLoop } from "./async.ts";
+import { logger } from "./log.ts";
 import type { StoreChange } from "./persisted.ts";
 import {
   createReader,
@@ -17,6 +18,8 @@ import {
   type Writer,
 } from "./sqlite_store.ts";
 import { checked, faultWords, type Store, StoreFailed, StoreGone, StoreLocked } from "./store.ts";
+
+const log = logger("store");
 
 // Deleting takes some 15 µs an event, during which nothing else happens.
 const prunedAtOnceMax = 500;
@@ -96,7 +99,9 @@ function sqliteStore(place: StorePlace | null, opened: Opened): Store {
     record: (changes) =>
       attempt("write", async () => {
         if (place) await findFile(place);
-        await record(await checked(changes), opened);
+        const { changes: valid, faults } = await checked(changes);
+        for (const fault of faults) log.error(`a change cannot be stored, and is left out: ${fault}`);
+        await record(valid, opened);
         if (!place) opened.writer.keepNewest(memoryMax);
       }),
     async prune(beforeMs) {

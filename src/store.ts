@@ -154,23 +154,31 @@ const changeSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("manifest"), manifest: manifestSchema }),
 ]);
 
-/** The changes as they will be read back, checked in pieces. Rejects with StoreFailed that names what can't be kept. */
-export async function checked(changes: readonly StoreChange[]): Promise<readonly StoreChange[]> {
-  // An event that happens is in the letters that tell of it, too: it is checked once. A letter may hold thousands.
+/**
+ * The changes as they will be read back, in slices. One that can't be read back is a fault of this program: it is left out and
+ * named in `faults`, since it must not keep everything else from being recorded, now and ever after.
+ */
+export async function checked(
+  changes: readonly StoreChange[],
+): Promise<{ readonly changes: readonly StoreChange[]; readonly faults: readonly string[] }> {
+  // An event is in the letters that tell of it, too: it is checked once. A letter may hold thousands.
   const events = new Map<HealthEvent, HealthEvent>();
   const eventOf = (given: HealthEvent): HealthEvent => {
     const event = events.get(given) ?? eventSchema.parse(given);
     events.set(given, event);
     return event;
   };
-  const all: StoreChange[] = [];
-  try {
-    await forEachYielding(changes.flatMap(eventsIn), eventOf);
-    await forEachYielding(changes, (change) => all.push(checkedChange(change, eventOf)));
-    return all;
-  } catch (error) {
-    throw new StoreFailed(`Cannot keep what is no valid change: ${faultWords(error)}`, { cause: error });
-  }
+  const valid: StoreChange[] = [], faults: string[] = [];
+  const attempt = (act: () => void, what: string | null) => {
+    try {
+      act();
+    } catch (error) {
+      if (what !== null) faults.push(`${what}: ${faultWords(error)}`);
+    }
+  };
+  await forEachYielding(changes.flatMap(eventsIn), (event) => attempt(() => eventOf(event), null)); // told with its change
+  await forEachYielding(changes, (change) => attempt(() => valid.push(checkedChange(change, eventOf)), change.kind));
+  return { changes: valid, faults };
 }
 
 function eventsIn(change: StoreChange): readonly HealthEvent[] {
