@@ -13,12 +13,16 @@ interface Group {
   readonly jobs: number;
 }
 
-const alone = ["descriptors", "http_siege", "load", "soak"].map((name) => `test/acceptance/${name}_test.ts`);
+/** They count descriptors of their own process, memory, or connections. */
+const alone = [
+  ...["descriptors", "http_siege", "load", "soak"].map((name) => `test/acceptance/${name}_test.ts`),
+  ...["probe_socket", "socket_pool"].map((name) => `test/${name}_test.ts`),
+];
 
 const groups: Readonly<Record<string, Group>> = {
   unit: { files: testsIn("test"), jobs: 2 },
   waiting: {
-    files: [...testsIn("test/browser"), ...testsIn("test/acceptance").filter((file) => !alone.includes(file))],
+    files: [...testsIn("test/browser"), ...testsIn("test/acceptance")],
     jobs: 6,
   },
   alone: { files: alone, jobs: 1 },
@@ -33,7 +37,7 @@ const checks: readonly (readonly string[])[] = [
 
 function testsIn(folder: string): readonly string[] {
   const names = Array.from(Deno.readDirSync(folder), ({ name }) => name).filter((name) => /_test\.tsx?$/.test(name));
-  return names.sort().map((name) => `${folder}/${name}`);
+  return names.sort().map((name) => `${folder}/${name}`).filter((file) => !alone.includes(file));
 }
 
 async function runs(args: readonly string[], jobs = 1): Promise<boolean> {
