@@ -4,11 +4,13 @@ import {
   type AvailabilityRules,
   decide,
   type Decision,
+  dryRunsOf,
   heldReason,
   reasonText,
   type ResourceState,
 } from "../src/availability.ts";
 import type { DesiredAvailability } from "../src/health.ts";
+import { Bench, resource } from "./support/bench.ts";
 
 const unread: ResourceState = { kind: "unread" };
 const absent: ResourceState = { kind: "absent" };
@@ -132,6 +134,15 @@ const reasons: Record<string, [Exclude<DesiredAvailability, { kind: "undecided" 
     `status server: 2026-11-22T20:31:14Z missing required ${long}-${long} and 2 more`,
   ],
 };
+const both = [missing("x".repeat(251)), missing("y".repeat(251))];
+reasons["two issues for which there is just room"] = [
+  { kind: "unavailable", issues: both },
+  `status server: 2026-11-22T20:31:14Z missing required ${"x".repeat(251)}, missing required ${"y".repeat(251)}`,
+];
+reasons["two issues for which there is one letter too few"] = [
+  { kind: "unavailable", issues: [missing("x".repeat(252)), missing("y".repeat(251))] },
+  `status server: 2026-11-22T20:31:14Z missing required ${"x".repeat(252)} and 1 more`,
+];
 for (const [name, [wish, want]] of Object.entries(reasons)) {
   Deno.test(`reasonText: ${name}`, () => assert.equal(reasonText(wish, nowMs), want));
 }
@@ -144,3 +155,31 @@ Deno.test("reasonText: a thousand issues take no more than 600 characters", () =
   assert.match(text, /^status server: 2026-11-22T20:31:14Z missing required pend00-st-0, .*\d and 9\d\d more$/);
   assert.ok(text.length <= 600, `${text.length} characters`);
 });
+
+// pend00 is ok, turn04 misses its stream.
+const resources = [resource("pend00", ["st-data"]), resource("turn04", ["st-data"])];
+const dryRuns: Record<string, [states: Record<string, ResourceState>, writes: boolean, want: Record<string, string>]> =
+  {
+    "writes are on": [{ "r-pend00": byUs, "r-turn04": available }, true, {}],
+    "what differs would be written": [{ "r-pend00": byUs, "r-turn04": available }, false, {
+      "r-pend00": "A status server: 2026-11-22T20:31:14Z all required streams ok",
+      "r-turn04": "U status server: 2026-11-22T20:31:14Z missing required turn04-st-data",
+    }],
+    "what book says already would not": [{ "r-pend00": available, "r-turn04": byUs }, false, {}],
+    "nor what a person holds": [{ "r-pend00": byPerson, "r-turn04": byPerson }, false, {}],
+    "nor what was not read yet, or is not there": [{ "r-turn04": absent }, false, {}],
+  };
+for (const [name, [states, writes, want]] of Object.entries(dryRuns)) {
+  Deno.test(`dryRunsOf: ${name}`, () => {
+    const bench = new Bench(resources);
+    bench.relay({ "pend00-st-data": 0 });
+    bench.pass(10_001);
+    bench.relay({ "pend00-st-data": 0 });
+
+    const rules: AvailabilityRules = { holds: "respect", writes };
+    const runs = dryRunsOf(resources, { lab: bench.lab, states: new Map(Object.entries(states)), rules }, nowMs);
+
+    const words = [...runs].map(([name, { available, reason }]) => [name, `${available ? "A" : "U"} ${reason}`]);
+    assert.deepEqual(Object.fromEntries(words), want);
+  });
+}
