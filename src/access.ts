@@ -124,7 +124,7 @@ function withoutQueries(words: string): string {
  * How a token is sent, and when a new one is due, is for those who send it.
  */
 
-/** What a token says besides its times. `aud` is the service's own address, to the character, without a slash at its end. */
+/** The claims of a token, without its times. `aud` is the service's own address, to the character, without a slash at its end. */
 export interface TokenClaims {
   readonly aud: readonly [string];
   readonly scopes: readonly string[];

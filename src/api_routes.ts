@@ -44,8 +44,8 @@ export const routes = {
     operationId: "listExperiments",
     summary: "How all experiments stand, sorted by name",
     description:
-      "Times and statistics, which every report brings anew, can be a second old; all else is what is so now. Whoever asks " +
-      "often should give the ETag back: for as long as the list is the same the answer is 304.",
+      "Timestamps and statistics may be up to one second old; everything else is current. Clients that poll should send the " +
+      "ETag back: while the list is the same the answer is 304.",
     responses: {
       200: tagged(json("All experiments", z.array(experimentSchema), [experimentExample])),
       304: notModified(),
@@ -90,7 +90,7 @@ export const routes = {
       "At connect an event `status` (data: a Status), and an event `experiment` (data: an Experiment) for each " +
       "experiment; then `experiment` for each that has changed, `forgotten` (data: its `topic_name`) for one that is known " +
       "no more, and `status` with them and every 10 s. Times and statistics alone are no change. A comment every 15 s " +
-      "keeps the connection open. A reader that does not keep up is dropped: connect again, and all is told anew. " +
+      "keeps the connection open. A reader that does not keep up is dropped: connect again for the whole. " +
       "With `page` it is the page's own stream, of HTML: what that holds may change with any version.",
     responses: { 200: text("The events, without end", "text/event-stream", liveExample), 503: tooMany() },
   }),

@@ -1,5 +1,5 @@
 /**
- * How does whoever has much to do let all else have its turn meanwhile? What monitors (recording, mails, the webhook, the log)
+ * Yielding to the event loop during long work, and one thing after the other. What monitors (recording, mails, the webhook, the log)
  * pauses for one turn of the loop; what is made for readers (pages, lists, gzip) queues, so that a hundred of them together
  * take no more of the loop than one, and what monitors never waits in that queue.
  * Neither takes a Clock or an AbortSignal as all that waits does (`wait`): nothing here lasts longer than what is due already,
@@ -16,12 +16,12 @@ export function yieldToEventLoop(): Promise<void> {
 
 let lastReader = Promise.resolve();
 
-/** For what is made for readers: of several who pause one goes on at a time, and all else has its turn in between. */
+/** For what is made for readers: one of them goes on at a time, and everything else has its turn in between. */
 export function yieldForReaders(): Promise<void> {
   return lastReader = lastReader.then(yieldToEventLoop);
 }
 
-// What may hold up all else, and how many things at least are done between two looks at that. Log, store, mail, webhook and
+// How long a slice may block the event loop, and how many things at least are done between two looks at that. Log, store, mail, webhook and
 // live events go on side by side, so that a turn of the loop has a piece of each.
 const pieceMs = 4;
 const pieceMin = 20;
@@ -54,7 +54,7 @@ export function createMutex(): Mutex {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {
     const done = last.then(work);
-    last = done.catch(() => {}); // is for whoever asked
+    last = done.catch(() => {}); // for the caller
     return done;
   };
 }

@@ -157,7 +157,7 @@ async function readWhole(response: Response, call: Call): Promise<string> {
   return parts.join("");
 }
 
-/** The body as it comes. Whoever stops reading cancels the rest. */
+/** The body as it comes. A caller that stops reading cancels the rest. */
 async function* textOf(response: Response): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   for await (const chunk of response.body ?? []) yield decoder.decode(chunk, { stream: true });

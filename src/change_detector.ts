@@ -1,5 +1,5 @@
 /**
- * Has anything changed but times and statistics, which every report brings anew? Readers who are told of changes ask this
+ * Whether anything visible has changed, times and statistics apart, which every report brings. Readers who are told of changes ask this
  * first, so that a laboratory in which nothing happens costs them nothing. What has changed is for them to find.
  */
 import { type Issue, issueText } from "./alerts.ts";
@@ -87,7 +87,7 @@ function isSame(was: Experiment | undefined, now: Experiment): boolean {
 }
 
 /*
- * Do two views of one experiment say the same, but for times and statistics, which every report brings anew? What is not the
+ * Whether two views of one experiment say the same, times and statistics apart. What is not the
  * same is told to live readers at once. Pure. Each type has its table here, so that a new member does not compile until it
  * is decided whether readers are to be told of it.
  */

@@ -1,10 +1,8 @@
 import { durationWords } from "./duration.ts";
 
 /**
- * Waiting and trying again: the one clock, the one backoff, the one way to wait.
- * Whoever waits is handed a `Clock` and an AbortSignal, so a test holds the time and a stop is never late. Who only lets all
- * else have its turn waits for nothing: `pause`.
- * Leaf: knows nothing of laboratories.
+ * Time: the clock, its one way to wait, linked aborts, backoff, and noticing that the wall clock was set or the program was
+ * suspended. Everything that waits takes a `Clock` and an AbortSignal, so a test holds the time and a stop is never late.
  */
 
 /** All that a module may know of time. Instants and durations are milliseconds. */
@@ -70,7 +68,7 @@ export function aborted(signal: AbortSignal): Promise<void> {
 }
 
 /**
- * One that is aborted with `signal`, too. Whoever has it aborts it in the end: then nothing of it is left in `signal`, which
+ * A controller that is aborted with `signal`, too. Its owner aborts it in the end: then nothing of it stays in `signal`, which
  * may live for months. (Of `AbortSignal.any` something stays there, in Deno 2.6.)
  */
 export function linkedAbort(signal: AbortSignal): AbortController {
@@ -218,7 +216,7 @@ export class ToldTimes {
     this.#startedMs = clock.nowMs();
   }
 
-  /** To be asked before anything is dated anew. The same object where the clock was not set since it was asked last. */
+  /** Ask before writing a new time. The same object where the clock was not set since it was asked last. */
   byNow<Part extends Told>(told: Part): Part {
     const steppedMs = this.#watch.look()?.steppedMs ?? 0;
     if (steppedMs === 0) return told;
@@ -248,11 +246,11 @@ function read(clock: Clock): Reading {
 /** A move in words, for the log. */
 export function clockChangeText({ steppedMs, suspendedMs }: ClockChange): string {
   const words = [
-    ...(suspendedMs > 0
-      ? [`nothing of this program ran for ${durationWords(suspendedMs)}: it was stopped, or hung`]
+    ...(suspendedMs > 0 ? [`the program was suspended for ${durationWords(suspendedMs)}`] : []),
+    ...(steppedMs > 0
+      ? [`wall clock stepped forward by ${durationWords(steppedMs)}, or the machine was suspended`]
       : []),
-    ...(steppedMs > 0 ? [`the clock was put forward by ${durationWords(steppedMs)}, or the machine slept`] : []),
-    ...(steppedMs < 0 ? [`the clock was put back by ${durationWords(-steppedMs)}`] : []),
+    ...(steppedMs < 0 ? [`wall clock stepped back by ${durationWords(-steppedMs)}`] : []),
   ];
-  return `${words.join(", and ")} (nothing counts as older for it)`;
+  return `${words.join(", and ")}; ages are unaffected`;
 }

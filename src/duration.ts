@@ -1,5 +1,5 @@
 /**
- * How a person writes a duration: `500ms`, `10s`, `1h30m`, `1.5h`, `1d`, `2w`, as in Go with days and weeks besides.
+ * How a person writes a duration: `500ms`, `10s`, `1h30m`, `1.5h`, `1d`, `2w`, as in Go, with days and weeks.
  * And how one is said to a person: `4 min`. Durations are milliseconds inside. Leaf.
  */
 

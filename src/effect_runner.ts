@@ -97,7 +97,7 @@ export class EffectRunner {
 
   /** Nothing has named these experiments for so long that they are known no more. `turns`: what that is to history. */
   forget(names: readonly string[], turns: readonly StoreChange[]): void {
-    for (const name of names) this.#ports.log.info(`${name}: forgotten, as nothing has named it for so long`);
+    for (const name of names) this.#ports.log.info(`${name}: forgotten (not listed or reported for HEALTH_FORGET)`);
     this.record([...names.map((name) => ({ kind: "forgotten", name } as const)), ...turns]);
   }
 

@@ -1,5 +1,5 @@
 /**
- * The dead man's switch: an address that is asked for while all is alive, so that whoever is behind it notices when it is
+ * The dead man's switch: an address that is requested while all is alive, so that the service behind it notices when it is
  * not any more, whatever the reason, and tells people. What has to be alive is said by the caller; that it is not, is no
  * failure of the switch.
  */
@@ -48,7 +48,7 @@ const answerMsMax = 10_000;
 /** How soon it is noticed that what was not alive is again. */
 const lookMs = 1_000;
 
-/** `options` null: there is none. */
+/** `options`: null where none is set. */
 export function createHeartbeat(options: HeartbeatOptions | null, ports: HeartbeatPorts): Heartbeat {
   return new Switch(options, ports);
 }

@@ -72,7 +72,7 @@ export function createApp(ports: ServerPorts, options: ServerOptions): Hono {
   const outgoing = onTheWay(ports);
   app.use(securityHeaders, async (c, next) => {
     c.set("outgoing", outgoing);
-    if (!hasHost(c)) return errorResponse(c, 400, "the host that is asked for is none");
+    if (!hasHost(c)) return errorResponse(c, 400, "invalid Host header");
     if (c.req.method === "GET" || c.req.method === "HEAD") return await next();
     c.header("Allow", "GET, HEAD");
     return errorResponse(c, 405, `${c.req.method} is not allowed: nothing can be changed here`);
@@ -217,7 +217,7 @@ export interface Listening {
   stop(enough: AbortSignal): Promise<void>;
 }
 
-/** The port is in use, or the address is none of this machine's. */
+/** The port is in use, or the address is not one of this machine. */
 export class ListenFailed extends Error {
   override readonly name = "ListenFailed";
   readonly code = "LISTEN_FAILED";
@@ -244,7 +244,7 @@ class Port implements Listening {
   readonly #hostname: string;
   readonly #stop = new AbortController();
   readonly #kept: Promise<void>;
-  /** Null while there is none. */
+  /** Null before there is one. */
   #held: Held | null;
 
   constructor(app: Hono, hostname: string, port: number) {
@@ -350,7 +350,7 @@ export function sendJson(c: Context, value: unknown, status: ContentfulStatusCod
   return send(c, JSON.stringify(value), { type: "application/json", status });
 }
 
-/** The same, with the tag of what is in it: nothing more to whoever has that already, 304. */
+/** The same, with the tag of what is in it: a client that has it already gets a 304. */
 export async function sendTaggedJson(c: Context, value: unknown): Promise<Response> {
   const text = JSON.stringify(value);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
@@ -369,7 +369,7 @@ export function retryLater(c: Context, message: string): Promise<Response> {
   return errorResponse(c, 503, message);
 }
 
-/** 304 for whoever names `tag` as what it has already; null for all others, who are to be sent it. */
+/** 304 for a client that has `tag` already; null for the others, who get the whole. */
 export function unchanged(c: Context, tag: string): Response | null {
   if (!hasAlready(c.req.header("If-None-Match"), tag)) return null;
   return c.body(null, 304, { ETag: tag, "Cache-Control": "no-store", Vary: "Accept-Encoding" });

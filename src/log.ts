@@ -153,7 +153,7 @@ function lineSink(writer: LineWriter, lineOf: (entry: LogEntry) => string, clock
 
 /*
  * How an entry of the log looks, as JSON and as text: always one line, that can't speak to a terminal and holds no secret.
- * That is a last line of defence: whoever logs leaves secrets out to begin with. Pure. Where lines go is for `log`.
+ * That is a last line of defence: callers leave secrets out to begin with. Pure. Where lines go is for `log`.
  */
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal";

@@ -1,5 +1,5 @@
 /**
- * The HTML part of a mail: what the text part says, and besides it since when, how long what is ok again had lasted, and
+ * The HTML part of a mail: what the text part says, and since when, how long what is ok again had lasted, and
  * what the codes mean. Pure. Inline styles, as mail clients drop others; no colour of text or background, so that a dark
  * screen stays dark; every state is said in words. The JSX runtime escapes whatever stands between braces.
  */
@@ -20,7 +20,7 @@ import {
 } from "./mail_text.ts";
 import type { Snapshot } from "./snapshot.ts";
 
-/** A whole document, with pauses for all else: it may have as many lines as there are experiments. */
+/** A whole document, in slices: it may have as many lines as there are experiments. */
 export async function mailHtml(content: MailContent): Promise<string> {
   const rows: { events: string[]; problems: string[] } = { events: [], problems: [] };
   await forEachYielding(content.events.items, (line) => rows.events.push(lineHtml(line)));
@@ -158,7 +158,7 @@ function codeOf(healthy: boolean, available: boolean): string {
 
 /**
  * The mail for `letter` as things are in `snapshot`, at `nowMs`. Everything from outside is made safe: one line each. With
- * pauses for all else: of a laboratory of which everything has changed it is long.
+ * in slices: of a laboratory of which everything has changed it is long.
  */
 export async function composeMail(
   letter: Notification,

@@ -120,7 +120,7 @@ function fact(words: string) {
 }
 
 function problemsTitle({ trouble }: Banner): string {
-  return trouble === 0 ? "The problems as a mail has them: none" : `The problems as a mail has them (${trouble})`;
+  return trouble === 0 ? "Problems (as in the mail): none" : `Problems (as in the mail): ${trouble}`;
 }
 
 /** More would be sent to every reader again and again, and read by nobody. */

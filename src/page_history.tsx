@@ -40,7 +40,7 @@ export function legend() {
       {(["healthy", "unhealthy", "unknown", "starting", "not_watched"] as const).map((state) => (
         <span>{key(<rect class={state} width="1" />)}{stateWords[state]}</span>
       ))}
-      <span>{key(<rect class="unhealthy lumped" width="1" />)}at times</span>
+      <span>{key(<rect class="unhealthy lumped" width="1" />)}intermittent</span>
       <span>{key(<path d="M0 .82h1V1H0z" />)}unavailable in book</span>
     </p>
   );

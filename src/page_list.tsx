@@ -144,7 +144,7 @@ export function list({ asked, listed }: Found, snapshot: Snapshot, query: PageQu
       <h2 class="visually-hidden">Experiments</h2>
       {rest}
       <ol id="experiments" class={query.view} data-size={sizeOf(listed.length)} data-rows={limit}>{rows}</ol>
-      {snapshot.experiments.length > 0 && <p class="none">No experiment is like that.</p>}
+      {snapshot.experiments.length > 0 && <p class="none">No experiments match.</p>}
       {rest}
       {legend()}
     </main>

@@ -105,7 +105,7 @@ function pieceText(bar, [rect, next]) {
   const book = isOfBook ? `, ${says("unavailable") ? "unavailable" : "available"}` : "";
   const [fromMs, untilMs] = [rect, next].map((each) => each ? Number(bar.dataset.origin) + xOf(each) * 1_000 : nowMs());
   const span = `${short.format(fromMs)} to ${next ? short.format(untilMs) : "now"} (${durationText(untilMs - fromMs)})`;
-  return `${says("lumped") ? "at times " : ""}${state.replace("_", " ")}${book}: ${span}`;
+  return `${says("lumped") ? "intermittent " : ""}${state.replace("_", " ")}${book}: ${span}`;
 }
 
 const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, Home: -Infinity, End: Infinity };

@@ -41,7 +41,7 @@ export interface PersistedVerdict {
   readonly seenMs: number | null;
 }
 
-/** Runs that are kept: whoever restarts more often has other worries. */
+/** Runs that are kept: a program that restarts more often has other problems. */
 export const runsMax = 2_000;
 
 /** One thing to keep. Several in one `record` are one transaction. */

@@ -1,5 +1,5 @@
 /**
- * What is the program busy with, and what does it keep in memory? For whoever looks for a fault of the program itself: a
+ * A CPU profile and memory figures, for finding a fault of the program itself: a
  * listener of its own, on this machine's loopback address only, that is there with STATUS_PROFILE=true alone.
  *
  * A profile is of the main thread, where all is judged and answered. It does not show the Worker that holds the sockets and
@@ -85,7 +85,7 @@ function readSeconds(given: string | undefined): number | null {
   return seconds >= 1 && seconds <= secondsMax ? seconds : null;
 }
 
-/** Sent once `ms` have passed, or, as far as it has come, when the program stops. Whoever stops reading ends it. */
+/** Sent once `ms` have passed, or, as far as it has come, when the program stops. A client that stops reading ends it. */
 function profileOf(
   session: Session,
   ms: number,

@@ -94,7 +94,7 @@ function cut(bytes: Piece): readonly Piece[] {
 /*
  * `GET /api/v1/experiments`: its body, made once however many ask for it, and only if somebody does. One is made at a time,
  * and bit by bit. Every report brings other times and statistics, and is no reason to write all of it anew for each who asks:
- * of these a body is a second old at most, all else in it is what is so now.
+ * these are a second old at most, everything else is current.
  */
 
 export interface BodyPorts {

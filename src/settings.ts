@@ -276,7 +276,7 @@ export const settingsList = {
   EMAIL_PORT: setting("its port", port, "587"),
   EMAIL_FROM: setting("who sends", address, unset("required with STATUS_EMAIL_HOST", null)),
   EMAIL_TO: setting("who is told", addresses, unset("required with STATUS_EMAIL_HOST", [])),
-  EMAIL_CC: setting("who is told besides", addresses, unset("none", [])),
+  EMAIL_CC: setting("further recipients", addresses, unset("none", [])),
   EMAIL_SUBJECT: setting("what subjects begin with", text("text on one line"), unset("empty", "")),
   EMAIL_LINK: setting("where the mail points, https:// if it says no scheme", link, unset("empty: no such line", "")),
   EMAIL_AUTH_TYPE: setting(
@@ -295,7 +295,7 @@ export const settingsList = {
     oneOf("auto", "implicit", "starttls", "none"),
     "auto",
   ),
-  EMAIL_CA_FILE: setting("certificate authorities to trust besides the usual", certificates, unset("none", null)),
+  EMAIL_CA_FILE: setting("certificate authorities to trust as well as the usual", certificates, unset("none", null)),
   EMAIL_REMIND_EVERY: setting(
     "how often all current problems are mailed while there are any; 0s for never",
     duration({ min: "0s" }),
@@ -335,7 +335,7 @@ export const settingsList = {
     unset("none", null),
   ),
   HEARTBEAT_EVERY: setting("how often it is", positive, "1m"),
-  WEBHOOK_URL: setting("where events go as signed JSON, besides the mail", secretUrl, unset("none", null)),
+  WEBHOOK_URL: setting("where events go as signed JSON, as well as to the mail", secretUrl, unset("none", null)),
   SECRET_WEBHOOK: setting("what they are signed with", secret, unset("required with STATUS_WEBHOOK_URL", null)),
 };
 
@@ -346,7 +346,7 @@ export type Values = {
   readonly [Name in SettingName]: (typeof settingsList)[Name] extends Setting<infer T> ? T : never;
 };
 
-/** The same list for whoever goes through it without regard to types. */
+/** The same list, without its types. */
 export const allSettings: readonly (readonly [SettingName, Setting<unknown>])[] = Object.entries(settingsList) as [
   SettingName,
   Setting<unknown>,

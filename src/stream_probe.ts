@@ -370,7 +370,7 @@ export interface Telling {
   readonly relay: FeedStatus;
 }
 
-/** `probeTargets`, made anew only when what it is made of has changed: it is asked for at every turn of everything. */
+/** `probeTargets`, computed again only when its inputs have changed: it is called after every change of state. */
 export function rememberedTargets(mode: ProbeMode): (telling: Telling) => ProbeTargets {
   let was: readonly unknown[] = [], targets: ProbeTargets = { kind: "away" };
   return (telling) => {

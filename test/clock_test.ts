@@ -191,17 +191,17 @@ const moves: Record<string, [act: (clock: FakeClock) => void | Promise<void>, Cl
   "the clock put forward": [
     (clock) => clock.step(3_600_000),
     { steppedMs: 3_600_000, suspendedMs: 0 },
-    "the clock was put forward by 1 h, or the machine slept",
+    "wall clock stepped forward by 1 h, or the machine was suspended",
   ],
   "the clock put back by a second": [
     (clock) => clock.step(-1_000),
     { steppedMs: -1_000, suspendedMs: 0 },
-    "the clock was put back by 1 s",
+    "wall clock stepped back by 1 s",
   ],
   "the program stopped": [
     (clock) => clock.stopped(minuteMs),
     { steppedMs: 0, suspendedMs: minuteMs },
-    "nothing of this program ran for 1 min: it was stopped, or hung",
+    "the program was suspended for 1 min",
   ],
   "the clock put back while the program was stopped": [
     (clock) => {
@@ -209,7 +209,7 @@ const moves: Record<string, [act: (clock: FakeClock) => void | Promise<void>, Cl
       clock.step(-3_600_000);
     },
     { steppedMs: -3_600_000, suspendedMs: minuteMs },
-    "nothing of this program ran for 1 min: it was stopped, or hung, and the clock was put back by 1 h",
+    "the program was suspended for 1 min, and wall clock stepped back by 1 h",
   ],
 };
 for (const [name, [act, want, words]] of Object.entries(moves)) {
@@ -220,7 +220,7 @@ for (const [name, [act, want, words]] of Object.entries(moves)) {
     await clock.advance(minuteMs);
     const move = watch.look();
     assert.deepEqual(move, want);
-    assert.equal(clockChangeText(move ?? assert.fail()), `${words} (nothing counts as older for it)`);
+    assert.equal(clockChangeText(move ?? assert.fail()), `${words}; ages are unaffected`);
     assert.equal(watch.look(), null);
   });
 }

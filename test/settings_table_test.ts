@@ -9,7 +9,7 @@ Deno.test("the table has a row for each variable", () => {
   assert.equal(rows[2], "| `STATUS_SCHEME_BOOK` | `https` | http or https | how book is reached |");
   assert.ok(
     rows.includes(
-      `| \`STATUS_EMAIL_CC\` | none | addresses, separated by commas, semicolons or spaces | who is told besides |`,
+      `| \`STATUS_EMAIL_CC\` | none | addresses, separated by commas, semicolons or spaces | further recipients |`,
     ),
   );
   assert.ok(

@@ -31,7 +31,7 @@ Deno.test("stopped for longer than every limit and continued, it raises nothing,
   station.signal("SIGSTOP");
   await station.reports(40); // of each: 8 s: feeds are lost after 4 s, book is asked every second and given up after 5 s
   station.signal("SIGCONT");
-  await station.until(() => /nothing of this program ran for \d+ s/.test(station.log), "it to say that it was stopped");
+  await station.until(() => /the program was suspended for \d+ s/.test(station.log), "it to say that it was stopped");
   await station.reports(12);
 
   assert.deepEqual(await told(station), before);
@@ -77,7 +77,7 @@ clockTest("a clock that is put forward and back under it, by an hour and by a da
     const said = station.log.length;
     clock.set(ahead);
     await station.until(
-      () => /the clock was put (forward|back) by/.test(station.log.slice(said)),
+      () => /wall clock stepped (forward|back) by/.test(station.log.slice(said)),
       `it to see that its clock is ${ahead} s ahead`,
     );
     await station.reports(5);
